@@ -40,6 +40,10 @@ typedef struct acre_heap_options {
  * ACRE_NO_MEMORY: the meta space is exhausted, or a space of fixed size has not even one 16 KiB unit. */
 ACRE_API acre_status acre_heap_create(const acre_heap_options *options, acre_heap **heap);
 
+/* The heap that malloc uses where libacre-malloc is loaded, and that anybody may use elsewhere. Never destroyed. NULL: there
+ * is no memory for it. Thread safe. */
+ACRE_API acre_heap *acre_heap_of_process(void);
+
 /* Gives everything back, blocks in use included. No thread may use the heap or its blocks any more. NULL is ignored. */
 ACRE_API void acre_heap_destroy(acre_heap *heap);
 

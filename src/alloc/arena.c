@@ -283,11 +283,11 @@ static acre_status add_region(acre_arena *arena, uint64_t unit_count, uint64_t a
     if (status != ACRE_OK) return status;
 
     acre_region *const region = acre_meta_alloc(arena->meta, sizeof *region);
-    if (region == NULL || acre_page_map_cover(arena->map, arena->meta, base, size) != ACRE_OK) {
+    if (region == NULL || acre_page_map_cover(arena->map, base, size) != ACRE_OK) {
         (void)acre_space_release(arena->space, base, size);
         return ACRE_NO_MEMORY;
     }
-    *region = (acre_region){.next = arena->regions, .base = base, .unit_count = size >> ACRE_UNIT_SHIFT};
+    *region = (acre_region){.next = arena->regions, .arena = arena, .base = base, .unit_count = size >> ACRE_UNIT_SHIFT};
     arena->regions = region;
     arena->figures.reserved_bytes += size;
     return ACRE_OK;

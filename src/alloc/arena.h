@@ -23,8 +23,11 @@ enum {
     ACRE_BIN_TRIES_MAX = 8,  /* runs of the very list of a long request that are looked at */
 };
 
+typedef struct acre_arena acre_arena;
+
 struct acre_region {
     acre_region *next;
+    acre_arena *arena;
     acre_addr base;
     uint64_t unit_count;
     uint64_t used_count;      /* units below have been handed out at least once */
@@ -39,7 +42,7 @@ typedef struct acre_arena_figures {
     uint64_t purged_bytes; /* given back since the beginning */
 } acre_arena_figures;
 
-typedef struct acre_arena {
+struct acre_arena {
     acre_space *space;
     acre_page_map *map;
     acre_meta *meta;
@@ -49,7 +52,7 @@ typedef struct acre_arena {
     acre_arena_figures figures;
     acre_word bin_words[ACRE_WORDS(ACRE_BIN_COUNT)]; /* bit set: the list is not empty */
     acre_span *bins[ACRE_BIN_COUNT];
-} acre_arena;
+};
 
 /* Takes nothing from the space. `region_bytes` is a multiple of the unit; the arena halves it when the space refuses. */
 void acre_arena_init(acre_arena *arena, acre_space *space, acre_page_map *map, acre_meta *meta, uint64_t region_bytes);

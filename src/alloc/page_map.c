@@ -17,25 +17,27 @@ static size_t leaf_size(const acre_page_map *map)
     return leaf_words_offset(map) + map->slot_units * ACRE_WORDS_PER_UNIT * sizeof(acre_word);
 }
 
-void acre_page_map_init_host(acre_page_map *map, uint8_t **root)
+void acre_page_map_init_host(acre_page_map *map, uint8_t **root, acre_meta *meta)
 {
     *map = (acre_page_map){.root = root,
                            .slot_count = ACRE_HOST_SLOT_COUNT,
                            .slot_units = ACRE_HOST_SLOT_UNITS,
-                           .slot_shift = ACRE_HOST_SLOT_SHIFT};
+                           .slot_shift = ACRE_HOST_SLOT_SHIFT,
+                           .meta = meta};
 }
 
-void acre_page_map_init_range(acre_page_map *map, uint8_t **root, acre_addr base, uint64_t size)
+void acre_page_map_init_range(acre_page_map *map, uint8_t **root, acre_meta *meta, acre_addr base, uint64_t size)
 {
     assert(base % ACRE_UNIT_BYTES == 0 && size >= ACRE_UNIT_BYTES);
     *map = (acre_page_map){.root = root,
                            .slot_count = 1,
                            .slot_units = (size_t)(size >> ACRE_UNIT_SHIFT),
                            .slot_shift = (unsigned)acre_max_size(acre_log2_ceil(size), ACRE_UNIT_SHIFT),
-                           .base = base};
+                           .base = base,
+                           .meta = meta};
 }
 
-acre_status acre_page_map_cover(acre_page_map *map, acre_meta *meta, acre_addr address, uint64_t size)
+acre_status acre_page_map_cover(acre_page_map *map, acre_addr address, uint64_t size)
 {
     const uint64_t first = (address - map->base) >> map->slot_shift;
     const uint64_t last = (address - map->base + size - 1) >> map->slot_shift;
@@ -47,7 +49,7 @@ acre_status acre_page_map_cover(acre_page_map *map, acre_meta *meta, acre_addr a
     acre_status status = ACRE_OK;
     for (uint64_t slot = first; slot <= last && status == ACRE_OK; slot++) {
         if (map->root[slot] != NULL) continue;
-        uint8_t *const leaf = acre_meta_alloc(meta, leaf_size(map));
+        uint8_t *const leaf = acre_meta_alloc(map->meta, leaf_size(map));
         if (leaf == NULL) status = ACRE_NO_MEMORY;
         else acre_store_pointer(&map->root[slot], leaf);
     }

@@ -32,18 +32,19 @@ typedef struct acre_page_map {
     size_t slot_units;   /* units a leaf describes */
     unsigned slot_shift; /* an address belongs to slot (address - base) >> slot_shift */
     acre_addr base;
+    acre_meta *meta;     /* where leaves come from */
     acre_lock lock;
 } acre_page_map;
 
-/* `root` is zeroed memory of the caller for ACRE_HOST_SLOT_COUNT pointers. */
-void acre_page_map_init_host(acre_page_map *map, uint8_t **root);
+/* A map of all pointers. `root` is zeroed memory of the caller for ACRE_HOST_SLOT_COUNT pointers. */
+void acre_page_map_init_host(acre_page_map *map, uint8_t **root, acre_meta *meta);
 
 /* A map of one slot for the range [base, base + size); `root` is one zeroed pointer. */
-void acre_page_map_init_range(acre_page_map *map, uint8_t **root, acre_addr base, uint64_t size);
+void acre_page_map_init_range(acre_page_map *map, uint8_t **root, acre_meta *meta, acre_addr base, uint64_t size);
 
-/* Makes descriptors for every unit of the range, from `meta`. ACRE_NO_MEMORY changes nothing but leaves that are there
+/* Makes descriptors for every unit of the range. ACRE_NO_MEMORY changes nothing but leaves that are there
  * already. ACRE_INVALID when the range lies outside of what the map can describe. O(slots of the range). */
-acre_status acre_page_map_cover(acre_page_map *map, acre_meta *meta, acre_addr address, uint64_t size);
+acre_status acre_page_map_cover(acre_page_map *map, acre_addr address, uint64_t size);
 
 /* The leaf for an address, NULL when nothing of ours is near. `*unit` is the unit's number in the leaf. */
 static inline uint8_t *acre_page_map_leaf(const acre_page_map *map, acre_addr address, size_t *unit)
