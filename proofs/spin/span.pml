@@ -14,8 +14,14 @@
  * Not covered: memory orderings weaker than sequential consistency, wrap-around of the generation, misuse by the
  * program. README.md says what the code must do beyond the model.
  *
- * Each of these leaves one rule out and must fail: COUNT_FIRST, NO_GENERATION, NO_CHECK_AFTER_DISOWN,
- * NO_FULL_CHECK_ON_LISTING, NO_STATE_COMPARE.
+ * PROOF span_protocol
+ *   property: no block is handed out twice, no span with a free block is lost, a span is retired once and only when all of it
+ *             is free and nobody will change it any more
+ *   bound:    one span of 2 or 4 blocks in 2 words, 2 owners, 3 flushers, 2 lives of its descriptor; every interleaving
+ *   assumes:  sequential consistency, a generation that does not wrap, a program that frees each block once
+ *   variants: COUNT_FIRST, NO_GENERATION, NO_CHECK_AFTER_DISOWN, NO_FULL_CHECK_ON_LISTING, NO_STATE_COMPARE
+ *
+ * Each variant leaves one rule out and must fail.
  */
 #ifndef LIVES
 #define LIVES 2 /* how often the descriptor is used before the model stops */
