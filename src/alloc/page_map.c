@@ -84,8 +84,8 @@ static size_t next_part(const acre_page_map *map, acre_addr address, size_t unit
 void acre_page_map_set_class(acre_page_map *map, acre_addr address, size_t unit_count, unsigned class)
 {
     while (unit_count > 0) {
-        uint8_t *leaf;
-        size_t unit;
+        uint8_t *leaf = NULL;
+        size_t unit = 0;
         const size_t part = next_part(map, address, unit_count, &leaf, &unit);
         memset(leaf + unit, (int)class, part);
         unit_count -= part;
@@ -96,8 +96,8 @@ void acre_page_map_set_class(acre_page_map *map, acre_addr address, size_t unit_
 void acre_page_map_set_dirty(acre_page_map *map, acre_addr address, size_t unit_count, bool is_dirty)
 {
     while (unit_count > 0) {
-        uint8_t *leaf;
-        size_t unit;
+        uint8_t *leaf = NULL;
+        size_t unit = 0;
         const size_t part = next_part(map, address, unit_count, &leaf, &unit);
         memset(acre_leaf_states(map, leaf) + unit, is_dirty ? ACRE_UNIT_DIRTY : 0, part);
         unit_count -= part;
@@ -109,8 +109,8 @@ size_t acre_page_map_count_dirty(const acre_page_map *map, acre_addr address, si
 {
     size_t count = 0;
     while (unit_count > 0) {
-        uint8_t *leaf;
-        size_t unit;
+        uint8_t *leaf = NULL;
+        size_t unit = 0;
         const size_t part = next_part(map, address, unit_count, &leaf, &unit);
         const uint8_t *const states = acre_leaf_states(map, leaf) + unit;
         for (size_t i = 0; i < part; i++) count += states[i]; /* DIRTY is 1 */
