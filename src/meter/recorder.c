@@ -427,7 +427,8 @@ static void take_peak_rss(void *context, const char *line, size_t length)
     uint64_t kib = 0;
     for (size_t i = sizeof name; i < length; i++)
         if (line[i] >= '0' && line[i] <= '9') kib = kib * 10 + (uint64_t)(line[i] - '0');
-    acre_gauge_set(&recorder->file->gauges, ACRE_GAUGE_RSS_PEAK_BYTES, kib * 1024);
+    const uint64_t own = (uint64_t)atomic_load(&recorder->file->chunk_touched_count) * RECORD_CHUNK_BYTES;
+    if (kib * 1024 > own) acre_gauge_set(&recorder->file->gauges, ACRE_GAUGE_RSS_PEAK_BYTES, kib * 1024 - own);
 }
 
 void acre_recorder_finish(acre_recorder *recorder)
