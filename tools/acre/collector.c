@@ -55,10 +55,11 @@ static void put(collector *self, const trace_frame *frame, const void *raw, size
 
 /* --- finding processes --- */
 
+/* The name of a file that has been removed is free for another process. */
 static bool is_known(const collector *self, const char *path)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (strcmp(self->processes[i]->path, path) == 0) return true;
+        if (self->processes[i]->file != NULL && strcmp(self->processes[i]->path, path) == 0) return true;
     return false;
 }
 

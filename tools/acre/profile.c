@@ -143,12 +143,14 @@ static void add_to_flame(profile *self, size_t *capacity, const frame_list *list
 
 /* --- what was not freed --- */
 
-/* Blocks that a program takes once and keeps come early in its life; a leak goes on. A stack is suspect when it has left
- * several blocks, a good part of them in the second half of the run, and frees less than half of what it takes. */
-static bool is_suspect(const stack_figures *stack, double growth)
+/* Blocks that a program takes once and keeps come early in its life, the contents of a cache that it renews come late; what
+ * a leak leaves is spread over the run. A stack is suspect when it has left several blocks, a part of them in each half of
+ * the run, not just a few of very many, and enough to matter. */
+static bool is_suspect(const stack_figures *stack, double growth, double peak_bytes)
 {
-    return stack->live_count >= SUSPECT_BLOCKS_MIN && growth >= 0.2 && growth <= 0.95 &&
-           stack->live_count >= 0.5 * stack->allocated_count;
+    const double growth_least = 0.2, growth_most = 0.9, kept_share_least = 0.05, size_least = 0.005;
+    return stack->live_count >= SUSPECT_BLOCKS_MIN && growth >= growth_least && growth <= growth_most &&
+           stack->live_count >= kept_share_least * stack->allocated_count && stack->live_bytes >= size_least * peak_bytes;
 }
 
 static void add_unfreed(profile *self, size_t *capacity, uint32_t stack, uint32_t site)
@@ -164,7 +166,7 @@ static void add_unfreed(profile *self, size_t *capacity, uint32_t stack, uint32_
         .error_bytes = sqrt(figures->variance_live),
         .allocated_count = figures->allocated_count,
         .growth = growth,
-        .is_suspect = is_suspect(figures, growth),
+        .is_suspect = is_suspect(figures, growth, self->figures->peak_live_bytes),
     };
     self->suspect_count += self->leaks[self->leak_count - 1].is_suspect;
 }

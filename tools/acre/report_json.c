@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 enum {
+    DETAILS_MAX = 24, /* processes; the others have totals only */
     SITES_MAX = 300,
     LEAKS_MAX = 300,
     FLAME_SHARE_MIN = 2000, /* nodes below 1/2000 of each measure are left out, which their parent's width shows */
@@ -107,7 +108,12 @@ static json_t *time_of(const analysis *figures)
     for (size_t g = 0; g < sizeof shown / sizeof shown[0]; g++) {
         if (!figures->has_gauge[shown[g]]) continue;
         json_t *const values = json_array();
-        for (size_t i = 0; i < ANALYSIS_BIN_COUNT; i++) append(values, number((double)figures->bins[i].gauges[shown[g]]));
+        bool is_measured = false; /* before the first sample nothing is known */
+        for (size_t i = 0; i < ANALYSIS_BIN_COUNT; i++) {
+            const uint64_t value = figures->bins[i].gauges[shown[g]];
+            is_measured |= value > 0;
+            append(values, is_measured ? number((double)value) : json_null());
+        }
         set(time, acre_gauge_name(shown[g]), values);
     }
     return time;
@@ -243,7 +249,7 @@ static json_t *marks_of(const analysis *figures)
     return marks;
 }
 
-static json_t *process_of(const profile *self)
+static json_t *process_of(const profile *self, bool has_details)
 {
     const trace_process_info *const info = self->figures->info;
     char *const ending = ending_text(info);
@@ -257,6 +263,8 @@ static json_t *process_of(const profile *self)
     set(process, "end_s", seconds(info->end_ns));
     set(process, "ending", text(ending));
     set(process, "totals", totals_of(self));
+    free(ending);
+    if (!has_details) return process;
     set(process, "time", time_of(self->figures));
     set(process, "sizes", sizes_of(self->figures));
     set(process, "lifetimes", lives_of(self->figures));
@@ -264,7 +272,6 @@ static json_t *process_of(const profile *self)
     set(process, "unfreed", leaks_of(self));
     set(process, "flame", flame_of(self, 0));
     set(process, "marks", marks_of(self->figures));
-    free(ending);
     return process;
 }
 
@@ -276,7 +283,7 @@ json_t *report_to_json(const run_report *report)
     set(document, "sample_bytes", number((double)header->sample_bytes));
     set(document, "started_unix_ns", number((double)header->start_unix_ns));
     set(document, "damage", text(report->damage));
-    for (uint32_t i = 0; i < report->count; i++) append(processes, process_of(report->profiles[i]));
+    for (uint32_t i = 0; i < report->count; i++) append(processes, process_of(report->profiles[i], i < DETAILS_MAX));
     set(document, "processes", processes);
     return document;
 }

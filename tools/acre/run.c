@@ -157,8 +157,11 @@ static void pass_on(int signal_number, siginfo_t *info, void *context)
 
 static const int passed_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGCONT};
 
+static void (*old_pipe_action)(int);
+
 static void catch_signals(void)
 {
+    old_pipe_action = signal(SIGPIPE, SIG_IGN); /* whoever reads the summary may go; the cleaning up is still done */
     const struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
     for (size_t i = 0; i < sizeof passed_signals / sizeof passed_signals[0]; i++) {
         struct sigaction old;
@@ -170,6 +173,7 @@ static void catch_signals(void)
 
 static void release_signals(void)
 {
+    (void)signal(SIGPIPE, old_pipe_action);
     for (size_t i = 0; i < sizeof passed_signals / sizeof passed_signals[0]; i++) {
         struct sigaction old;
         if (sigaction(passed_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
@@ -327,7 +331,6 @@ int command_run(int argument_count, char **arguments)
     free(directory);
     free(library);
     free(page);
-    release_signals();
     if (result == EXIT_NOT_FOUND || result == EXIT_NOT_EXECUTABLE) return result;
     if (WIFSIGNALED(wait_status)) die_by(WTERMSIG(wait_status));
     if (WIFSIGNALED(wait_status)) return 128 + WTERMSIG(wait_status); /* a signal whose default is not death */

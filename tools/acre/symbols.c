@@ -21,9 +21,23 @@ typedef struct resolved {
     size_t count;
 } resolved;
 
+typedef struct function_entry {
+    uint64_t begin, end;
+    const char *name; /* elfutils' own memory */
+} function_entry;
+
+/* The functions in a module's symbol table by address: elfutils itself looks through all of them each time. */
+typedef struct module_functions {
+    Dwfl_Module *module;
+    function_entry *entries;
+    size_t count;
+} module_functions;
+
 struct symbols {
     const trace_process_info *info;
     Dwfl *dwfl;
+    module_functions *modules;
+    size_t module_count, module_capacity;
     resolved *cache; /* open addressing */
     size_t slot_count, used_count;
     char **texts; /* all strings that frames point to */
@@ -127,6 +141,53 @@ static const char *name_of_die(Dwarf_Die *die)
     return name != NULL ? name : dwarf_diename(die);
 }
 
+static int compare_functions(const void *left, const void *right)
+{
+    const function_entry *const a = left, *const b = right;
+    if (a->begin != b->begin) return a->begin < b->begin ? -1 : 1;
+    if (a->end != b->end) return a->end < b->end ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+static const module_functions *functions_of(symbols *self, Dwfl_Module *module)
+{
+    for (size_t i = 0; i < self->module_count; i++)
+        if (self->modules[i].module == module) return &self->modules[i];
+
+    module_functions found = {.module = module};
+    size_t capacity = 0;
+    const int count = dwfl_module_getsymtab(module);
+    for (int i = 1; i < count; i++) {
+        GElf_Sym symbol;
+        GElf_Addr address;
+        const char *const name = dwfl_module_getsym_info(module, i, &symbol, &address, NULL, NULL, NULL);
+        const int type = GELF_ST_TYPE(symbol.st_info);
+        if (name == NULL || name[0] == 0 || symbol.st_shndx == SHN_UNDEF) continue;
+        if (type != STT_FUNC && type != STT_GNU_IFUNC && (type != STT_NOTYPE || symbol.st_size != 0)) continue;
+        found.entries = grow_array(found.entries, found.count, &capacity, sizeof *found.entries);
+        found.entries[found.count++] = (function_entry){.begin = address, .end = address + symbol.st_size, .name = name};
+    }
+    if (found.count > 0) qsort(found.entries, found.count, sizeof *found.entries, compare_functions);
+    self->modules = grow_array(self->modules, self->module_count, &self->module_capacity, sizeof *self->modules);
+    self->modules[self->module_count] = found;
+    return &self->modules[self->module_count++];
+}
+
+/* The function that contains `address`, or the last one without a size before it (assembly); NULL: none. */
+static const char *function_at(symbols *self, Dwfl_Module *module, uint64_t address)
+{
+    const module_functions *const functions = functions_of(self, module);
+    size_t low = 0, high = functions->count; /* entries before `low` begin at or before the address */
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (functions->entries[middle].begin <= address) low = middle + 1;
+        else high = middle;
+    }
+    if (low == 0) return NULL;
+    const function_entry *const last = &functions->entries[low - 1];
+    return address < last->end || last->end == last->begin ? last->name : NULL;
+}
+
 /* --- resolving --- */
 
 /* The functions inlined at `address`, innermost first, after them the function itself: into frames. Their lines: the
@@ -183,10 +244,8 @@ static size_t resolve(symbols *self, uint64_t return_address, symbol_frame *fram
     if (module != NULL) {
         count = inlined_frames(self, module, address, frames);
         Dwfl_Line *const source = dwfl_module_getsrc(module, address);
-        GElf_Off offset;
-        GElf_Sym symbol;
         if (count == 0) {
-            const char *const name = dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL);
+            const char *const name = function_at(self, module, address);
             if (name != NULL) frames[count++] = (symbol_frame){.function = readable_name(self, name)};
         }
         int line = 0;
@@ -267,6 +326,8 @@ void symbols_close(symbols *self)
 {
     for (size_t i = 0; i < self->slot_count; i++) free(self->cache[i].frames);
     for (size_t i = 0; i < self->text_count; i++) free(self->texts[i]);
+    for (size_t i = 0; i < self->module_count; i++) free(self->modules[i].entries);
+    free(self->modules);
     free(self->texts);
     free(self->cache);
     dwfl_end(self->dwfl);
