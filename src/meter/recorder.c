@@ -10,6 +10,7 @@
 #include "meter/record_file.h"
 #include "meter/stack_cache.h"
 #include "meter/stack_table.h"
+#include "os/os.h"
 #include "os/shared_file.h"
 #include "os/ticks.h"
 
@@ -47,9 +48,9 @@ struct acre_recorder {
     _Atomic uint64_t beat_when_gone; /* the beat at which the collector was given up, + 1; 0: it lives */
     char directory[DIRECTORY_BYTES_MAX + 1];
     char path[PATH_BYTES];
-    _Atomic uint32_t growth_lock; /* taken last */
+    acre_lock growth_lock; /* taken last */
 
-    _Atomic uint32_t lock; /* guards all below */
+    acre_lock lock; /* guards all below */
     acre_recorder_stream *open_streams;
     acre_recorder_stream *closed_streams;
     acre_recorder_stream *own_stream; /* STACK, MODULE and DEFINE events */
@@ -60,23 +61,12 @@ struct acre_recorder {
     uint64_t own_begin, own_end; /* the malloc replacement's code; empty when it is the program itself */
 };
 
-static void take_lock(_Atomic uint32_t *word)
-{
-    enum { LOCK_WAIT_NS = 20 * 1000 };
-    while (atomic_exchange_explicit(word, 1, memory_order_acquire) != 0) acre_sleep_ns(LOCK_WAIT_NS);
-}
-
-static void release_lock(_Atomic uint32_t *word) { atomic_store_explicit(word, 0, memory_order_release); }
-
-static void lock(acre_recorder *recorder) { take_lock(&recorder->lock); }
-static void unlock(acre_recorder *recorder) { release_lock(&recorder->lock); }
-
 /* --- chunks --- */
 
 static bool grow(acre_recorder *recorder, uint32_t old_count)
 {
     bool has_grown = true;
-    take_lock(&recorder->growth_lock);
+    acre_lock_take(&recorder->growth_lock);
     const uint32_t count = atomic_load(&recorder->file->chunk_count);
     if (count == old_count) { /* else another thread has done it */
         const uint32_t new_count = count * 2 < RECORD_CHUNK_COUNT_MAX ? count * 2 : RECORD_CHUNK_COUNT_MAX;
@@ -85,7 +75,7 @@ static bool grow(acre_recorder *recorder, uint32_t old_count)
                                           RECORD_HEADER_BYTES + (size_t)new_count * RECORD_CHUNK_BYTES) == ACRE_OK;
         if (has_grown) atomic_store(&recorder->file->chunk_count, new_count);
     }
-    release_lock(&recorder->growth_lock);
+    acre_lock_drop(&recorder->growth_lock);
     return has_grown;
 }
 
@@ -111,7 +101,7 @@ static bool wait_and_claim(acre_recorder *recorder, uint32_t count, uint32_t *in
     if (atomic_load(&recorder->beat_when_gone) == beat + 1) return false;
 
     for (uint64_t waited_ns = 0; waited_ns < WAIT_ALIVE_NS && silent_ns < WAIT_SILENT_NS; waited_ns += WAIT_STEP_NS) {
-        acre_sleep_ns(WAIT_STEP_NS);
+        acre_os_sleep_ns(WAIT_STEP_NS);
         if (claim_free(recorder, count, index)) return true;
         const uint64_t beat_after = atomic_load(&recorder->file->collector_beat);
         silent_ns = beat_after == beat ? silent_ns + WAIT_STEP_NS : 0;
@@ -231,7 +221,7 @@ static void learn_modules(acre_recorder *recorder, void *const *pcs, size_t coun
 static uint32_t intern(acre_recorder *recorder, void *const *pcs, size_t count)
 {
     const uint64_t hash = stack_hash(pcs, count);
-    lock(recorder);
+    acre_lock_take(&recorder->lock);
     uint32_t id = stack_table_find(&recorder->stacks, hash);
     if (id == 0) {
         uint64_t payload[ACRE_STACK_FRAMES_MAX];
@@ -247,7 +237,7 @@ static uint32_t intern(acre_recorder *recorder, void *const *pcs, size_t count)
                               });
         }
     }
-    unlock(recorder);
+    acre_lock_drop(&recorder->lock);
     return id;
 }
 
@@ -295,7 +285,7 @@ __attribute__((noinline)) uint32_t acre_recorder_stack(acre_recorder_stream *str
 
 acre_recorder_stream *acre_recorder_stream_open(acre_recorder *recorder)
 {
-    lock(recorder);
+    acre_lock_take(&recorder->lock);
     acre_recorder_stream *stream = recorder->closed_streams;
     if (stream != NULL) recorder->closed_streams = stream->next;
     else stream = acre_private_pages(sizeof *stream);
@@ -306,7 +296,7 @@ acre_recorder_stream *acre_recorder_stream_open(acre_recorder *recorder)
         stream->next = recorder->open_streams;
         recorder->open_streams = stream;
     }
-    unlock(recorder);
+    acre_lock_drop(&recorder->lock);
     return stream;
 }
 
@@ -314,7 +304,7 @@ void acre_recorder_stream_close(acre_recorder_stream *stream)
 {
     acre_recorder *const recorder = stream->recorder;
     seal(stream);
-    lock(recorder);
+    acre_lock_take(&recorder->lock);
     acre_recorder_stream **link = &recorder->open_streams;
     while (*link != stream) link = &(*link)->next;
     *link = stream->next;
@@ -324,14 +314,14 @@ void acre_recorder_stream_close(acre_recorder_stream *stream)
     stream->drops_to_try = 0;
     stream->next = recorder->closed_streams;
     recorder->closed_streams = stream;
-    unlock(recorder);
+    acre_lock_drop(&recorder->lock);
 }
 
 /* --- the recorder --- */
 
 static acre_status create_file(acre_recorder *recorder, bool is_fork)
 {
-    const uint32_t process = acre_process_id();
+    const uint32_t process = (uint32_t)acre_os_process_id();
     const size_t size_bytes = RECORD_HEADER_BYTES + (size_t)RECORD_CHUNK_COUNT_MIN * RECORD_CHUNK_BYTES;
     void *memory = NULL;
     acre_status status = ACRE_BUSY;
@@ -361,9 +351,9 @@ static void begin_own_stream(acre_recorder *recorder)
     recorder->unknown_patience = 1;
     recorder->own_stream = acre_recorder_stream_open(recorder);
     if (recorder->own_stream != NULL) recorder->own_stream->thread = 0;
-    lock(recorder);
+    acre_lock_take(&recorder->lock);
     (void)module_map_refresh(&recorder->modules, module_appeared, recorder);
-    unlock(recorder);
+    acre_lock_drop(&recorder->lock);
 }
 
 acre_status acre_recorder_open(acre_recorder **out, const char *directory, acre_unwind_function *unwinder)
@@ -392,8 +382,7 @@ acre_status acre_recorder_after_fork(acre_recorder *recorder, acre_recorder_stre
 {
     if (recorder->file != NULL) acre_shared_file_unmap(recorder->file, RECORD_FILE_BYTES);
     recorder->file = NULL;
-    release_lock(&recorder->lock); /* the threads that may have held them do not exist here */
-    release_lock(&recorder->growth_lock);
+    recorder->lock = recorder->growth_lock = (acre_lock){0}; /* the threads that may have held them do not exist here */
     atomic_store(&recorder->beat_when_gone, 0);
     stack_table_clear(&recorder->stacks);
     recorder->modules.count = 0;
@@ -434,10 +423,10 @@ static void take_peak_rss(void *context, const char *line, size_t length)
 void acre_recorder_finish(acre_recorder *recorder)
 {
     if (recorder->file == NULL) return;
-    lock(recorder);
+    acre_lock_take(&recorder->lock);
     (void)module_map_refresh(&recorder->modules, module_appeared, recorder);
     (void)acre_read_lines("/proc/self/status", take_peak_rss, recorder);
-    unlock(recorder);
+    acre_lock_drop(&recorder->lock);
     atomic_store(&recorder->file->is_finished, 1);
 }
 

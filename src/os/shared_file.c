@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Growing past RLIMIT_FSIZE raises SIGXFSZ, which would end the program that is observed. */
@@ -188,14 +187,5 @@ bool acre_is_mapped(uintptr_t address, size_t length)
     return is_mapped;
 }
 
-uint32_t acre_process_id(void) { return (uint32_t)getpid(); }
 uint32_t acre_parent_process_id(void) { return (uint32_t)getppid(); }
 uint32_t acre_thread_id(void) { return (uint32_t)syscall(SYS_gettid); }
-
-void acre_sleep_ns(uint64_t ns)
-{
-    const int saved = errno;
-    struct timespec wait = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
-    while (nanosleep(&wait, &wait) != 0 && errno == EINTR) continue;
-    errno = saved;
-}

@@ -42,9 +42,7 @@ size_t acre_read_link(const char *path, char *buffer, size_t size);
 /* Are all pages that [address, address + length) touches mapped? At most 64 pages; more counts as no. One system call. */
 bool acre_is_mapped(uintptr_t address, size_t length);
 
-uint32_t acre_process_id(void);
 uint32_t acre_parent_process_id(void);
 uint32_t acre_thread_id(void);
-void acre_sleep_ns(uint64_t ns);
 
 #endif

@@ -1,17 +1,9 @@
 /* ticks.c - see ticks.h. */
 #include "os/ticks.h"
 
-#include <time.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
-
-uint64_t acre_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 acre_clock acre_clock_of_machine(void)
 {
@@ -27,10 +19,10 @@ uint64_t acre_ticks_per_second(acre_clock clock, uint64_t measure_ns)
 {
     if (clock == ACRE_CLOCK_MONOTONIC) return 1000000000u;
 
-    const uint64_t start_ns = acre_now_ns();
+    const uint64_t start_ns = acre_os_now_ns();
     const uint64_t start_ticks = acre_ticks(clock);
     uint64_t end_ns;
-    do end_ns = acre_now_ns();
+    do end_ns = acre_os_now_ns();
     while (end_ns - start_ns < measure_ns || end_ns == start_ns);
     const uint64_t end_ticks = acre_ticks(clock);
 

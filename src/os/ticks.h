@@ -7,16 +7,12 @@
 #ifndef ACRE_OS_TICKS_H
 #define ACRE_OS_TICKS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "os/os.h"
 
 typedef enum acre_clock {
     ACRE_CLOCK_MONOTONIC = 0, /* nanoseconds of CLOCK_MONOTONIC */
     ACRE_CLOCK_TSC = 1,       /* the processor's time stamp counter */
 } acre_clock;
-
-/* Nanoseconds of CLOCK_MONOTONIC. Thread safe. O(1), about 35 ns. */
-uint64_t acre_now_ns(void);
 
 /* The clock that this machine's events are stamped with. Every process on the machine gets the same answer. O(1). */
 acre_clock acre_clock_of_machine(void);
@@ -32,7 +28,7 @@ static inline uint64_t acre_ticks(acre_clock clock)
 #else
     (void)clock;
 #endif
-    return acre_now_ns();
+    return acre_os_now_ns();
 }
 
 #endif

@@ -116,7 +116,7 @@ static void note_live(pass *run, uint64_t ns)
     if (run->live_bytes > bin->live_bytes) bin->live_bytes = run->live_bytes;
     if (run->live_bytes > run->out->peak_live_bytes) {
         run->out->peak_live_bytes = run->live_bytes;
-        run->out->peak_ns = ns;
+        if (!run->out->has_gauge[ACRE_GAUGE_LIVE_BYTES] || !run->out->is_sampled) run->out->peak_ns = ns;
         run->epoch++;
     }
 }
@@ -191,7 +191,10 @@ static void take_gauge(pass *run, const acre_event *event)
     time_bin *const bin = bin_at(out, event->time);
     if (event->size > bin->gauges[event->kind]) bin->gauges[event->kind] = event->size;
     if (event->size > 0) out->has_gauge[event->kind] = true;
-    if (event->size > out->gauge_peaks[event->kind]) out->gauge_peaks[event->kind] = event->size;
+    if (event->size > out->gauge_peaks[event->kind]) {
+        out->gauge_peaks[event->kind] = event->size;
+        if (event->kind == ACRE_GAUGE_LIVE_BYTES && out->is_sampled) out->peak_ns = event->time;
+    }
     out->gauge_lasts[event->kind] = event->size;
 }
 
@@ -289,7 +292,7 @@ analysis *analysis_of_process(trace_reader *reader, uint32_t index)
     analysis *const out = must_calloc(1, sizeof *out);
     out->info = trace_process_at(reader, index);
     out->is_sampled = trace_header_of(reader)->sample_bytes > 0;
-    out->begin_ns = out->info->start_ns;
+    out->begin_ns = out->peak_ns = out->info->start_ns;
     out->end_ns = out->info->end_ns;
     out->stack_count = out->info->stack_count > 0 ? out->info->stack_count : 1;
     out->stacks = must_calloc(out->stack_count, sizeof *out->stacks);

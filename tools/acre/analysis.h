@@ -52,7 +52,7 @@ typedef struct analysis {
     double freed_count;
     double live_count, live_bytes, variance_live; /* at the end */
     double peak_live_bytes;
-    uint64_t peak_ns;
+    uint64_t peak_ns; /* of what analysis_peak_live gives */
     uint64_t unknown_free_count; /* of blocks that the trace does not know: from before a fork, or lost events */
     uint64_t doubled_count;      /* an address was handed out while it was live: a lost event */
     uint64_t begin_ns, end_ns;   /* of the time axis */

@@ -79,7 +79,7 @@ static void meet(collector *self, const char *path)
     process->path = must_copy(path);
     process->file = file;
     process->process_id = file->process_id;
-    process->start_ns = acre_now_ns();
+    process->start_ns = acre_os_now_ns();
     process->last_ticks = file->start_ticks;
     self->processes = grow_array(self->processes, self->count, &self->capacity, sizeof(observed *));
     self->processes[self->count++] = process;
@@ -227,9 +227,9 @@ static void sample_gauges(collector *self, observed *process)
         const uint64_t value = acre_gauge_get(&file->gauges, (acre_gauge)i);
         if (value != process->shown[i]) put_gauge(self, process, i, value, ticks);
     }
-    const uint64_t age_ns = acre_now_ns() - process->start_ns;
+    const uint64_t age_ns = acre_os_now_ns() - process->start_ns;
     const uint64_t step_ns = age_ns / GAUGE_POINTS;
-    process->next_gauge_ns = acre_now_ns() + (step_ns > GAUGE_STEP_NS_MIN ? step_ns : GAUGE_STEP_NS_MIN);
+    process->next_gauge_ns = acre_os_now_ns() + (step_ns > GAUGE_STEP_NS_MIN ? step_ns : GAUGE_STEP_NS_MIN);
 }
 
 /* --- the life of a process --- */
@@ -249,7 +249,7 @@ static void part(collector *self, observed *process)
     record_file *const file = process->file;
     /* A child that only went on to exec has loaded modules, and allocated nothing worth a place in the trace. */
     (void)drain(self, process, DRAIN_THREADS);
-    if (acre_gauge_get(&file->gauges, ACRE_GAUGE_ALLOC_COUNT) > 0) introduce(self, process);
+    if (acre_gauge_get(&file->gauges, ACRE_GAUGE_COMMITTED_BYTES) > 0) introduce(self, process);
     if (process->is_in_trace) {
         (void)drain(self, process, DRAIN_ALL);
         sample_gauges(self, process);
@@ -284,7 +284,7 @@ bool collector_round(collector *self)
 {
     bool has_drained = false;
     find_processes(self);
-    const uint64_t now_ns = acre_now_ns();
+    const uint64_t now_ns = acre_os_now_ns();
     for (size_t i = 0; i < self->count; i++) {
         observed *const process = self->processes[i];
         if (process->file == NULL) continue;

@@ -1,0 +1,165 @@
+/* malloc.c - the C allocation functions, over the process's heap. See acre/heap.h for what they cost.
+ *
+ * Where the standards leave a choice, it is glibc's, since that is what programs were tested with: a size of 0 gives a block of
+ * its own, realloc(p, 0) frees, memalign rounds its alignment up to a power of two.
+ */
+#include "heap/heap.h"
+#include "heap/registry.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* C23; glibc 2.36 does not declare them. */
+EXPORT void free_sized(void *block, size_t size);
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size);
+
+enum { PAGE_BYTES = 4096 };
+
+EXPORT void *malloc(size_t size) { return acre_fast_alloc(size, ACRE_HEAP_OP_ALLOC); }
+
+EXPORT void free(void *block) { acre_fast_free(block, "free"); }
+
+EXPORT void free_sized(void *block, size_t size)
+{
+    (void)size;
+    acre_fast_free(block, "free_sized");
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    (void)alignment;
+    (void)size;
+    acre_fast_free(block, "free_aligned_sized");
+}
+
+static void *aligned(size_t size, size_t alignment, acre_heap_op op)
+{
+    bool is_zero;
+    acre_heap *const heap = acre_process_heap();
+    const acre_addr address = heap == NULL ? 0 : acre_alloc_aligned(heap, size, alignment, op, &is_zero);
+    if (address == 0) errno = ENOMEM;
+    return (void *)(uintptr_t)address;
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (bytes <= ACRE_SMALL_BYTES_MAX) {
+        void *const block = acre_fast_alloc(bytes, ACRE_HEAP_OP_CALLOC);
+        if (block != NULL) memset(block, 0, bytes);
+        return block;
+    }
+    bool is_zero = false;
+    acre_heap *const heap = acre_process_heap();
+    const acre_addr address =
+        heap == NULL ? 0 : acre_alloc_aligned(heap, bytes, ACRE_BLOCK_BYTES_MIN, ACRE_HEAP_OP_CALLOC, &is_zero);
+    if (address == 0) errno = ENOMEM;
+    else if (!is_zero) memset((void *)(uintptr_t)address, 0, bytes);
+    return (void *)(uintptr_t)address;
+}
+
+EXPORT void *realloc(void *block, size_t size)
+{
+    if (block == NULL) return malloc(size);
+    if (size == 0) {
+        acre_fast_free(block, "realloc");
+        return NULL;
+    }
+    acre_heap *const heap = acre_process_heap();
+    void *const moved = heap == NULL ? NULL : acre_resize_any(heap, block, size, "realloc");
+    if (moved == NULL) errno = ENOMEM;
+    return moved;
+}
+
+EXPORT void *reallocarray(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(block, bytes);
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (!acre_is_power_of_two(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return aligned(size, alignment, ACRE_HEAP_OP_ALIGNED);
+}
+
+EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
+{
+    if (!acre_is_power_of_two(alignment) || alignment % sizeof(void *) != 0) return EINVAL;
+    const int saved_errno = errno; /* the result is the return value alone */
+    void *const made = aligned(size, alignment, ACRE_HEAP_OP_ALIGNED);
+    errno = saved_errno;
+    if (made == NULL) return ENOMEM;
+    *block = made;
+    return 0;
+}
+
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    if (alignment > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (!acre_is_power_of_two(alignment)) alignment = (size_t)1 << acre_log2_ceil(acre_max_size(alignment, 1));
+    return aligned(size, alignment, ACRE_HEAP_OP_ALIGNED);
+}
+
+EXPORT void *valloc(size_t size) { return aligned(size, PAGE_BYTES, ACRE_HEAP_OP_ALIGNED); }
+
+EXPORT void *pvalloc(size_t size)
+{
+    if (size > SIZE_MAX - PAGE_BYTES) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return aligned((size_t)acre_align_up(size, PAGE_BYTES), PAGE_BYTES, ACRE_HEAP_OP_ALIGNED);
+}
+
+EXPORT size_t malloc_usable_size(void *block)
+{
+    acre_heap *const heap = block == NULL ? NULL : acre_process_heap();
+    return heap == NULL ? 0 : (size_t)acre_heap_usable_size(heap, (uintptr_t)block);
+}
+
+EXPORT int malloc_trim(size_t keep_bytes)
+{
+    acre_heap *const heap = acre_process_heap();
+    if (heap == NULL) return 0;
+    acre_heap_flush(heap);
+    return acre_heap_purge(heap, keep_bytes) > 0;
+}
+
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+    struct mallinfo2 info;
+    memset(&info, 0, sizeof info);
+    acre_heap *const heap = acre_process_heap();
+    if (heap == NULL) return info;
+    acre_heap_figures figures;
+    acre_heap_read_figures(heap, &figures);
+    info.arena = (size_t)(figures.committed_bytes - figures.large_bytes);
+    info.hblkhd = (size_t)figures.large_bytes;
+    info.uordblks = (size_t)figures.block_bytes;
+    info.fordblks = (size_t)(figures.committed_bytes - figures.block_bytes);
+    info.keepcost = (size_t)figures.dirty_bytes;
+    return info;
+}
+
+/* fork handlers are set first of all, so that they run last before a fork and first after it: others' may allocate. */
+__attribute__((constructor(101))) static void start(void) { (void)acre_registry_handle_forks(); }

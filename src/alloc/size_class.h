@@ -1,0 +1,59 @@
+/* size_class.h - which sizes small blocks have, and how they are cut from units.
+ *
+ * Steps of 16 bytes up to 256, then eight sizes a doubling up to 2 KiB, then four up to 32 KiB: a block is at most 12.5 %
+ * (above 2 KiB 25 %) larger than asked for, 4 % on average. Every size is a multiple of 16, so blocks are aligned to 16.
+ * A span of a class has as many 16 KiB units as give at least 8 blocks (4 above 8 KiB) and waste at most 1/8.
+ */
+#ifndef ACRE_ALLOC_SIZE_CLASS_H
+#define ACRE_ALLOC_SIZE_CLASS_H
+
+#include "base/bits.h"
+
+enum {
+    ACRE_UNIT_SHIFT = 14,
+    ACRE_UNIT_BYTES = 1 << ACRE_UNIT_SHIFT,
+    ACRE_BLOCK_BYTES_MIN = 16,
+    ACRE_SMALL_BYTES_MAX = 32768, /* larger blocks are runs of whole units */
+
+    /* What stands in the page map for a unit. */
+    ACRE_CLASS_NONE = 0,        /* not ours, or free */
+    ACRE_CLASS_FIRST = 1,       /* classes of small blocks are FIRST .. COUNT */
+    ACRE_CLASS_COUNT = 56,
+    ACRE_CLASS_LARGE = 57,      /* first unit of a large block */
+    ACRE_CLASS_LARGE_REST = 58, /* its other units */
+    ACRE_CLASS_WATCHED = 64,    /* added to a small class: blocks that every free must report (samples, guarded ones) */
+
+    ACRE_TABLE_BYTES_MAX = 1024, /* sizes up to here find their class in one table look-up */
+};
+
+typedef struct acre_size_class {
+    uint32_t block_bytes;
+    uint16_t unit_count; /* of a span */
+    uint16_t capacity;   /* blocks in a span */
+    uint64_t reciprocal; /* ceil(2^40 / block_bytes): index = offset * reciprocal >> 40 */
+} acre_size_class;
+
+extern const acre_size_class acre_size_classes[ACRE_CLASS_COUNT + 1];
+extern const uint8_t acre_class_table[ACRE_TABLE_BYTES_MAX / 16 + 1];
+
+/* The smallest class that holds `size` bytes; size <= ACRE_SMALL_BYTES_MAX. Size 0 gets the smallest block. O(1). */
+static inline unsigned acre_class_of_size(size_t size)
+{
+    assert(size <= ACRE_SMALL_BYTES_MAX);
+    if (acre_likely(size <= ACRE_TABLE_BYTES_MAX)) return acre_class_table[(size + 15) / 16];
+    const unsigned exponent = acre_log2_floor(size - 1); /* size is in (2^exponent, 2^(exponent + 1)] */
+    if (exponent == 10) return 33 + (unsigned)(((size - 1) >> 7) & 7);
+    return 41 + (exponent - 11) * 4 + (unsigned)(((size - 1) >> (exponent - 2)) & 3);
+}
+
+/* The smallest class with blocks of at least `size` bytes that are all aligned to `alignment` (a power of two, at most a
+ * unit), ACRE_CLASS_LARGE when no small class is. O(classes). */
+unsigned acre_class_of_aligned(size_t size, size_t alignment);
+
+/* Which block of its span the byte at `offset` belongs to. Exact for every offset in a span. O(1). */
+static inline unsigned acre_block_index(unsigned class, uint64_t offset)
+{
+    return (unsigned)((offset * acre_size_classes[class].reciprocal) >> 40);
+}
+
+#endif

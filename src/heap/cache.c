@@ -1,0 +1,439 @@
+/* cache.c - see cache.h.
+ *
+ * From top to bottom: the depot of a class (spans without an owner), giving blocks back by words, taking them by words, and
+ * the magazines in front of it.
+ */
+#include "heap/cache.h"
+#include "base/atomic.h"
+#include "guard/fault.h"
+#include "heap/sample.h"
+
+#include <string.h>
+
+/* ---- the depot ---- */
+
+static acre_depot *depot_of(acre_heap *heap, unsigned class)
+{
+    acre_depot *const depots = (class & ACRE_CLASS_WATCHED) != 0 ? heap->watched_depots : heap->depots;
+    return &depots[class & (ACRE_CLASS_WATCHED - 1)];
+}
+
+static void depot_insert(acre_depot *depot, acre_span *span)
+{
+    span->previous = NULL;
+    span->next = depot->first;
+    if (span->next != NULL) span->next->previous = span;
+    depot->first = span;
+}
+
+static void depot_remove(acre_depot *depot, acre_span *span)
+{
+    if (span->next != NULL) span->next->previous = span->previous;
+    if (span->previous != NULL) span->previous->next = span->next;
+    else depot->first = span->next;
+}
+
+/* The units go back to the arena. The span is retired, so nobody else knows it. */
+static void release_units(acre_heap *heap, acre_span *span)
+{
+    acre_page_map_set_class(heap->map, span->base, span->unit_count, ACRE_CLASS_NONE);
+    acre_arena_give(&heap->arena, span, false);
+}
+
+/* Does what rule 2 or 3 of the span protocol asks for. */
+static void fulfil(acre_heap *heap, acre_span *span, unsigned class, acre_span_duty duty, acre_word after)
+{
+    if (duty == ACRE_DUTY_NONE) return;
+    acre_depot *const depot = depot_of(heap, class);
+    bool is_retired = false;
+    acre_lock_take(&depot->lock);
+    if (duty == ACRE_DUTY_LIST) {
+        is_retired = !acre_span_list(span);
+        if (!is_retired) depot_insert(depot, span);
+    } else if (acre_span_may_retire(span, after)) {
+        depot_remove(depot, span);
+        is_retired = true;
+    }
+    if (is_retired) acre_span_retire(span);
+    acre_lock_drop(&depot->lock);
+    if (is_retired) release_units(heap, span);
+}
+
+static void disown(acre_heap *heap, acre_span *span)
+{
+    const unsigned class = span->class;
+    fulfil(heap, span, class, acre_span_disown(span), 0);
+}
+
+/* A span of the class that the caller owns: the one that was listed last, which is the fullest, or a fresh one. */
+static acre_span *own_span(acre_heap *heap, unsigned class)
+{
+    acre_depot *const depot = depot_of(heap, class);
+    if (__atomic_load_n(&depot->first, __ATOMIC_RELAXED) != NULL) {
+        acre_lock_take(&depot->lock);
+        acre_span *const span = depot->first;
+        if (span != NULL) {
+            depot_remove(depot, span);
+            acre_span_own(span);
+        }
+        acre_lock_drop(&depot->lock);
+        if (span != NULL) return span;
+    }
+    bool is_zero;
+    const unsigned unit_count = acre_size_classes[class & (ACRE_CLASS_WATCHED - 1)].unit_count;
+    acre_span *const span = acre_arena_take(&heap->arena, unit_count, ACRE_UNIT_BYTES, &is_zero);
+    if (span == NULL) return NULL;
+    acre_span_init(span, class, acre_page_map_words(heap->map, span->base));
+    for (unsigned unit = 1; unit < unit_count; unit++) {
+        acre_span *const other = acre_page_map_span(heap->map, span->base + ((acre_addr)unit << ACRE_UNIT_SHIFT));
+        other->units_before = (uint16_t)unit;
+        other->kind = ACRE_SPAN_NONE;
+    }
+    acre_page_map_set_class(heap->map, span->base, unit_count, class);
+    return span;
+}
+
+/* ---- giving back ---- */
+
+/* Blocks of one word of one span that are on their way back. */
+typedef struct batch {
+    acre_heap *heap;
+    acre_span *span; /* NULL: nothing is pending */
+    size_t word;
+    acre_word mask;  /* of `word`, not given yet */
+    unsigned count;  /* of `span`, given but not counted */
+    unsigned class;
+    const char *operation;
+} batch;
+
+static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr address, acre_addr block, uint64_t size,
+                   const char *operation)
+{
+    acre_fault_report(&(acre_fault){.kind = kind,
+                                    .heap_name = heap->name,
+                                    .address = address,
+                                    .block = block,
+                                    .size_bytes = size,
+                                    .operation = operation});
+}
+
+static void report_double_frees(const batch *pending, acre_word blocks)
+{
+    const uint64_t size = acre_size_classes[acre_span_size_class(pending->span)].block_bytes;
+    for (; blocks != 0; blocks &= blocks - 1) {
+        const uint64_t index = pending->word * ACRE_WORD_BITS + acre_word_lowest(blocks);
+        const acre_addr address = pending->span->base + index * size;
+        report(pending->heap, ACRE_FAULT_DOUBLE_FREE, address, address, size, pending->operation);
+    }
+}
+
+static void give_pending_bits(batch *pending)
+{
+    if (pending->mask == 0) return;
+    acre_word mask = pending->mask;
+    acre_word freed_before = acre_span_give_bits(pending->span, pending->word, mask);
+    if (acre_unlikely(freed_before != 0)) {
+        report_double_frees(pending, freed_before); /* where the handler lets the program go on, the others go back */
+        mask &= ~freed_before;
+        if (mask != 0) freed_before = acre_span_give_bits(pending->span, pending->word, mask);
+    }
+    pending->count += acre_word_count(mask);
+    pending->mask = 0;
+}
+
+static void give_pending(batch *pending)
+{
+    if (pending->span == NULL) return;
+    give_pending_bits(pending);
+    if (pending->count > 0) {
+        acre_word after;
+        const acre_span_duty duty = acre_span_give_count(pending->span, pending->count, &after);
+        fulfil(pending->heap, pending->span, pending->class, duty, after);
+    }
+    pending->span = NULL;
+    pending->count = 0;
+}
+
+acre_span *acre_span_of(const acre_heap *heap, acre_addr address)
+{
+    acre_span *const span = acre_page_map_span(heap->map, address);
+    if (span->units_before == 0) return span;
+    return acre_page_map_span(heap->map, address - ((acre_addr)span->units_before << ACRE_UNIT_SHIFT));
+}
+
+/* Adds a block to the batch. Every address that comes back from a program passes here, so this is where it is checked. */
+static bool give(batch *pending, acre_addr address)
+{
+    const unsigned class = acre_page_map_class(pending->heap->map, address);
+    const unsigned size_class = class & (ACRE_CLASS_WATCHED - 1);
+    if (acre_unlikely(size_class == ACRE_CLASS_NONE || size_class > ACRE_CLASS_COUNT)) {
+        report(pending->heap, ACRE_FAULT_FOREIGN_FREE, address, 0, 0, pending->operation);
+        return false;
+    }
+    acre_span *const span = acre_span_of(pending->heap, address);
+    if (acre_unlikely(span->region->arena != &pending->heap->arena)) { /* a block, but of another heap */
+        report(pending->heap, ACRE_FAULT_FOREIGN_FREE, address, 0, 0, pending->operation);
+        return false;
+    }
+    const uint64_t size = acre_size_classes[size_class].block_bytes;
+    const unsigned index = acre_block_index(size_class, address - span->base);
+    if (acre_unlikely(index * size != address - span->base || index >= acre_size_classes[size_class].capacity)) {
+        report(pending->heap, ACRE_FAULT_INTERIOR_FREE, address, span->base + index * size, size, pending->operation);
+        return false;
+    }
+    const size_t word = index / ACRE_WORD_BITS;
+    const acre_word bit = (acre_word)1 << (index % ACRE_WORD_BITS);
+    if (span != pending->span) {
+        give_pending(pending);
+        pending->span = span;
+        pending->class = class;
+    } else if (word != pending->word || (pending->mask & bit) != 0) {
+        give_pending_bits(pending);
+    }
+    pending->word = word;
+    pending->mask |= bit;
+    return true;
+}
+
+bool acre_block_give(acre_heap *heap, acre_addr address, const char *operation)
+{
+    batch pending = {.heap = heap, .operation = operation};
+    const bool is_block = give(&pending, address);
+    const unsigned class = pending.class & (ACRE_CLASS_WATCHED - 1);
+    give_pending(&pending);
+    if (is_block) {
+        __atomic_fetch_sub(&heap->direct_bytes, (int64_t)acre_size_classes[class].block_bytes, __ATOMIC_RELAXED);
+    }
+    return is_block;
+}
+
+acre_addr acre_block_take(acre_heap *heap, unsigned class)
+{
+    acre_span *const span = own_span(heap, class);
+    if (span == NULL) return 0;
+    acre_word taken = 0;
+    size_t word = 0;
+    const size_t word_count = acre_span_word_count(span);
+    for (; taken == 0 && word < word_count; word++) taken = acre_span_claim(span, word, 1);
+    assert(taken != 0); /* it was listed, or it is fresh */
+    const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
+    const acre_addr address = span->base + ((word - 1) * ACRE_WORD_BITS + acre_word_lowest(taken)) * size;
+    disown(heap, span);
+    __atomic_fetch_add(&heap->direct_bytes, (int64_t)size, __ATOMIC_RELAXED);
+    return address;
+}
+
+/* ---- magazines ---- */
+
+unsigned acre_magazine_capacity(unsigned class)
+{
+    const size_t count = ACRE_MAGAZINE_BYTES_MAX / acre_size_classes[class].block_bytes;
+    return (unsigned)acre_max_size(acre_min_size(count, ACRE_MAGAZINE_BLOCKS_MAX), ACRE_MAGAZINE_BLOCKS_MIN);
+}
+
+/* An array: the 0 at its bottom, the blocks, and room for the 0 that stops at a sample. */
+static size_t array_slots(unsigned class) { return acre_magazine_capacity(class) + 2; }
+
+static acre_addr *freed_array(const acre_cache *cache, unsigned class)
+{
+    acre_addr *const first = cache->slots[class];
+    return cache->magazines[class].bottom == first ? first + array_slots(class) : first;
+}
+
+static void set_arrays(acre_cache *cache, unsigned class, acre_addr *popped, size_t popped_count, acre_addr *freed)
+{
+    cache->magazines[class] = (acre_magazine){.top = popped + popped_count,
+                                              .put = freed + 1,
+                                              .end = freed + 1 + acre_magazine_capacity(class),
+                                              .bottom = popped};
+}
+
+/* Puts a 0 into the array that is popped, where enough bytes will have been handed out for a sample to be due. */
+static void set_sample_stop(acre_cache *cache, unsigned class)
+{
+    if (acre_likely(cache->heap->sample_bytes == 0)) return;
+    acre_magazine *const magazine = &cache->magazines[class];
+    const int64_t size = acre_size_classes[class].block_bytes;
+    const int64_t count = magazine->top - magazine->bottom;
+    const int64_t until_sample = cache->sample_left[class] / size;
+    if (until_sample >= count) {
+        cache->sample_left[class] -= count * size;
+        return;
+    }
+    acre_addr *const stop = magazine->top - until_sample + 1;
+    memmove(stop + 1, stop, (size_t)until_sample * sizeof *stop);
+    *stop = 0;
+    magazine->top++;
+}
+
+/* Fills the empty array from the thread's span, lowest address on top; takes another span when it is exhausted. */
+static bool refill(acre_cache *cache, unsigned class)
+{
+    acre_heap *const heap = cache->heap;
+    const unsigned capacity = acre_magazine_capacity(class);
+    const uint64_t size = acre_size_classes[class].block_bytes;
+    acre_addr taken[ACRE_MAGAZINE_BLOCKS_MAX];
+    unsigned count = 0;
+    for (;;) {
+        acre_span *const span = cache->current[class];
+        const size_t word_count = span == NULL ? 0 : acre_span_word_count(span);
+        for (size_t word = 0; word < word_count && count < capacity; word++) {
+            acre_word blocks = acre_span_claim(span, word, capacity - count);
+            for (; blocks != 0; blocks &= blocks - 1) {
+                taken[count++] = span->base + (word * ACRE_WORD_BITS + acre_word_lowest(blocks)) * size;
+            }
+        }
+        if (count > 0) break;
+        if (span != NULL) disown(heap, span);
+        cache->current[class] = own_span(heap, class);
+        if (cache->current[class] == NULL) return false;
+    }
+    acre_magazine *const magazine = &cache->magazines[class];
+    for (unsigned i = 0; i < count; i++) magazine->bottom[count - i] = taken[i];
+    magazine->top = magazine->bottom + count;
+    __atomic_store_n(&cache->out_bytes, cache->out_bytes + (int64_t)(count * size), __ATOMIC_RELAXED);
+    return true;
+}
+
+acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *address)
+{
+    acre_magazine *const magazine = &cache->magazines[class];
+    for (;;) {
+        *address = acre_magazine_pop(magazine);
+        if (*address != 0) return ACRE_POP_BLOCK;
+        if (magazine->top != magazine->bottom) {
+            magazine->top--; /* the stop */
+            cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+            set_sample_stop(cache, class);
+            return ACRE_POP_SAMPLE_DUE;
+        }
+        acre_addr *const freed = freed_array(cache, class);
+        const size_t freed_count = (size_t)(magazine->put - (freed + 1));
+        if (freed_count > 0) set_arrays(cache, class, freed, freed_count, magazine->bottom);
+        else if (!refill(cache, class)) return ACRE_POP_NO_MEMORY;
+        set_sample_stop(cache, class);
+    }
+}
+
+static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, const acre_addr *to, const char *operation)
+{
+    batch pending = {.heap = cache->heap, .operation = operation};
+    int64_t given_bytes = 0;
+    for (acre_addr *at = from; at < to; at++) {
+        if (*at != 0 && give(&pending, *at)) given_bytes += acre_size_classes[class].block_bytes;
+    }
+    give_pending(&pending);
+    __atomic_store_n(&cache->out_bytes, cache->out_bytes - given_bytes, __ATOMIC_RELAXED);
+}
+
+void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
+{
+    acre_magazine *const magazine = &cache->magazines[class];
+    if (acre_magazine_push(magazine, address)) return;
+    acre_addr *const freed = freed_array(cache, class);
+    if (magazine->top == magazine->bottom) {
+        set_arrays(cache, class, freed, (size_t)(magazine->put - (freed + 1)), magazine->bottom);
+        set_sample_stop(cache, class);
+    } else {
+        empty_array(cache, class, freed + 1, magazine->put, "free");
+        magazine->put = freed + 1;
+    }
+    (void)acre_magazine_push(magazine, address);
+}
+
+void acre_cache_flush(acre_cache *cache)
+{
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        acre_magazine *const magazine = &cache->magazines[class];
+        acre_addr *const freed = freed_array(cache, class);
+        empty_array(cache, class, freed + 1, magazine->put, "free");
+        empty_array(cache, class, magazine->bottom + 1, magazine->top + 1, "return");
+        set_arrays(cache, class, magazine->bottom, 0, freed);
+    }
+}
+
+/* ---- the cache as a whole ---- */
+
+static void reset(acre_cache *cache)
+{
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        acre_addr *const first = cache->slots[class];
+        set_arrays(cache, class, first, 0, first + array_slots(class));
+        cache->current[class] = NULL;
+        cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+    }
+    cache->sample_left[ACRE_CLASS_COUNT + 1] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+}
+
+acre_cache *acre_cache_acquire(acre_heap *heap)
+{
+    acre_lock_take(&heap->lock);
+    acre_cache *cache = heap->caches;
+    while (cache != NULL && cache->is_used != 0) cache = cache->next;
+    if (cache != NULL) cache->is_used = 1;
+    acre_lock_drop(&heap->lock);
+    if (cache != NULL) return cache;
+
+    size_t slot_count = 0;
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) slot_count += 2 * array_slots(class);
+    const size_t head_bytes = (size_t)acre_align_up(sizeof *cache, 64);
+    cache = acre_meta_alloc(&heap->meta, head_bytes + slot_count * sizeof(acre_addr));
+    if (cache == NULL) return NULL;
+    cache->heap = heap;
+    cache->random = (uintptr_t)cache ^ 0x9e3779b97f4a7c15u;
+    acre_addr *slots = (acre_addr *)(void *)((char *)cache + head_bytes);
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        cache->slots[class] = slots;
+        slots += 2 * array_slots(class);
+    }
+    reset(cache);
+    cache->is_used = 1;
+
+    acre_lock_take(&heap->lock);
+    cache->next = heap->caches;
+    heap->caches = cache;
+    acre_lock_drop(&heap->lock);
+    return cache;
+}
+
+static void disown_all(acre_cache *cache)
+{
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        if (cache->current[class] != NULL) disown(cache->heap, cache->current[class]);
+        cache->current[class] = NULL;
+    }
+}
+
+void acre_cache_release(acre_cache *cache)
+{
+    acre_cache_flush(cache);
+    disown_all(cache);
+    acre_lock_take(&cache->heap->lock);
+    cache->is_used = 0;
+    acre_lock_drop(&cache->heap->lock);
+}
+
+void acre_cache_abandon(acre_cache *cache)
+{
+    disown_all(cache);
+    reset(cache);
+    cache->is_used = 0;
+}
+
+bool acre_cache_is_valid(const acre_cache *cache)
+{
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        const acre_magazine *const magazine = &cache->magazines[class];
+        const acre_addr *const first = cache->slots[class];
+        const acre_addr *const second = first + array_slots(class);
+        const acre_addr *const freed = freed_array(cache, class);
+        if (magazine->bottom != first && magazine->bottom != second) return false;
+        if (*first != 0 || *second != 0) return false;
+        if (magazine->top < magazine->bottom || magazine->top >= magazine->bottom + array_slots(class)) return false;
+        if (magazine->put <= freed || magazine->put > magazine->end) return false;
+        if (magazine->end != freed + 1 + acre_magazine_capacity(class)) return false;
+        const acre_span *const span = cache->current[class];
+        if (span != NULL && ((span->state & ACRE_SPAN_OWNED) == 0 || span->class != class)) return false;
+    }
+    return true;
+}

@@ -1,0 +1,553 @@
+/* heap.c - see acre/heap.h and heap/heap.h: making heaps, blocks of any size, and questions about them. */
+#include "heap/heap.h"
+#include "base/atomic.h"
+#include "base/status.h"
+#include "guard/fault.h"
+#include "heap/cache.h"
+#include "heap/registry.h"
+#include "heap/sample.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    LARGE_SAMPLE = ACRE_CLASS_COUNT + 1,       /* its place in acre_cache.sample_left */
+    MOVE_BYTES_MIN = 128 * 1024,               /* from here on moving pages is cheaper than copying */
+    HEADROOM_BYTES_MIN = 1024 * 1024,          /* a block that has to move and is as large as this gets an eighth more */
+    DIRTY_BYTES_MIN = 4 * 1024 * 1024,         /* free memory is kept for reuse up to this, or a quarter of what is in use */
+    PURGE_RUN_BYTES_MIN = 64 * 1024,
+};
+
+#define REGION_BYTES     ((uint64_t)256 * 1024 * 1024)
+#define REGION_BYTES_MIN ((uint64_t)1024 * 1024)
+
+/* ---- making a heap ---- */
+
+static bool has(const acre_space *space, uint32_t capability) { return (space->info.capabilities & capability) != 0; }
+
+/* A limit on the address space is shared with stacks and libraries: take it in small pieces. */
+static uint64_t region_bytes_for(const acre_space *space)
+{
+    if (has(space, ACRE_CAP_FIXED)) {
+        const uint64_t left = space->size_bytes - space->reserved_bytes;
+        return acre_max_size(acre_align_down(left, ACRE_UNIT_BYTES), ACRE_UNIT_BYTES);
+    }
+    if (space->info.kind != ACRE_SPACE_PAGES) return REGION_BYTES;
+    const uint64_t limit = acre_os_address_space_limit();
+    if (limit / 32 >= REGION_BYTES) return REGION_BYTES;
+    return acre_max_size(acre_align_down(limit / 32, ACRE_UNIT_BYTES), REGION_BYTES_MIN);
+}
+
+/* Pages of the host go into the map of all heaps; a space of fixed size has one of the heap's own. */
+static void choose_map(acre_heap *heap)
+{
+    const acre_space *const space = heap->space;
+    if (!has(space, ACRE_CAP_FIXED)) {
+        heap->map = acre_host_map_ready();
+        return;
+    }
+    acre_addr base = acre_align_down(space->base, ACRE_UNIT_BYTES);
+    uint64_t size = space->size_bytes + (space->base - base);
+    if (size < ACRE_UNIT_BYTES) size = ACRE_UNIT_BYTES;
+    acre_page_map_init_range(&heap->own_map, &heap->own_root, &heap->meta, base, acre_align_up(size, ACRE_UNIT_BYTES));
+    heap->map = &heap->own_map;
+}
+
+/* Address 0 means "no block", so a space that has it loses its first unit. */
+static acre_status skip_address_zero(acre_space *space)
+{
+    acre_addr zero;
+    if (!has(space, ACRE_CAP_FIXED) || space->base + space->reserved_bytes != 0) return ACRE_OK;
+    return acre_space_reserve(space, ACRE_UNIT_BYTES, ACRE_UNIT_BYTES, NULL, &zero);
+}
+
+acre_status acre_heap_init(acre_heap *heap, const acre_heap_options *options, const acre_meta *meta)
+{
+    heap->meta = *meta;
+    heap->name = options->name != NULL ? options->name : "heap";
+    heap->space = options->space;
+    if (heap->space == NULL) {
+        const acre_status status = acre_space_open_pages(&heap->own_space, NULL);
+        if (status != ACRE_OK) return status;
+        heap->space = &heap->own_space;
+    }
+    const acre_status status = skip_address_zero(heap->space);
+    if (status != ACRE_OK) return status;
+    choose_map(heap);
+    acre_arena_init(&heap->arena, heap->space, heap->map, &heap->meta, region_bytes_for(heap->space));
+    return ACRE_OK;
+}
+
+acre_status acre_heap_create(const acre_heap_options *options, acre_heap **heap_out)
+{
+    static const acre_heap_options defaults;
+    if (options == NULL) options = &defaults;
+    if (heap_out == NULL) return acre_fail(ACRE_INVALID, "heap '%s': nowhere to return it", options->name ? options->name : "heap");
+    if (options->space != NULL && options->space->ops == NULL) {
+        return acre_fail(ACRE_INVALID, "heap '%s': its space is not open", options->name ? options->name : "heap");
+    }
+    /* The heap lies in its own meta space, which therefore comes first, and knows where that space itself is kept. */
+    acre_space meta_space;
+    acre_meta meta;
+    acre_status status = options->meta_space != NULL ? ACRE_OK : acre_space_open_pages(&meta_space, NULL);
+    if (status != ACRE_OK) return status;
+    status = acre_meta_init(&meta, options->meta_space != NULL ? options->meta_space : &meta_space);
+    if (status != ACRE_OK) return status;
+    acre_heap *const heap = acre_meta_alloc(&meta, sizeof *heap);
+    if (heap == NULL) return ACRE_NO_MEMORY;
+    if (options->meta_space == NULL) {
+        heap->own_meta_space = meta_space;
+        meta.space = &heap->own_meta_space;
+    }
+    status = acre_heap_init(heap, options, &meta);
+    if (status == ACRE_OK) status = acre_registry_add(heap);
+    if (status != ACRE_OK) {
+        acre_space where = *meta.space; /* the heap, and maybe its meta space, lie in what is given back here */
+        meta.space = &where;
+        acre_meta_destroy(&meta);
+        if (options->meta_space != NULL) options->meta_space->reserved_bytes = where.reserved_bytes;
+        return status;
+    }
+    *heap_out = heap;
+    return ACRE_OK;
+}
+
+void acre_heap_destroy(acre_heap *heap)
+{
+    if (heap == NULL) return;
+    acre_registry_remove(heap);
+    acre_arena_destroy(&heap->arena);
+    if (heap->space == &heap->own_space) acre_space_close(&heap->own_space);
+
+    acre_meta meta = heap->meta;
+    acre_space where = heap->own_meta_space;
+    if (meta.space == &heap->own_meta_space) meta.space = &where;
+    acre_meta_destroy(&meta);
+}
+
+void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording)
+{
+    heap->observer = observer;
+    heap->sample_bytes = is_recording ? 0 : sample_bytes;
+    heap->is_recording = is_recording;
+}
+
+/* ---- large blocks ---- */
+
+static uint64_t units_for(uint64_t size) { return (size + ACRE_UNIT_BYTES - 1) >> ACRE_UNIT_SHIFT; }
+
+static void mark_large(acre_heap *heap, const acre_span *run)
+{
+    acre_page_map_set_class(heap->map, run->base, run->unit_count, ACRE_CLASS_LARGE_REST);
+    acre_page_map_set_class(heap->map, run->base, 1, ACRE_CLASS_LARGE);
+}
+
+static int64_t run_bytes(const acre_span *run) { return (int64_t)((uint64_t)run->unit_count << ACRE_UNIT_SHIFT); }
+
+static void count_large(acre_heap *heap, int64_t bytes)
+{
+    __atomic_fetch_add(&heap->large_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+/* Free memory that is more than what the program is likely to want again goes back to the space. */
+static void purge_surplus(acre_heap *heap)
+{
+    const acre_arena_figures *const figures = &heap->arena.figures; /* a glance without the lock is enough */
+    const uint64_t dirty = __atomic_load_n(&figures->dirty_bytes, __ATOMIC_RELAXED);
+    const uint64_t allowed = acre_max_size(__atomic_load_n(&figures->run_bytes, __ATOMIC_RELAXED) / 4, DIRTY_BYTES_MIN);
+    if (dirty > allowed) (void)acre_arena_purge(&heap->arena, allowed / 2, PURGE_RUN_BYTES_MIN);
+}
+
+static acre_addr take_large(acre_heap *heap, uint64_t size, uint64_t alignment, bool is_watched, bool *is_zero)
+{
+    if (size > (UINT64_MAX >> 1) || alignment > (UINT64_MAX >> 2)) {
+        (void)acre_fail(ACRE_NO_MEMORY, "heap '%s': %llu bytes aligned to %llu are more than any space has", heap->name,
+                        (unsigned long long)size, (unsigned long long)alignment);
+        return 0;
+    }
+    const uint64_t unit_count = acre_max_size(units_for(size), 1);
+    if (alignment < ACRE_UNIT_BYTES) alignment = ACRE_UNIT_BYTES;
+    acre_span *run = acre_arena_take(&heap->arena, unit_count, alignment, is_zero);
+    if (run == NULL) return 0;
+    run->kind = ACRE_SPAN_LARGE;
+    run->class = is_watched ? ACRE_CLASS_WATCHED : 0;
+    run->units_before = 0;
+    run->size_bytes = size;
+    mark_large(heap, run);
+    count_large(heap, run_bytes(run));
+    return run->base;
+}
+
+static void give_large(acre_heap *heap, acre_span *run)
+{
+    count_large(heap, -run_bytes(run));
+    acre_page_map_set_class(heap->map, run->base, run->unit_count, ACRE_CLASS_NONE);
+    acre_arena_give(&heap->arena, run, false);
+    purge_surplus(heap);
+}
+
+/* Longer or shorter without changing its address. What is new is dirty or zero: nobody asked for zeros. */
+static bool resize_in_place(acre_heap *heap, acre_span *run, uint64_t size)
+{
+    const uint64_t unit_count = units_for(size);
+    const int64_t before = run_bytes(run);
+    if (unit_count > run->unit_count) {
+        bool is_zero;
+        if (unit_count > UINT32_MAX || !acre_arena_extend(&heap->arena, run, unit_count, &is_zero)) return false;
+        mark_large(heap, run);
+    } else if (unit_count < run->unit_count) {
+        const acre_addr rest = run->base + (unit_count << ACRE_UNIT_SHIFT);
+        acre_page_map_set_class(heap->map, rest, (size_t)(run->unit_count - unit_count), ACRE_CLASS_NONE);
+        acre_arena_shrink(&heap->arena, run, unit_count);
+        purge_surplus(heap);
+    }
+    run->size_bytes = size;
+    count_large(heap, run_bytes(run) - before);
+    return true;
+}
+
+/* Moves the pages of a block to a longer run. 0: it cannot be done this way, and the block is as it was. */
+static acre_addr move_large(acre_heap *heap, acre_span *run, uint64_t size)
+{
+    const uint64_t old_bytes = (uint64_t)run_bytes(run);
+    if (!has(heap->space, ACRE_CAP_MOVE) || old_bytes < MOVE_BYTES_MIN || size < old_bytes) return 0;
+    bool is_zero;
+    const uint64_t room = size >= HEADROOM_BYTES_MIN ? size + size / 8 : size;
+    acre_addr to = take_large(heap, room, ACRE_UNIT_BYTES, (run->class & ACRE_CLASS_WATCHED) != 0, &is_zero);
+    if (to == 0 && room > size) to = take_large(heap, size, ACRE_UNIT_BYTES, (run->class & ACRE_CLASS_WATCHED) != 0, &is_zero);
+    if (to == 0) return 0;
+    acre_span *const target = acre_page_map_span(heap->map, to);
+    target->size_bytes = size;
+    if (acre_space_move(heap->space, to, run->base, old_bytes) != ACRE_OK) {
+        give_large(heap, target);
+        return 0;
+    }
+    count_large(heap, -(int64_t)old_bytes);
+    acre_page_map_set_class(heap->map, run->base, run->unit_count, ACRE_CLASS_NONE);
+    acre_arena_give(&heap->arena, run, true);
+    return to;
+}
+
+/* ---- blocks of any size ---- */
+
+static void tell(acre_heap *heap, acre_heap_op op, acre_addr address, uint64_t size, uint64_t alignment, uint64_t weight)
+{
+    heap->observer(&(acre_heap_event){.op = op, .address = address, .size_bytes = size, .alignment = alignment, .weight_bytes = weight});
+}
+
+/* True when a large allocation is a sample. */
+static bool is_large_sample(acre_heap *heap, acre_cache *cache, uint64_t size)
+{
+    if (heap->sample_bytes == 0 || cache == NULL) return false;
+    cache->sample_left[LARGE_SAMPLE] -= (int64_t)acre_min_size(size, INT64_MAX / 4);
+    if (cache->sample_left[LARGE_SAMPLE] > 0) return false;
+    cache->sample_left[LARGE_SAMPLE] = acre_sample_distance(&cache->random, heap->sample_bytes);
+    return true;
+}
+
+/* A block of a small class; `*weight` is not 0 when it is a sample. */
+static acre_addr take_small(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t *weight)
+{
+    if (cache == NULL) return acre_block_take(heap, class);
+    acre_addr address;
+    switch (acre_cache_pop(cache, class, &address)) {
+    case ACRE_POP_BLOCK: return address;
+    case ACRE_POP_NO_MEMORY: return 0;
+    case ACRE_POP_SAMPLE_DUE: break;
+    }
+    *weight = acre_sample_weight(size, acre_size_classes[class].block_bytes, heap->sample_bytes);
+    return acre_block_take(heap, class | ACRE_CLASS_WATCHED);
+}
+
+static acre_addr take(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t alignment,
+                      uint64_t *weight, bool *is_zero)
+{
+    *is_zero = false;
+    if (class != ACRE_CLASS_LARGE) return take_small(heap, cache, class, size, weight);
+    if (is_large_sample(heap, cache, size)) *weight = acre_sample_weight(size, size, heap->sample_bytes);
+    return take_large(heap, size, alignment, *weight != 0, is_zero);
+}
+
+acre_addr acre_alloc_aligned(acre_heap *heap, uint64_t size, uint64_t alignment, acre_heap_op op, bool *is_zero)
+{
+    acre_cache *const cache = acre_cache_of(heap);
+    const bool is_small = size <= ACRE_SMALL_BYTES_MAX && alignment <= ACRE_UNIT_BYTES;
+    const unsigned class = is_small ? acre_class_of_aligned((size_t)size, (size_t)alignment) : (unsigned)ACRE_CLASS_LARGE;
+    uint64_t weight = 0;
+    acre_addr address = take(heap, cache, class, size, alignment, &weight, is_zero);
+    if (address == 0 && cache != NULL) {
+        acre_cache_flush(cache); /* what this thread holds ready may be what is missing */
+        address = take(heap, cache, class, size, alignment, &weight, is_zero);
+    }
+    if (acre_unlikely(address != 0 && heap->observer != NULL && (heap->is_recording || weight != 0))) {
+        tell(heap, op, address, size, op == ACRE_HEAP_OP_ALIGNED ? alignment : 0, weight);
+    }
+    return address;
+}
+
+static bool is_watched_block(const acre_heap *heap, acre_addr address, unsigned class)
+{
+    if (class == ACRE_CLASS_LARGE) return (acre_page_map_span(heap->map, address)->class & ACRE_CLASS_WATCHED) != 0;
+    return (class & ACRE_CLASS_WATCHED) != 0;
+}
+
+static void report_foreign(const acre_heap *heap, acre_addr address, unsigned class, const char *operation)
+{
+    acre_fault_report(&(acre_fault){
+        .kind = class == ACRE_CLASS_LARGE_REST ? ACRE_FAULT_INTERIOR_FREE : ACRE_FAULT_FOREIGN_FREE,
+        .heap_name = heap->name,
+        .address = address,
+        .operation = operation,
+    });
+}
+
+void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bool is_told)
+{
+    const unsigned class = acre_page_map_class(heap->map, address);
+    if (class == ACRE_CLASS_NONE || class == ACRE_CLASS_LARGE_REST) {
+        report_foreign(heap, address, class, operation);
+        return;
+    }
+    if (acre_unlikely(heap->observer != NULL && !is_told && (heap->is_recording || is_watched_block(heap, address, class)))) {
+        tell(heap, ACRE_HEAP_OP_FREE, address, 0, 0, 0);
+    }
+    if (class == ACRE_CLASS_LARGE) {
+        acre_span *const run = acre_page_map_span(heap->map, address);
+        if (run->base == address && run->region->arena == &heap->arena) give_large(heap, run);
+        else report_foreign(heap, address, ACRE_CLASS_LARGE_REST, operation);
+        return;
+    }
+    acre_cache *const cache = (class & ACRE_CLASS_WATCHED) != 0 ? NULL : acre_cache_of(heap);
+    if (cache != NULL) acre_cache_push(cache, class, address);
+    else (void)acre_block_give(heap, address, operation);
+}
+
+uint64_t acre_heap_usable_size(acre_heap *heap, acre_addr block)
+{
+    if (heap == NULL) return 0;
+    const unsigned class = acre_page_map_class(heap->map, block);
+    if (class == ACRE_CLASS_NONE || class == ACRE_CLASS_LARGE_REST) return 0;
+    if (class == ACRE_CLASS_LARGE) return (uint64_t)run_bytes(acre_page_map_span(heap->map, block));
+    return acre_size_classes[class & (ACRE_CLASS_WATCHED - 1)].block_bytes;
+}
+
+/* The block stays where it is if it has room and would not waste more than half of it. */
+static bool stays(uint64_t room, uint64_t size) { return size <= room && (size >= room / 2 || room <= 128); }
+
+void *acre_resize_any(acre_heap *heap, void *block, size_t size, const char *operation)
+{
+    const acre_addr from = (uintptr_t)block;
+    const unsigned class = acre_page_map_class(heap->map, from);
+    const uint64_t room = acre_heap_usable_size(heap, from);
+    if (room == 0) {
+        report_foreign(heap, from, class, operation);
+        return NULL;
+    }
+    const bool is_told = heap->observer != NULL && (heap->is_recording || is_watched_block(heap, from, class));
+    acre_addr to = 0;
+    uint64_t weight = 0;
+    if (class == ACRE_CLASS_LARGE && size > ACRE_SMALL_BYTES_MAX) {
+        acre_span *const run = acre_page_map_span(heap->map, from);
+        if (resize_in_place(heap, run, size)) to = from;
+        else to = move_large(heap, run, size);
+    } else if (class != ACRE_CLASS_LARGE && stays(room, size)) {
+        to = from;
+    }
+    if (to == 0) {
+        bool is_zero;
+        acre_cache *const cache = acre_cache_of(heap);
+        const unsigned to_class = size <= ACRE_SMALL_BYTES_MAX ? acre_class_of_size(size) : (unsigned)ACRE_CLASS_LARGE;
+        to = take(heap, cache, to_class, size, 1, &weight, &is_zero);
+        if (to == 0) return NULL;
+        memcpy((void *)(uintptr_t)to, block, (size_t)acre_min_size((size_t)room, size));
+        /* Told as one event before the old block can be anybody else's. */
+        if (is_told || weight != 0) {
+            heap->observer(&(acre_heap_event){.op = ACRE_HEAP_OP_REALLOC, .address = to, .old_address = is_told ? from : 0, .size_bytes = size, .weight_bytes = weight});
+        }
+        acre_free_any(heap, from, operation, true);
+    } else if (is_told) {
+        const uint64_t kept_weight = heap->is_recording ? 0 : acre_sample_weight(size, acre_max_size(size, 16), heap->sample_bytes);
+        heap->observer(&(acre_heap_event){.op = ACRE_HEAP_OP_REALLOC, .address = to, .old_address = from, .size_bytes = size, .weight_bytes = kept_weight});
+    }
+    return (void *)(uintptr_t)to;
+}
+
+/* ---- the public calls of a heap ---- */
+
+static void *pointer_or_enomem(acre_addr address)
+{
+    if (address == 0) errno = ENOMEM;
+    return (void *)(uintptr_t)address;
+}
+
+void *acre_heap_alloc(acre_heap *heap, size_t size)
+{
+    acre_cache *const cache = acre_cache_of(heap);
+    if (acre_likely(cache != NULL && size <= ACRE_TABLE_BYTES_MAX && !heap->is_recording && has(heap->space, ACRE_CAP_HOST_ACCESS))) {
+        const acre_addr address = acre_magazine_pop(&cache->magazines[acre_class_table[(size + 15) / 16]]);
+        if (acre_likely(address != 0)) return (void *)(uintptr_t)address;
+    }
+    if (!has(heap->space, ACRE_CAP_HOST_ACCESS)) {
+        (void)acre_fail(ACRE_UNSUPPORTED, "heap '%s': its addresses are no pointers; use acre_heap_alloc_address", heap->name);
+        return pointer_or_enomem(0);
+    }
+    bool is_zero;
+    return pointer_or_enomem(acre_alloc_aligned(heap, size, ACRE_BLOCK_BYTES_MIN, ACRE_HEAP_OP_ALLOC, &is_zero));
+}
+
+acre_addr acre_heap_alloc_address(acre_heap *heap, uint64_t size, uint64_t alignment, const acre_hints *hints)
+{
+    (void)hints;
+    if (heap == NULL || !acre_is_power_of_two(alignment)) {
+        (void)acre_fail(ACRE_INVALID, "heap '%s': alignment %llu is no power of two", heap == NULL ? "NULL" : heap->name,
+                        (unsigned long long)alignment);
+        return 0;
+    }
+    bool is_zero;
+    return acre_alloc_aligned(heap, size, alignment, alignment > ACRE_BLOCK_BYTES_MIN ? ACRE_HEAP_OP_ALIGNED : ACRE_HEAP_OP_ALLOC, &is_zero);
+}
+
+void acre_heap_free_address(acre_heap *heap, acre_addr block)
+{
+    if (block != 0) acre_free_any(heap, block, "free", false);
+}
+
+void acre_heap_free(acre_heap *heap, void *block) { acre_heap_free_address(heap, (uintptr_t)block); }
+
+void *acre_heap_resize(acre_heap *heap, void *block, size_t size)
+{
+    if (block == NULL) return acre_heap_alloc(heap, size);
+    void *const moved = acre_resize_any(heap, block, size, "resize");
+    if (moved == NULL) errno = ENOMEM;
+    return moved;
+}
+
+void acre_heap_flush(acre_heap *heap)
+{
+    acre_cache *const cache = acre_cache_of(heap);
+    if (cache != NULL) acre_cache_flush(cache);
+}
+
+uint64_t acre_heap_purge(acre_heap *heap, uint64_t keep_bytes) { return acre_arena_purge(&heap->arena, keep_bytes, 0); }
+
+/* ---- questions ---- */
+
+acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *block)
+{
+    if (heap == NULL || block == NULL) return acre_fail(ACRE_INVALID, "where: the heap or the place for the answer is NULL");
+    unsigned class = acre_page_map_class(heap->map, address);
+    acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
+    while (class == ACRE_CLASS_LARGE_REST) {
+        unit -= ACRE_UNIT_BYTES;
+        class = acre_page_map_class(heap->map, unit);
+    }
+    if (class != ACRE_CLASS_NONE) {
+        const acre_span *const span = class == ACRE_CLASS_LARGE ? acre_page_map_span(heap->map, unit) : acre_span_of(heap, address);
+        if (span->region->arena == &heap->arena) {
+            if (class == ACRE_CLASS_LARGE) {
+                *block = (acre_block){.base = span->base, .size_bytes = (uint64_t)run_bytes(span), .is_out = true};
+                return ACRE_OK;
+            }
+            const unsigned index = acre_block_index(acre_span_size_class(span), address - span->base);
+            if (index < acre_span_capacity(span)) {
+                const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
+                const acre_word word = acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]);
+                *block = (acre_block){.base = span->base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
+                return ACRE_OK;
+            }
+        }
+    }
+    return acre_fail(ACRE_BAD_POINTER, "heap '%s': 0x%llx lies in none of its blocks", heap->name, (unsigned long long)address);
+}
+
+static bool visit_span(const acre_span *span, bool (*visit)(void *, const acre_block *), void *context)
+{
+    const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
+    for (unsigned index = 0; index < acre_span_capacity(span); index++) {
+        if ((acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]) >> (index % ACRE_WORD_BITS) & 1) != 0) continue;
+        const acre_block block = {.base = span->base + index * size, .size_bytes = size, .is_out = true};
+        if (!visit(context, &block)) return false;
+    }
+    return true;
+}
+
+void acre_heap_walk(acre_heap *heap, bool (*visit)(void *context, const acre_block *block), void *context)
+{
+    for (const acre_region *region = heap->arena.regions; region != NULL; region = region->next) {
+        const acre_addr end = region->base + (region->used_count << ACRE_UNIT_SHIFT);
+        for (acre_addr at = region->base; at < end;) {
+            const acre_span *const run = acre_page_map_span(heap->map, at);
+            if (run->kind == ACRE_SPAN_LARGE) {
+                const acre_block block = {.base = at, .size_bytes = (uint64_t)run_bytes(run), .is_out = true};
+                if (!visit(context, &block)) return;
+            } else if (run->kind == ACRE_SPAN_SMALL && !visit_span(run, visit, context)) {
+                return;
+            }
+            at += (uint64_t)run->unit_count << ACRE_UNIT_SHIFT;
+        }
+    }
+}
+
+void acre_heap_read_figures(acre_heap *heap, acre_heap_figures *figures)
+{
+    const acre_arena_figures arena = acre_arena_read_figures(&heap->arena);
+    *figures = (acre_heap_figures){.run_bytes = arena.run_bytes,
+                                   .dirty_bytes = arena.dirty_bytes,
+                                   .committed_bytes = arena.committed_bytes,
+                                   .reserved_bytes = arena.reserved_bytes,
+                                   .purged_bytes = arena.purged_bytes,
+                                   .meta_bytes = heap->meta.reserved_bytes};
+    int64_t small = __atomic_load_n(&heap->direct_bytes, __ATOMIC_RELAXED);
+    const int64_t large = __atomic_load_n(&heap->large_bytes, __ATOMIC_RELAXED);
+    acre_lock_take(&heap->lock);
+    for (const acre_cache *cache = heap->caches; cache != NULL; cache = cache->next) {
+        small += __atomic_load_n(&cache->out_bytes, __ATOMIC_RELAXED);
+        figures->thread_count += cache->is_used;
+    }
+    acre_lock_drop(&heap->lock);
+    figures->large_bytes = large > 0 ? (uint64_t)large : 0;
+    figures->block_bytes = figures->large_bytes + (small > 0 ? (uint64_t)small : 0);
+}
+
+static bool depot_is_valid(acre_depot *depot, unsigned class)
+{
+    bool is_valid = true;
+    acre_lock_take(&depot->lock);
+    for (const acre_span *span = depot->first; span != NULL && is_valid; span = span->next) {
+        const int free_count = acre_span_free_count(span->state);
+        is_valid = acre_span_is_valid(span) && span->class == class && (span->state & ACRE_SPAN_LISTED) != 0 &&
+                   free_count > 0 && free_count < (int)acre_span_capacity(span) &&
+                   (span->next == NULL || span->next->previous == span);
+    }
+    acre_lock_drop(&depot->lock);
+    return is_valid;
+}
+
+bool acre_heap_is_valid(acre_heap *heap)
+{
+    if (!acre_arena_is_valid(&heap->arena)) return false;
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        if (!depot_is_valid(&heap->depots[class], class)) return false;
+        if (!depot_is_valid(&heap->watched_depots[class], class | ACRE_CLASS_WATCHED)) return false;
+    }
+    for (const acre_cache *cache = heap->caches; cache != NULL; cache = cache->next) {
+        if (!acre_cache_is_valid(cache)) return false;
+    }
+    /* Every span is valid, and every free block of it can be reached: by its owner or through a depot. */
+    for (const acre_region *region = heap->arena.regions; region != NULL; region = region->next) {
+        const acre_addr end = region->base + (region->used_count << ACRE_UNIT_SHIFT);
+        for (acre_addr at = region->base; at < end;) {
+            const acre_span *const run = acre_page_map_span(heap->map, at);
+            const unsigned class = acre_page_map_class(heap->map, at);
+            if (run->kind == ACRE_SPAN_SMALL) {
+                if (class != run->class || !acre_span_is_valid(run)) return false;
+                const bool is_reachable = (run->state & (ACRE_SPAN_OWNED | ACRE_SPAN_LISTED)) != 0;
+                if (!is_reachable && acre_span_free_count(run->state) > 0) return false;
+            } else if (class != (run->kind == ACRE_SPAN_LARGE ? (unsigned)ACRE_CLASS_LARGE : (unsigned)ACRE_CLASS_NONE)) {
+                return false;
+            }
+            at += (uint64_t)run->unit_count << ACRE_UNIT_SHIFT;
+        }
+    }
+    return true;
+}

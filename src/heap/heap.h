@@ -1,0 +1,178 @@
+/* heap.h - the parts of a heap: see acre/heap.h for what it does.
+ *
+ *     magazine   two arrays of addresses a class and thread: malloc pops from one, free pushes on the other, and they change
+ *                places when the one is empty or full. So the address just freed is not the next one handed out at
+ *                once, which would make each malloc wait for the store of the free before it.
+ *     cache      the magazines of one thread for one heap, and for each class the span that the thread takes blocks from
+ *     depot      per class: a lock and the spans that have free blocks and no owner
+ *     arena      runs of units: new spans, and large blocks
+ *
+ * Whatever must happen on every malloc or free (recording, guarding) makes the fast path find empty magazines: then every
+ * call takes the slow path, which knows the thread's real ones. What is switched off costs nothing.
+ */
+#ifndef ACRE_HEAP_HEAP_INTERNAL_H
+#define ACRE_HEAP_HEAP_INTERNAL_H
+
+#include "alloc/arena.h"
+
+#include <acre/heap.h>
+
+enum {
+    ACRE_MAGAZINE_BLOCKS_MAX = 64,
+    ACRE_MAGAZINE_BYTES_MAX = 16 * 1024, /* of blocks in one array: what a class holds back from other threads */
+    ACRE_MAGAZINE_BLOCKS_MIN = 2,
+};
+
+/* Every array has a 0 below its first address, so that popping needs no comparison of ends. */
+typedef struct acre_magazine {
+    acre_addr *top;    /* next to pop; points at a 0 when there is none */
+    acre_addr *put;    /* where the next freed address goes */
+    acre_addr *end;    /* put == end: full */
+    acre_addr *bottom; /* the 0 below the array that is popped */
+} acre_magazine;
+
+typedef struct acre_cache {
+    acre_magazine magazines[ACRE_CLASS_COUNT + 1];
+    acre_heap *heap;
+    struct acre_cache *next;     /* in the heap's list of all caches; never taken out */
+    acre_span *current[ACRE_CLASS_COUNT + 1];
+    acre_addr *slots[ACRE_CLASS_COUNT + 1]; /* both arrays of a class, one after the other */
+    int64_t sample_left[ACRE_CLASS_COUNT + 2]; /* bytes to allocate until the next sample; the last is for large blocks */
+    uint64_t random;
+    int64_t out_bytes;           /* of small blocks: taken less given back by this thread. Read by others */
+    uint32_t is_used;            /* a thread has it */
+} acre_cache;
+
+typedef struct acre_depot {
+    acre_lock lock;
+    acre_span *first;
+} acre_depot;
+
+/* What a heap tells about single blocks, for recording and sampling. Called with no lock held; may not use the heap. */
+typedef enum acre_heap_op {
+    ACRE_HEAP_OP_ALLOC,
+    ACRE_HEAP_OP_CALLOC,
+    ACRE_HEAP_OP_REALLOC,
+    ACRE_HEAP_OP_ALIGNED,
+    ACRE_HEAP_OP_NEW,
+    ACRE_HEAP_OP_FREE,
+} acre_heap_op;
+
+typedef struct acre_heap_event {
+    acre_heap_op op;
+    acre_addr address;
+    acre_addr old_address; /* REALLOC */
+    uint64_t size_bytes;   /* as asked for */
+    uint64_t alignment;    /* ALIGNED */
+    uint64_t weight_bytes; /* of a sample: the bytes that it stands for, else 0 */
+} acre_heap_event;
+
+typedef void acre_heap_observer(const acre_heap_event *event);
+
+struct acre_heap {
+    acre_space *space;
+    acre_meta meta;
+    acre_page_map *map;
+    acre_arena arena;
+    acre_depot depots[ACRE_CLASS_COUNT + 1];
+    acre_depot watched_depots[ACRE_CLASS_COUNT + 1]; /* spans of blocks whose free must be seen */
+    acre_cache *caches;
+    acre_lock lock; /* of the list of caches */
+    const char *name;
+    uint64_t serial; /* tells heaps apart that had the same index */
+    unsigned index;  /* among the heaps of the process */
+    int64_t direct_bytes;  /* of small blocks that were taken and given without a cache */
+    int64_t large_bytes;
+    uint64_t sample_bytes; /* mean distance of samples; 0: none */
+    acre_heap_observer *observer;
+    bool is_recording;     /* every event goes to the observer, and so does every call to the slow path */
+    acre_space own_space;  /* used when the caller gave none */
+    acre_space own_meta_space;
+    acre_page_map own_map; /* of a space of fixed size: its descriptors too come from the meta space given */
+    uint8_t *own_root;
+};
+
+/* The map of all heaps over pages, so that a free finds the block by its address alone. Its leaves stay for good. */
+extern acre_page_map acre_host_map;
+extern uint8_t *acre_host_root[ACRE_HOST_SLOT_COUNT];
+
+/* ---- the thread ---- */
+
+/* Its cache of the process's heap: what malloc and free look at, and what is behind it. The first is acre_no_cache while the
+ * thread has none, or while every call must take the slow path. */
+#define ACRE_FAST_TLS __attribute__((tls_model("initial-exec")))
+extern _Thread_local acre_cache *acre_fast_cache ACRE_FAST_TLS;
+extern acre_cache acre_no_cache;
+
+/* The process's heap, made at the first call; NULL when there is no memory for it. */
+acre_heap *acre_process_heap(void);
+
+/* Sets what is told to whom. Before the first other thread starts. */
+void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording);
+
+acre_status acre_heap_init(acre_heap *heap, const acre_heap_options *options, const acre_meta *meta);
+
+/* The cache of the calling thread for a heap; NULL when the thread is ending, or there is no memory. */
+acre_cache *acre_cache_of(acre_heap *heap);
+
+/* ---- the slow paths; `op` is for the observer ---- */
+
+void *acre_alloc_slow(size_t size, acre_heap_op op);
+acre_addr acre_alloc_aligned(acre_heap *heap, uint64_t size, uint64_t alignment, acre_heap_op op, bool *is_zero);
+void acre_free_slow(acre_addr address, const char *operation);
+void *acre_resize_any(acre_heap *heap, void *block, size_t size, const char *operation);
+
+/* Any block but 0. `is_told`: the observer knows of it already. */
+void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bool is_told);
+
+/* ---- the fast paths ---- */
+
+/* 0: the magazine is empty, or a sample is due. */
+static inline acre_addr acre_magazine_pop(acre_magazine *magazine)
+{
+    acre_addr *const top = magazine->top;
+    const acre_addr address = *top;
+    if (acre_likely(address != 0)) magazine->top = top - 1;
+    return address;
+}
+
+static inline bool acre_magazine_push(acre_magazine *magazine, acre_addr address)
+{
+    acre_addr *const put = magazine->put;
+    if (acre_unlikely(put == magazine->end)) return false;
+    *put = address;
+    magazine->put = put + 1;
+    return true;
+}
+
+/* The class byte of a host pointer, ACRE_CLASS_NONE for any that is not ours. */
+static inline unsigned acre_host_class(const void *pointer)
+{
+    const uintptr_t address = (uintptr_t)pointer;
+    if (acre_unlikely(address >> ACRE_HOST_ADDRESS_BITS != 0)) return ACRE_CLASS_NONE;
+    const uint8_t *const leaf = acre_load_pointer(&acre_host_root[address >> ACRE_HOST_SLOT_SHIFT]);
+    if (acre_unlikely(leaf == NULL)) return ACRE_CLASS_NONE;
+    return leaf[(address >> ACRE_UNIT_SHIFT) & (ACRE_HOST_SLOT_UNITS - 1)];
+}
+
+static inline void *acre_fast_alloc(size_t size, acre_heap_op op)
+{
+    if (acre_likely(size <= ACRE_TABLE_BYTES_MAX)) {
+        acre_magazine *const magazine = &acre_fast_cache->magazines[acre_class_table[(size + 15) / 16]];
+        const acre_addr address = acre_magazine_pop(magazine);
+        if (acre_likely(address != 0)) return (void *)(uintptr_t)address;
+    }
+    return acre_alloc_slow(size, op);
+}
+
+static inline void acre_fast_free(void *block, const char *operation)
+{
+    const unsigned class = acre_host_class(block);
+    /* NONE is class 0, whose magazine is always full; LARGE and WATCHED lie above the small ones. */
+    if (acre_likely(class <= ACRE_CLASS_COUNT) && acre_magazine_push(&acre_fast_cache->magazines[class], (uintptr_t)block)) {
+        return;
+    }
+    if (block != NULL) acre_free_slow((uintptr_t)block, operation);
+}
+
+#endif

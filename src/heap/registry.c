@@ -1,0 +1,237 @@
+/* registry.c - see registry.h.
+ *
+ * A thread finds its cache of a heap by the heap's index, and trusts it only if the heap's serial number is still the
+ * one it saw: so a heap can be destroyed while threads that once used it live on. The process's heap has index 0, and
+ * its cache stands in acre_fast_cache as well.
+ *
+ * A thread that ends returns what it holds. What it still allocates or frees after that (other libraries' destructors) goes
+ * without a cache.
+ *
+ * Around a fork every lock is held, in the order registry, heap, depots, arena, meta, map, so that the child finds every
+ * list whole. The child's other threads are gone: their blocks held ready are lost to it, their spans are not.
+ */
+#include "heap/registry.h"
+#include "base/status.h"
+#include "heap/cache.h"
+
+#include <errno.h>
+
+/* No block to pop, because every top points at a 0, and no room to push. Initialised by the linker: malloc may be called
+ * before any constructor. */
+static acre_addr no_blocks;
+#define EMPTY      {.top = &no_blocks, .bottom = &no_blocks}
+#define EIGHT_EMPTY EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY
+_Static_assert(ACRE_CLASS_COUNT == 7 * 8, "one EMPTY a class, and one for class 0");
+acre_cache acre_no_cache = {
+    .magazines = {EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY}};
+
+_Thread_local acre_cache *acre_fast_cache ACRE_FAST_TLS = &acre_no_cache;
+
+acre_page_map acre_host_map;
+uint8_t *acre_host_root[ACRE_HOST_SLOT_COUNT];
+
+typedef struct thread_caches {
+    acre_cache *caches[ACRE_HEAP_COUNT_MAX];
+    uint64_t serials[ACRE_HEAP_COUNT_MAX]; /* 0: none */
+    bool is_ending;
+} thread_caches;
+
+static _Thread_local thread_caches mine ACRE_FAST_TLS;
+
+static acre_lock registry_lock;
+static acre_heap *heaps[ACRE_HEAP_COUNT_MAX];
+static uint64_t last_serial;
+static acre_os_thread_key exit_key;
+static bool has_exit_key;
+
+static acre_heap process_heap;
+static acre_space process_meta_space;
+static acre_meta host_map_meta;
+static uint32_t process_heap_state; /* 0 not made, 1 made */
+static acre_lock process_heap_lock;
+static acre_lock host_map_lock;
+static uint32_t is_host_map_ready;
+
+/* ---- heaps ---- */
+
+acre_page_map *acre_host_map_ready(void)
+{
+    if (__atomic_load_n(&is_host_map_ready, __ATOMIC_ACQUIRE) != 0) return &acre_host_map;
+    acre_lock_take(&host_map_lock);
+    if (is_host_map_ready == 0) {
+        (void)acre_space_open_pages(&process_meta_space, NULL); /* fails for bad arguments only */
+        (void)acre_meta_init(&host_map_meta, &process_meta_space);
+        acre_page_map_init_host(&acre_host_map, acre_host_root, &host_map_meta);
+        __atomic_store_n(&is_host_map_ready, 1, __ATOMIC_RELEASE);
+    }
+    acre_lock_drop(&host_map_lock);
+    return &acre_host_map;
+}
+
+acre_status acre_registry_add(acre_heap *heap)
+{
+    acre_status status = ACRE_INVALID;
+    acre_lock_take(&registry_lock);
+    /* Index 0 is kept for the process's heap, which may come last. */
+    for (unsigned index = heap == &process_heap ? 0 : 1; index < ACRE_HEAP_COUNT_MAX; index++) {
+        if (heaps[index] != NULL) continue;
+        heap->index = index;
+        heap->serial = ++last_serial;
+        heaps[index] = heap;
+        status = ACRE_OK;
+        break;
+    }
+    acre_lock_drop(&registry_lock);
+    if (status == ACRE_OK) return ACRE_OK;
+    return acre_fail(ACRE_INVALID, "heap '%s': the process has %d heaps already", heap->name, ACRE_HEAP_COUNT_MAX);
+}
+
+void acre_registry_remove(acre_heap *heap)
+{
+    acre_lock_take(&registry_lock);
+    assert(heaps[heap->index] == heap);
+    heaps[heap->index] = NULL;
+    acre_lock_drop(&registry_lock);
+    if (mine.serials[heap->index] == heap->serial) mine.serials[heap->index] = 0;
+}
+
+acre_heap *acre_process_heap(void)
+{
+    if (acre_likely(__atomic_load_n(&process_heap_state, __ATOMIC_ACQUIRE) != 0)) return &process_heap;
+    acre_lock_take(&process_heap_lock);
+    if (process_heap_state == 0) {
+        (void)acre_host_map_ready();
+        static const acre_heap_options options = {.name = "malloc"};
+        acre_meta meta;
+        (void)acre_meta_init(&meta, &process_meta_space);
+        if (acre_heap_init(&process_heap, &options, &meta) == ACRE_OK && acre_registry_add(&process_heap) == ACRE_OK) {
+            __atomic_store_n(&process_heap_state, 1, __ATOMIC_RELEASE);
+        }
+    }
+    acre_lock_drop(&process_heap_lock);
+    return process_heap_state != 0 ? &process_heap : NULL;
+}
+
+acre_heap *acre_heap_of_process(void) { return acre_process_heap(); }
+
+/* ---- threads ---- */
+
+static void thread_ends(void *caches)
+{
+    thread_caches *const those = caches;
+    acre_fast_cache = &acre_no_cache;
+    those->is_ending = true;
+    for (unsigned index = 0; index < ACRE_HEAP_COUNT_MAX; index++) {
+        if (those->serials[index] == 0) continue;
+        acre_lock_take(&registry_lock);
+        const bool is_alive = heaps[index] != NULL && heaps[index]->serial == those->serials[index];
+        acre_lock_drop(&registry_lock);
+        those->serials[index] = 0;
+        if (is_alive) acre_cache_release(those->caches[index]);
+    }
+}
+
+static acre_cache *open_cache(acre_heap *heap)
+{
+    if (mine.is_ending) return NULL;
+    acre_cache *const cache = acre_cache_acquire(heap);
+    if (cache == NULL) return NULL;
+    const bool is_first = mine.serials[heap->index] == 0;
+    mine.caches[heap->index] = cache;
+    mine.serials[heap->index] = heap->serial;
+
+    /* From here on this thread can allocate, which the thread library may do in turn. */
+    if (heap->index == 0 && !heap->is_recording) acre_fast_cache = cache;
+    acre_lock_take(&registry_lock);
+    if (!has_exit_key) has_exit_key = acre_os_thread_key_create(&exit_key, thread_ends) == ACRE_OK;
+    acre_lock_drop(&registry_lock);
+    if (is_first && has_exit_key) (void)acre_os_thread_key_set(exit_key, &mine);
+    return cache;
+}
+
+acre_cache *acre_cache_of(acre_heap *heap)
+{
+    if (acre_likely(mine.serials[heap->index] == heap->serial)) return mine.caches[heap->index];
+    return open_cache(heap);
+}
+
+/* ---- the process's heap behind malloc ---- */
+
+void *acre_alloc_slow(size_t size, acre_heap_op op)
+{
+    acre_heap *const heap = acre_process_heap();
+    acre_addr address = 0;
+    bool is_zero;
+    if (heap != NULL) address = acre_alloc_aligned(heap, size, ACRE_BLOCK_BYTES_MIN, op, &is_zero);
+    if (acre_unlikely(address == 0)) errno = ENOMEM;
+    return (void *)(uintptr_t)address;
+}
+
+void acre_free_slow(acre_addr address, const char *operation)
+{
+    const int saved_errno = errno; /* free leaves it alone */
+    acre_heap *const heap = acre_process_heap();
+    if (heap != NULL) acre_free_any(heap, address, operation, false);
+    errno = saved_errno;
+}
+
+/* ---- fork ---- */
+
+typedef void lock_action(acre_lock *lock);
+
+static void each_lock_of(acre_heap *heap, lock_action *action)
+{
+    action(&heap->lock);
+    for (unsigned class = 0; class <= ACRE_CLASS_COUNT; class++) {
+        action(&heap->depots[class].lock);
+        action(&heap->watched_depots[class].lock);
+    }
+    action(&heap->arena.lock);
+    action(&heap->meta.lock);
+    if (heap->map == &heap->own_map) action(&heap->own_map.lock);
+}
+
+static void each_lock(lock_action *action)
+{
+    for (unsigned index = 0; index < ACRE_HEAP_COUNT_MAX; index++) {
+        if (heaps[index] != NULL) each_lock_of(heaps[index], action);
+    }
+    action(&acre_host_map.lock);
+    action(&host_map_meta.lock);
+}
+
+static void take(acre_lock *lock) { acre_lock_take(lock); }
+static void drop(acre_lock *lock) { acre_lock_drop(lock); }
+
+static void before_fork(void)
+{
+    acre_lock_take(&process_heap_lock);
+    acre_lock_take(&host_map_lock);
+    acre_lock_take(&registry_lock);
+    each_lock(take);
+}
+
+static void after_fork(void)
+{
+    each_lock(drop);
+    acre_lock_drop(&registry_lock);
+    acre_lock_drop(&host_map_lock);
+    acre_lock_drop(&process_heap_lock);
+}
+
+static void after_fork_in_child(void)
+{
+    after_fork();
+    for (unsigned index = 0; index < ACRE_HEAP_COUNT_MAX; index++) {
+        if (heaps[index] == NULL) continue;
+        const bool has_mine = mine.serials[index] == heaps[index]->serial;
+        for (acre_cache *cache = heaps[index]->caches; cache != NULL; cache = cache->next) {
+            if (cache->is_used != 0 && !(has_mine && mine.caches[index] == cache)) acre_cache_abandon(cache);
+        }
+    }
+}
+
+acre_status acre_registry_handle_forks(void)
+{
+    return acre_os_at_fork(before_fork, after_fork, after_fork_in_child);
+}
