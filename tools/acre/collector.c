@@ -41,8 +41,8 @@ struct collector {
     observed **processes;
     size_t count, capacity;
     uint32_t trace_count; /* processes in the trace */
-    uint32_t last_process_id;
-    int last_wait_status;
+    uint32_t expected_id; /* 0: none */
+    int wait_status;      /* of the expected process; -1 until it is known */
     bool has_failed;
 };
 
@@ -236,10 +236,10 @@ static void sample_gauges(collector *self, observed *process)
 
 static bool has_ended(const collector *self, const observed *process)
 {
-    if (process->process_id == self->last_process_id) return true;
     /* After exec the same process goes on in a later file. */
     for (size_t i = self->count; i-- > 0 && self->processes[i] != process;)
         if (self->processes[i]->process_id == process->process_id) return true;
+    if (process->process_id == self->expected_id) return false;
     if (kill((pid_t)process->process_id, 0) != 0 && errno == ESRCH) return true;
     return resident_bytes(process->process_id) == 0;
 }
@@ -260,7 +260,7 @@ static void part(collector *self, observed *process)
             .stack_wrong_count = atomic_load(&file->stack_wrong_count),
             .end_ticks = process->last_ticks,
             .is_finished = atomic_load(&file->is_finished),
-            .wait_status = process->process_id == self->last_process_id ? self->last_wait_status : -1,
+            .wait_status = process->process_id == self->expected_id ? self->wait_status : -1,
         };
         static_assert(ACRE_GAUGE_COUNT <= sizeof end.gauges / sizeof end.gauges[0], "the frame has room for every gauge");
         for (uint32_t i = 0; i < ACRE_GAUGE_COUNT; i++) end.gauges[i] = acre_gauge_get(&file->gauges, (acre_gauge)i);
@@ -280,6 +280,12 @@ collector *collector_open(const char *directory, trace_writer *writer)
     return self;
 }
 
+void collector_expect(collector *self, uint32_t process_id)
+{
+    self->expected_id = process_id;
+    self->wait_status = -1;
+}
+
 bool collector_round(collector *self)
 {
     bool has_drained = false;
@@ -297,10 +303,9 @@ bool collector_round(collector *self)
     return has_drained;
 }
 
-void collector_finish(collector *self, uint32_t process_id, int wait_status)
+void collector_finish(collector *self, int wait_status)
 {
-    self->last_process_id = process_id;
-    self->last_wait_status = wait_status;
+    self->wait_status = wait_status;
     find_processes(self);
     for (size_t i = 0; i < self->count; i++)
         if (self->processes[i]->file != NULL) part(self, self->processes[i]);

@@ -14,13 +14,17 @@ typedef struct collector collector;
 /* `writer` and `directory` must outlive the collector. */
 collector *collector_open(const char *directory, trace_writer *writer);
 
+/* Names the process whose end the caller waits for: it is not said goodbye to before collector_finish, which knows how it
+ * ended. */
+void collector_expect(collector *collector, uint32_t process_id);
+
 /* One round: finds new processes, drains full chunks, samples gauges and resident memory where it is time, and says goodbye
  * to processes that have ended. Returns true when there was something to drain, so that the next round should be soon. */
 bool collector_round(collector *collector);
 
-/* The last round: takes everything that has been written, also by processes that live on. `process_id` ended with
- * `wait_status`, which the trace keeps. */
-void collector_finish(collector *collector, uint32_t process_id, int wait_status);
+/* The last round: takes everything that has been written, also by processes that live on. The process that
+ * was expected ended with `wait_status`, which the trace keeps. */
+void collector_finish(collector *collector, int wait_status);
 void collector_close(collector *collector);
 
 /* Sum over all processes. */

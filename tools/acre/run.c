@@ -249,7 +249,7 @@ static int watch(collector *from, pid_t child)
         (void)sigtimedwait(&child_ended, NULL, &pause);
     }
     program_id = 0;
-    collector_finish(from, (uint32_t)child, status);
+    collector_finish(from, status);
     return status;
 }
 
@@ -288,6 +288,7 @@ static int record(const run_options *options, const char *library, const char *d
         complain("run", "'%s': %s", options->program[0], strerror(errno));
     } else {
         collector *const from = collector_open(directory, writer);
+        collector_expect(from, (uint32_t)child);
         *wait_status = watch(from, child);
         collector_close(from);
     }
