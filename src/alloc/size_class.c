@@ -35,7 +35,7 @@ unsigned acre_class_of_aligned(size_t size, size_t alignment)
     assert(acre_is_power_of_two(alignment) && alignment <= ACRE_UNIT_BYTES);
     if (size > ACRE_SMALL_BYTES_MAX) return ACRE_CLASS_LARGE;
     for (unsigned class = acre_class_of_size(size); class <= ACRE_CLASS_COUNT; class++) {
-        if (acre_size_classes[class].block_bytes % alignment == 0) return class;
+        if ((acre_size_classes[class].block_bytes & (alignment - 1)) == 0) return class;
     }
     return ACRE_CLASS_LARGE;
 }
