@@ -13,7 +13,7 @@
  * no atomic instruction. When the array runs empty or full (every 2 to 64 calls) whole words of a bitmap are claimed or
  * given back without a lock; a span that runs out costs one lock. Larger blocks: one lock, O(1), and a byte a 16 KiB.
  * Memory beside the blocks: 1.2 % for descriptors, and about 30 KiB a thread.
- * Blocks of up to 32 KiB are at most 12.5 % larger than asked for (25 % above 2 KiB), all are aligned to 16.
+ * Blocks of 128 bytes to 32 KiB are at most 12.5 % larger than asked for; all are aligned to 16.
  */
 #ifndef ACRE_HEAP_H
 #define ACRE_HEAP_H

@@ -1,8 +1,9 @@
 /* span.pml - the protocol of a span that one thread carves while every thread frees into it (src/alloc/span.*).
  *
  * One descriptor, used again and again for spans of two classes of different capacity, two threads that may own it and
- * three that free. Every interleaving of their atomic steps is visited. Names are those of the code: free_bits[], and
- * the fields of `state` {generation, OWNED, LISTED, free_count}, which change together in one atomic instruction.
+ * three that free. Every interleaving of their atomic steps is visited. Names are those of the code: words[], and
+ * the fields of `state` {generation, OWNED, LISTED, free_count}, which change together in one atomic instruction. That
+ * the functions of the code do these steps is proved by proofs/alloc/span.c.
  *
  * One d_step is one atomic instruction of the code, joined with what cannot be told apart from happening together with
  * it: taking a lock joins the step after it, releasing a lock the step before it (Lipton, "Reduction", CACM 1975).
@@ -19,6 +20,8 @@
  *             is free and nobody will change it any more
  *   bound:    one span of 2 or 4 blocks in 2 words, 2 owners, 3 flushers, 2 lives of its descriptor; every interleaving
  *   assumes:  sequential consistency, a generation that does not wrap, a program that frees each block once
+ *   code:     acre_span_claim acre_span_give_bits acre_span_give_count acre_span_disown acre_span_list
+ *             acre_span_may_retire acre_span_own acre_span_retire acre_span_init ACRE_SPAN_OWNED ACRE_SPAN_LISTED
  *   variants: COUNT_FIRST, NO_GENERATION, NO_CHECK_AFTER_DISOWN, NO_FULL_CHECK_ON_LISTING, NO_STATE_COMPARE
  *
  * Each variant leaves one rule out and must fail.
@@ -33,7 +36,7 @@
 #define ALL_OF(class) ((class) == 0 -> 1 : 3)
 #define COUNT(word) (((word) & 1) + ((word) >> 1))
 
-byte free_bits[2];
+byte words[2];
 byte out[2]; /* blocks in the program's hands: handed out, and not being freed */
 
 /* the state word */
@@ -51,16 +54,16 @@ byte busy;           /* operations under way */
 inline finish()
 {
     busy--;
-    assert(busy != 0 || retired || owned || listed || (free_bits[0] == 0 && free_bits[1] == 0));
+    assert(busy != 0 || retired || owned || listed || (words[0] == 0 && words[1] == 0));
     assert(busy != 0 || owned || !listed || free_count < CAPACITY(CLASS));
-    assert(busy != 0 || retired || free_count == COUNT(free_bits[0]) + COUNT(free_bits[1]))
+    assert(busy != 0 || retired || free_count == COUNT(words[0]) + COUNT(words[1]))
 }
 
 /* The span goes back to the arena. The caller holds the lock of the class and knows that every block is free. */
 inline retire(class)
 {
     assert(!retired && !owned && class == CLASS);
-    assert(free_bits[0] == ALL_OF(class) && free_bits[1] == ALL_OF(class));
+    assert(words[0] == ALL_OF(class) && words[1] == ALL_OF(class));
     listed = false;
     free_count = 0;
 #ifndef NO_GENERATION
@@ -93,42 +96,46 @@ inline list_or_retire(class)
 proctype owner()
 {
     bool mine = false, is_full = false;
-    byte taken, class;
+    byte i, taken, class;
     short old_count;
 
     do
     :: d_step { !mine && retired && life < LIVES ->
-        /* A fresh span from the arena: nobody else can reach it. */
+        /* acre_span_init: a fresh span from the arena, which nobody else can reach. */
         class = CLASS;
-        free_bits[0] = ALL_OF(class);
-        free_bits[1] = ALL_OF(class);
+        words[0] = ALL_OF(class);
+        words[1] = ALL_OF(class);
         free_count = CAPACITY(class);
         owned = true;
         retired = false;
         mine = true }
     :: d_step { !mine && listed && !lock[CLASS] ->
-        /* A span from the partial list, under the lock of its class. */
+        /* acre_span_own: a span from the list, under the lock of its class. */
         assert(!owned && !retired);
         class = CLASS;
         listed = false;
         owned = true;
         mine = true }
-    :: d_step { mine && free_bits[0] != 0 -> /* exchange(free_bits[0], 0) */
-        busy++;
-        assert((out[0] & free_bits[0]) == 0);
-        out[0] = out[0] | free_bits[0];
-        taken = COUNT(free_bits[0]);
-        free_bits[0] = 0 }
-        d_step { assert(owned && !retired); free_count = free_count - taken; taken = 0; finish() }
-    :: d_step { mine && free_bits[1] != 0 ->
-        busy++;
-        assert((out[1] & free_bits[1]) == 0);
-        out[1] = out[1] | free_bits[1];
-        taken = COUNT(free_bits[1]);
-        free_bits[1] = 0 }
-        d_step { assert(owned && !retired); free_count = free_count - taken; taken = 0; finish() }
+    :: atomic { mine && (words[0] != 0 || words[1] != 0) ->
+        /* acre_span_claim: any part of a word's free blocks. */
+        if
+        :: words[0] & 1 -> i = 0; taken = 1
+        :: words[0] & 2 -> i = 0; taken = 2
+        :: words[0] == 3 -> i = 0; taken = 3
+        :: words[1] & 1 -> i = 1; taken = 1
+        :: words[1] & 2 -> i = 1; taken = 2
+        :: words[1] == 3 -> i = 1; taken = 3
+        fi;
+        d_step { /* fetch_and(words[i], ~taken) */
+            busy++;
+            assert((out[i] & taken) == 0);
+            out[i] = out[i] | taken;
+            words[i] = words[i] & ~taken;
+            i = 0
+        } }
+        d_step { assert(owned && !retired); free_count = free_count - COUNT(taken); taken = 0; finish() } /* fetch_add */
     :: d_step { mine ->
-        /* Give the span up: when it is exhausted, but also at any other moment (a thread ends). */
+        /* acre_span_disown: when it is exhausted, but also at any other moment (a thread ends). */
         busy++;
         assert(owned && !retired);
         old_count = free_count; /* fetch_and(state, ~OWNED) */
@@ -146,10 +153,10 @@ proctype owner()
     od
 }
 
-/* fetch_or(free_bits[i], mask) and fetch_add(state, count), in the right order and, for the variant, in the wrong one. */
-inline set_bits() { assert(!retired && (free_bits[i] & mask) == 0); free_bits[i] = free_bits[i] | mask }
+/* acre_span_give_bits and acre_span_give_count, in the right order and, for the variant, in the wrong one. */
+inline give_bits() { assert(!retired && (words[i] & mask) == 0); words[i] = words[i] | mask }
 
-inline add_count()
+inline give_count()
 {
     assert(!retired);
     /* What the flusher has to do follows from the value that its fetch_add returns. */
@@ -181,18 +188,18 @@ proctype flusher()
             count = COUNT(mask);
             class = CLASS;
 #ifndef COUNT_FIRST
-            set_bits();
+            give_bits();
             mask = 0;
             i = 0
 #else
-            add_count()
+            give_count()
 #endif
         } }
         d_step {
 #ifndef COUNT_FIRST
-            add_count();
+            give_count();
 #else
-            set_bits();
+            give_bits();
             mask = 0;
             i = 0;
 #endif
@@ -211,6 +218,7 @@ proctype flusher()
             d_step {
                 !lock[class];
                 must_retire = false;
+                /* acre_span_may_retire */
                 same = (my_generation == generation && !owned && listed && free_count == CAPACITY(class));
 #ifdef NO_STATE_COMPARE
                 same = (my_generation == generation && listed);

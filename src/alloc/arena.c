@@ -316,12 +316,16 @@ static acre_span *take_locked(acre_arena *arena, uint64_t unit_count, uint64_t a
     return take_from_end(arena, arena->regions, unit_count, alignment, is_zero);
 }
 
-acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alignment, bool *is_zero)
+acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alignment, acre_span_kind kind,
+                           bool *is_zero)
 {
     assert(unit_count > 0 && acre_is_power_of_two(alignment));
     acre_lock_take(&arena->lock);
     acre_span *const run = take_locked(arena, unit_count, alignment, is_zero);
-    if (run != NULL) account_taken(arena, run->base, unit_count);
+    if (run != NULL) {
+        run->kind = kind;
+        account_taken(arena, run->base, unit_count);
+    }
     acre_lock_drop(&arena->lock);
     return run;
 }
@@ -410,7 +414,11 @@ void acre_arena_destroy(acre_arena *arena)
     acre_region *next;
     for (acre_region *region = arena->regions; region != NULL; region = next) {
         next = region->next;
-        acre_page_map_set_class(arena->map, region->base, (size_t)region->unit_count, ACRE_CLASS_NONE);
+        acre_page_map_set_class(arena->map, region->base, (size_t)region->used_count, ACRE_CLASS_NONE);
+        acre_page_map_set_dirty(arena->map, region->base, (size_t)region->used_count, false);
+        for (acre_addr at = region->base; at < used_end(region); at += ACRE_UNIT_BYTES) {
+            descriptor(arena, at)->kind = ACRE_SPAN_NONE; /* the map may outlive the arena: no tag may */
+        }
         (void)acre_space_release(arena->space, region->base, units_to_bytes(region->unit_count));
     }
     arena->regions = NULL;

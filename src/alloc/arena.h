@@ -57,10 +57,10 @@ struct acre_arena {
 /* Takes nothing from the space. `region_bytes` is a multiple of the unit; the arena halves it when the space refuses. */
 void acre_arena_init(acre_arena *arena, acre_space *space, acre_page_map *map, acre_meta *meta, uint64_t region_bytes);
 
-/* A run of `unit_count` committed units whose address is a multiple of `alignment` (a power of two). NULL: the space or
- * the meta space is exhausted, and nothing has changed. The class bytes of the run are ACRE_CLASS_NONE; its kind is the
- * caller's to set. `*is_zero` says whether all of it reads as zero. O(1) but for commit and a byte a unit. */
-acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alignment, bool *is_zero);
+/* A run of `unit_count` committed units whose address is a multiple of `alignment` (a power of two), SMALL or LARGE. NULL: the
+ * space or the meta space is exhausted, and nothing has changed. The class bytes of the run are ACRE_CLASS_NONE. `*is_zero` says whether all of it reads as zero. O(1) but for commit and a byte a unit. */
+acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alignment, acre_span_kind kind,
+                           bool *is_zero);
 
 /* Gives a run back, joined with its neighbours. `is_clean`: it reads as zero and has no memory behind it. O(units / 8). */
 void acre_arena_give(acre_arena *arena, acre_span *run, bool is_clean);

@@ -44,12 +44,7 @@ static acre_meta_chunk *new_chunk(acre_meta *meta, uint64_t size)
     return chunk;
 }
 
-static void *bump(acre_meta_chunk *chunk, uint64_t size)
-{
-    void *const piece = (char *)chunk + chunk->used_bytes;
-    chunk->used_bytes += size;
-    return piece;
-}
+static uint64_t room_in(const acre_meta_chunk *chunk) { return chunk->size_bytes - chunk->used_bytes; }
 
 /* A space of fixed size is an array that somebody counted out: it gets chunks that fit exactly. */
 static uint64_t chunk_bytes_for(const acre_meta *meta, uint64_t size)
@@ -65,18 +60,18 @@ void *acre_meta_alloc(acre_meta *meta, size_t size)
     const uint64_t whole = acre_align_up(size, ALIGNMENT_BYTES);
     void *piece = NULL;
     acre_lock_take(&meta->lock);
-    acre_meta_chunk *newest = meta->chunks;
-    if (newest != NULL && newest->size_bytes - newest->used_bytes >= whole) {
-        piece = bump(newest, whole);
-    } else {
-        acre_meta_chunk *const chunk = new_chunk(meta, chunk_bytes_for(meta, whole));
+    acre_meta_chunk *chunk = meta->current;
+    if (chunk == NULL || room_in(chunk) < whole) {
+        chunk = new_chunk(meta, chunk_bytes_for(meta, whole));
         if (chunk != NULL) {
-            piece = bump(chunk, whole);
-            const bool is_own = newest != NULL && chunk->size_bytes - chunk->used_bytes < newest->size_bytes - newest->used_bytes;
-            acre_meta_chunk **const place = is_own ? &newest->next : &meta->chunks;
-            chunk->next = *place;
-            *place = chunk;
+            chunk->next = meta->chunks;
+            meta->chunks = chunk;
         }
+    }
+    if (chunk != NULL) {
+        piece = (char *)chunk + chunk->used_bytes;
+        chunk->used_bytes += whole;
+        if (meta->current == NULL || room_in(chunk) > room_in(meta->current)) meta->current = chunk;
     }
     acre_lock_drop(&meta->lock);
     return piece;
@@ -89,6 +84,6 @@ void acre_meta_destroy(acre_meta *meta)
         next = chunk->next;
         (void)acre_space_release(meta->space, (uintptr_t)chunk, chunk->size_bytes);
     }
-    meta->chunks = NULL;
+    meta->chunks = meta->current = NULL;
     meta->reserved_bytes = 0;
 }

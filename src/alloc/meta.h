@@ -14,7 +14,8 @@ typedef struct acre_meta_chunk acre_meta_chunk;
 
 typedef struct acre_meta {
     acre_space *space;       /* has ACRE_CAP_HOST_ACCESS */
-    acre_meta_chunk *chunks; /* all of them, the one in use first */
+    acre_meta_chunk *chunks; /* all of them, the newest first: a fixed space takes back only from its end */
+    acre_meta_chunk *current; /* the one with the most room left */
     uint64_t reserved_bytes; /* in all chunks */
     acre_lock lock;
 } acre_meta;

@@ -10,15 +10,17 @@
 const acre_size_class acre_size_classes[ACRE_CLASS_COUNT + 1] = {
     {.block_bytes = 0},
     CLASS(16, 1), CLASS(32, 1), CLASS(48, 1), CLASS(64, 1), CLASS(80, 1), CLASS(96, 1), CLASS(112, 1), CLASS(128, 1),
-    CLASS(144, 1), CLASS(160, 1), CLASS(176, 1), CLASS(192, 1), CLASS(208, 1), CLASS(224, 1), CLASS(240, 1), CLASS(256, 1),
-    CLASS(288, 1), CLASS(320, 1), CLASS(352, 1), CLASS(384, 1), CLASS(416, 1), CLASS(448, 1), CLASS(480, 1), CLASS(512, 1),
-    CLASS(576, 1), CLASS(640, 1), CLASS(704, 1), CLASS(768, 1), CLASS(832, 1), CLASS(896, 1), CLASS(960, 1), CLASS(1024, 1),
-    CLASS(1152, 1), CLASS(1280, 1), CLASS(1408, 1), CLASS(1536, 1), CLASS(1664, 1), CLASS(1792, 1),
-    CLASS(1920, 1), CLASS(2048, 1),
-    CLASS(2560, 2), CLASS(3072, 2), CLASS(3584, 2), CLASS(4096, 2),
-    CLASS(5120, 3), CLASS(6144, 3), CLASS(7168, 4), CLASS(8192, 4),
-    CLASS(10240, 4), CLASS(12288, 3), CLASS(14336, 4), CLASS(16384, 4),
-    CLASS(20480, 5), CLASS(24576, 6), CLASS(28672, 7), CLASS(32768, 8),
+    CLASS(144, 1), CLASS(160, 1), CLASS(176, 1), CLASS(192, 1), CLASS(208, 1), CLASS(224, 1), CLASS(240, 1),
+    CLASS(256, 1), CLASS(288, 1), CLASS(320, 1), CLASS(352, 1), CLASS(384, 1), CLASS(416, 1), CLASS(448, 1),
+    CLASS(480, 1), CLASS(512, 1), CLASS(576, 1), CLASS(640, 1), CLASS(704, 1), CLASS(768, 1), CLASS(832, 1),
+    CLASS(896, 1), CLASS(960, 1), CLASS(1024, 1), CLASS(1040, 1), CLASS(1152, 1), CLASS(1280, 1), CLASS(1408, 1),
+    CLASS(1536, 1), CLASS(1664, 1), CLASS(1792, 1), CLASS(1920, 1), CLASS(2048, 1), CLASS(2064, 2), CLASS(2304, 2),
+    CLASS(2560, 2), CLASS(2816, 2), CLASS(3072, 2), CLASS(3328, 2), CLASS(3584, 2), CLASS(3840, 2), CLASS(4096, 2),
+    CLASS(4112, 3), CLASS(4608, 3), CLASS(5120, 3), CLASS(5632, 3), CLASS(6144, 3), CLASS(6656, 4), CLASS(7168, 4),
+    CLASS(7680, 4), CLASS(8192, 4), CLASS(8208, 4), CLASS(9216, 3), CLASS(10240, 4), CLASS(11264, 3),
+    CLASS(12288, 3), CLASS(13312, 5), CLASS(14336, 4), CLASS(15360, 4), CLASS(16384, 4), CLASS(16400, 8),
+    CLASS(18432, 5), CLASS(20480, 5), CLASS(22528, 6), CLASS(24576, 6), CLASS(26624, 7), CLASS(28672, 7),
+    CLASS(30720, 8), CLASS(32768, 8),
 };
 
 const uint8_t acre_class_table[ACRE_TABLE_BYTES_MAX / 16 + 1] = {
@@ -33,7 +35,7 @@ unsigned acre_class_of_aligned(size_t size, size_t alignment)
     assert(acre_is_power_of_two(alignment) && alignment <= ACRE_UNIT_BYTES);
     if (size > ACRE_SMALL_BYTES_MAX) return ACRE_CLASS_LARGE;
     for (unsigned class = acre_class_of_size(size); class <= ACRE_CLASS_COUNT; class++) {
-        if (acre_size_classes[class].block_bytes % alignment == 0) return class;
+        if ((acre_size_classes[class].block_bytes & (alignment - 1)) == 0) return class;
     }
     return ACRE_CLASS_LARGE;
 }

@@ -11,8 +11,8 @@ static acre_word next_generation(acre_word state)
 
 void acre_span_init(acre_span *span, unsigned class, acre_word *words)
 {
-    span->class = (uint8_t)class;
-    span->kind = ACRE_SPAN_SMALL;
+    assert(span->kind == ACRE_SPAN_SMALL);
+    span->class = class;
     span->words = words;
     span->previous = span->next = NULL;
     span->units_before = 0;
@@ -108,5 +108,4 @@ void acre_span_retire(acre_span *span)
     assert(acre_span_free_count(span->state) == (int)acre_span_capacity(span));
     acre_store_release(&span->state, next_generation(span->state));
     span->words = NULL;
-    span->kind = ACRE_SPAN_NONE;
 }

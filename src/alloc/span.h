@@ -49,10 +49,10 @@ struct acre_span {
     acre_span *previous; /* in a list of its class, or of free runs */
     acre_span *next;
     acre_region *region;
-    uint32_t unit_count;
-    uint16_t units_before; /* SMALL: how many units before this one the span begins; 0 in the first */
-    uint8_t kind;          /* acre_span_kind */
-    uint8_t class;         /* SMALL: size class, with ACRE_CLASS_WATCHED. LARGE: the same bit or 0 */
+    uint32_t unit_count;   /* this and the next: changed under the lock of the arena, which looks at its neighbours' */
+    uint32_t kind;         /* acre_span_kind */
+    uint32_t units_before; /* SMALL: how many units before this one the span begins; 0 in the first */
+    uint32_t class;        /* SMALL: size class, with ACRE_CLASS_WATCHED. LARGE: the same bit or 0 */
 };
 
 enum {
@@ -87,7 +87,7 @@ static inline unsigned acre_span_capacity(const acre_span *span)
 
 static inline size_t acre_span_word_count(const acre_span *span) { return ACRE_WORDS(acre_span_capacity(span)); }
 
-/* Makes a fresh span, OWNED by the caller, with every block free. base, region and unit_count are set already. */
+/* Makes a fresh span out of a run of kind SMALL, OWNED by the caller, with every block free. */
 void acre_span_init(acre_span *span, unsigned class, acre_word *words);
 
 /* States every invariant that holds without the lock. Exact only while no other thread changes the span. */

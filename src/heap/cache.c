@@ -18,19 +18,22 @@ static acre_depot *depot_of(acre_heap *heap, unsigned class)
     return &depots[class & (ACRE_CLASS_WATCHED - 1)];
 }
 
+/* Others glance at `first` without the lock, so it is stored atomically. */
+static void set_first(acre_depot *depot, acre_span *span) { __atomic_store_n(&depot->first, span, __ATOMIC_RELAXED); }
+
 static void depot_insert(acre_depot *depot, acre_span *span)
 {
     span->previous = NULL;
     span->next = depot->first;
     if (span->next != NULL) span->next->previous = span;
-    depot->first = span;
+    set_first(depot, span);
 }
 
 static void depot_remove(acre_depot *depot, acre_span *span)
 {
     if (span->next != NULL) span->next->previous = span->previous;
     if (span->previous != NULL) span->previous->next = span->next;
-    else depot->first = span->next;
+    else set_first(depot, span->next);
 }
 
 /* The units go back to the arena. The span is retired, so nobody else knows it. */
@@ -81,13 +84,12 @@ static acre_span *own_span(acre_heap *heap, unsigned class)
     }
     bool is_zero;
     const unsigned unit_count = acre_size_classes[class & (ACRE_CLASS_WATCHED - 1)].unit_count;
-    acre_span *const span = acre_arena_take(&heap->arena, unit_count, ACRE_UNIT_BYTES, &is_zero);
+    acre_span *const span = acre_arena_take(&heap->arena, unit_count, ACRE_UNIT_BYTES, ACRE_SPAN_SMALL, &is_zero);
     if (span == NULL) return NULL;
     acre_span_init(span, class, acre_page_map_words(heap->map, span->base));
     for (unsigned unit = 1; unit < unit_count; unit++) {
         acre_span *const other = acre_page_map_span(heap->map, span->base + ((acre_addr)unit << ACRE_UNIT_SHIFT));
-        other->units_before = (uint16_t)unit;
-        other->kind = ACRE_SPAN_NONE;
+        other->units_before = unit;
     }
     acre_page_map_set_class(heap->map, span->base, unit_count, class);
     return span;
@@ -270,15 +272,15 @@ static void set_sample_stop(acre_cache *cache, unsigned class)
 static bool refill(acre_cache *cache, unsigned class)
 {
     acre_heap *const heap = cache->heap;
-    const unsigned capacity = acre_magazine_capacity(class);
+    const unsigned wanted = cache->refill_count[class];
     const uint64_t size = acre_size_classes[class].block_bytes;
     acre_addr taken[ACRE_MAGAZINE_BLOCKS_MAX];
     unsigned count = 0;
     for (;;) {
         acre_span *const span = cache->current[class];
         const size_t word_count = span == NULL ? 0 : acre_span_word_count(span);
-        for (size_t word = 0; word < word_count && count < capacity; word++) {
-            acre_word blocks = acre_span_claim(span, word, capacity - count);
+        for (size_t word = 0; word < word_count && count < wanted; word++) {
+            acre_word blocks = acre_span_claim(span, word, wanted - count);
             for (; blocks != 0; blocks &= blocks - 1) {
                 taken[count++] = span->base + (word * ACRE_WORD_BITS + acre_word_lowest(blocks)) * size;
             }
@@ -288,6 +290,7 @@ static bool refill(acre_cache *cache, unsigned class)
         cache->current[class] = own_span(heap, class);
         if (cache->current[class] == NULL) return false;
     }
+    cache->refill_count[class] = (uint8_t)acre_min_size(2 * wanted, acre_magazine_capacity(class));
     acre_magazine *const magazine = &cache->magazines[class];
     for (unsigned i = 0; i < count; i++) magazine->bottom[count - i] = taken[i];
     magazine->top = magazine->bottom + count;
@@ -354,15 +357,28 @@ void acre_cache_flush(acre_cache *cache)
 
 /* ---- the cache as a whole ---- */
 
+static void draw_samples(acre_cache *cache)
+{
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT + 1; class++) {
+        cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+    }
+}
+
 static void reset(acre_cache *cache)
 {
     for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         acre_addr *const first = cache->slots[class];
         set_arrays(cache, class, first, 0, first + array_slots(class));
         cache->current[class] = NULL;
-        cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+        cache->refill_count[class] = (uint8_t)acre_min_size(ACRE_REFILL_BLOCKS_FIRST, acre_magazine_capacity(class));
     }
-    cache->sample_left[ACRE_CLASS_COUNT + 1] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+    draw_samples(cache);
+}
+
+void acre_cache_restart_samples(acre_cache *cache)
+{
+    acre_cache_flush(cache); /* the stops in the magazines go with their contents */
+    draw_samples(cache);
 }
 
 acre_cache *acre_cache_acquire(acre_heap *heap)

@@ -125,13 +125,6 @@ void acre_heap_destroy(acre_heap *heap)
     acre_meta_destroy(&meta);
 }
 
-void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording)
-{
-    heap->observer = observer;
-    heap->sample_bytes = is_recording ? 0 : sample_bytes;
-    heap->is_recording = is_recording;
-}
-
 /* ---- large blocks ---- */
 
 static uint64_t units_for(uint64_t size) { return (size + ACRE_UNIT_BYTES - 1) >> ACRE_UNIT_SHIFT; }
@@ -152,10 +145,9 @@ static void count_large(acre_heap *heap, int64_t bytes)
 /* Free memory that is more than what the program is likely to want again goes back to the space. */
 static void purge_surplus(acre_heap *heap)
 {
-    const acre_arena_figures *const figures = &heap->arena.figures; /* a glance without the lock is enough */
-    const uint64_t dirty = __atomic_load_n(&figures->dirty_bytes, __ATOMIC_RELAXED);
-    const uint64_t allowed = acre_max_size(__atomic_load_n(&figures->run_bytes, __ATOMIC_RELAXED) / 4, DIRTY_BYTES_MIN);
-    if (dirty > allowed) (void)acre_arena_purge(&heap->arena, allowed / 2, PURGE_RUN_BYTES_MIN);
+    const acre_arena_figures figures = acre_arena_read_figures(&heap->arena);
+    const uint64_t allowed = acre_max_size(figures.run_bytes / 4, DIRTY_BYTES_MIN);
+    if (figures.dirty_bytes > allowed) (void)acre_arena_purge(&heap->arena, allowed / 2, PURGE_RUN_BYTES_MIN);
 }
 
 static acre_addr take_large(acre_heap *heap, uint64_t size, uint64_t alignment, bool is_watched, bool *is_zero)
@@ -167,9 +159,8 @@ static acre_addr take_large(acre_heap *heap, uint64_t size, uint64_t alignment, 
     }
     const uint64_t unit_count = acre_max_size(units_for(size), 1);
     if (alignment < ACRE_UNIT_BYTES) alignment = ACRE_UNIT_BYTES;
-    acre_span *run = acre_arena_take(&heap->arena, unit_count, alignment, is_zero);
+    acre_span *run = acre_arena_take(&heap->arena, unit_count, alignment, ACRE_SPAN_LARGE, is_zero);
     if (run == NULL) return 0;
-    run->kind = ACRE_SPAN_LARGE;
     run->class = is_watched ? ACRE_CLASS_WATCHED : 0;
     run->units_before = 0;
     run->size_bytes = size;

@@ -21,6 +21,7 @@ enum {
     ACRE_MAGAZINE_BLOCKS_MAX = 64,
     ACRE_MAGAZINE_BYTES_MAX = 16 * 1024, /* of blocks in one array: what a class holds back from other threads */
     ACRE_MAGAZINE_BLOCKS_MIN = 2,
+    ACRE_REFILL_BLOCKS_FIRST = 4, /* a class that a thread hardly uses touches few pages; each refill doubles it */
 };
 
 /* Every array has a 0 below its first address, so that popping needs no comparison of ends. */
@@ -36,6 +37,7 @@ typedef struct acre_cache {
     acre_heap *heap;
     struct acre_cache *next;     /* in the heap's list of all caches; never taken out */
     acre_span *current[ACRE_CLASS_COUNT + 1];
+    uint8_t refill_count[ACRE_CLASS_COUNT + 1]; /* blocks to take at the next refill */
     acre_addr *slots[ACRE_CLASS_COUNT + 1]; /* both arrays of a class, one after the other */
     int64_t sample_left[ACRE_CLASS_COUNT + 2]; /* bytes to allocate until the next sample; the last is for large blocks */
     uint64_t random;
@@ -107,7 +109,8 @@ extern acre_cache acre_no_cache;
 /* The process's heap, made at the first call; NULL when there is no memory for it. */
 acre_heap *acre_process_heap(void);
 
-/* Sets what is told to whom. Before the first other thread starts. */
+/* Sets what is told to whom: samples of about one in `sample_bytes` bytes, or with `is_recording` everything. Before the first
+ * other thread starts. */
 void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording);
 
 acre_status acre_heap_init(acre_heap *heap, const acre_heap_options *options, const acre_meta *meta);

@@ -21,9 +21,10 @@
 static acre_addr no_blocks;
 #define EMPTY      {.top = &no_blocks, .bottom = &no_blocks}
 #define EIGHT_EMPTY EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY
-_Static_assert(ACRE_CLASS_COUNT == 7 * 8, "one EMPTY a class, and one for class 0");
+_Static_assert(ACRE_CLASS_COUNT == 9 * 8 + 5, "one EMPTY a class, and one for class 0");
 acre_cache acre_no_cache = {
-    .magazines = {EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY}};
+    .magazines = {EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY,
+                  EIGHT_EMPTY, EIGHT_EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY}};
 
 _Thread_local acre_cache *acre_fast_cache ACRE_FAST_TLS = &acre_no_cache;
 
@@ -173,6 +174,15 @@ void acre_free_slow(acre_addr address, const char *operation)
     acre_heap *const heap = acre_process_heap();
     if (heap != NULL) acre_free_any(heap, address, operation, false);
     errno = saved_errno;
+}
+
+void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording)
+{
+    heap->observer = observer;
+    heap->sample_bytes = is_recording ? 0 : sample_bytes;
+    heap->is_recording = is_recording;
+    if (heap->index == 0 && is_recording) acre_fast_cache = &acre_no_cache;
+    if (mine.serials[heap->index] == heap->serial) acre_cache_restart_samples(mine.caches[heap->index]);
 }
 
 /* ---- fork ---- */

@@ -1,0 +1,256 @@
+/* test_heap.c - what the header of the heap promises, call by call, and what happens to callers who break the rules. */
+#include "support/spaces.h"
+#include "support/test.h"
+
+#include <acre/guard.h>
+#include <acre/heap.h>
+#include <errno.h>
+
+static acre_fault last_fault;
+static int fault_count;
+
+static bool note_fault(void *context, const acre_fault *fault)
+{
+    (void)context;
+    last_fault = *fault;
+    fault_count++;
+    return true;
+}
+
+static int set_up(void **state)
+{
+    fault_count = 0;
+    acre_guard_set_handler(note_fault, NULL);
+    return acre_heap_create(&(acre_heap_options){.name = "test"}, (acre_heap **)state) != ACRE_OK;
+}
+
+static int tear_down(void **state)
+{
+    acre_guard_set_handler(NULL, NULL);
+    acre_heap_destroy(*state);
+    return 0;
+}
+
+static void bad_options_are_refused_with_a_sentence(void **state)
+{
+    (void)state;
+    acre_heap *heap = NULL;
+    assert_int_equal(acre_heap_create(NULL, NULL), ACRE_INVALID);
+    assert_non_null(strstr(acre_last_error(), "nowhere"));
+
+    acre_space closed;
+    memset(&closed, 0, sizeof closed);
+    assert_int_equal(acre_heap_create(&(acre_heap_options){.space = &closed}, &heap), ACRE_INVALID);
+
+    acre_space handles;
+    acre_space_open_handles(&handles, 65536, 1 << 20);
+    assert_int_equal(acre_heap_create(&(acre_heap_options){.meta_space = &handles}, &heap), ACRE_INVALID);
+    assert_non_null(strstr(acre_last_error(), "handles"));
+    acre_space_close(&handles);
+}
+
+static void there_are_at_most_so_many_heaps(void **state)
+{
+    (void)state;
+    acre_heap *heaps[ACRE_HEAP_COUNT_MAX];
+    int count = 0;
+    while (count < ACRE_HEAP_COUNT_MAX && acre_heap_create(NULL, &heaps[count]) == ACRE_OK) count++;
+    assert_in_range(count, ACRE_HEAP_COUNT_MAX - 4, ACRE_HEAP_COUNT_MAX - 1);
+    acre_heap *one_more = NULL;
+    assert_int_equal(acre_heap_create(NULL, &one_more), ACRE_INVALID);
+    while (count > 0) acre_heap_destroy(heaps[--count]);
+    assert_int_equal(acre_heap_create(NULL, &one_more), ACRE_OK);
+    acre_heap_destroy(one_more);
+}
+
+static void sizes_and_alignments_at_the_edges(void **state)
+{
+    acre_heap *const heap = *state;
+    void *const nothing = acre_heap_alloc(heap, 0);
+    assert_non_null(nothing);
+    acre_heap_free(heap, nothing);
+    acre_heap_free(heap, NULL);
+
+    errno = 0;
+    assert_null(acre_heap_alloc(heap, SIZE_MAX));
+    assert_int_equal(errno, ENOMEM);
+    assert_null(acre_heap_alloc(heap, SIZE_MAX / 2 + 1));
+    assert_true(acre_heap_alloc_address(heap, 10, 3, NULL) == 0);
+    assert_int_equal(acre_last_status(), ACRE_INVALID);
+    assert_true(acre_heap_alloc_address(heap, 10, 0, NULL) == 0);
+
+    for (uint64_t alignment = 1; alignment <= (uint64_t)1 << 30; alignment *= 2) {
+        const acre_addr block = acre_heap_alloc_address(heap, 100, alignment, NULL);
+        assert_true(block != 0 && block % alignment == 0);
+        acre_heap_free_address(heap, block);
+    }
+    assert_true(acre_heap_alloc_address(heap, 10, (uint64_t)1 << 62, NULL) == 0);
+    assert_int_equal(fault_count, 0);
+    assert_true(acre_heap_is_valid(heap));
+}
+
+static void a_block_freed_twice_is_reported_once_and_freed_once(void **state)
+{
+    acre_heap *const heap = *state;
+    void *const block = acre_heap_alloc(heap, 100);
+    acre_heap_free(heap, block);
+    acre_heap_free(heap, block);
+    acre_heap_flush(heap);
+    assert_int_equal(fault_count, 1);
+    assert_int_equal(last_fault.kind, ACRE_FAULT_DOUBLE_FREE);
+    assert_true(last_fault.address == (uintptr_t)block && last_fault.size_bytes == 112);
+    assert_true(acre_heap_is_valid(heap));
+
+    char text[200];
+    assert_true(acre_fault_text(&last_fault, text, sizeof text) < sizeof text);
+    assert_non_null(strstr(text, "heap 'test'"));
+    assert_non_null(strstr(text, "free already"));
+}
+
+static void a_block_freed_again_after_its_word_went_back_is_reported(void **state)
+{
+    acre_heap *const heap = *state;
+    void *const block = acre_heap_alloc(heap, 100);
+    acre_heap_free(heap, block);
+    acre_heap_flush(heap);
+    assert_int_equal(fault_count, 0);
+    acre_heap_free(heap, block);
+    acre_heap_flush(heap);
+    assert_int_equal(fault_count, 1);
+    assert_true(acre_heap_is_valid(heap));
+}
+
+static void pointers_that_are_no_blocks_are_reported_and_change_nothing(void **state)
+{
+    acre_heap *const heap = *state;
+    char *const small = acre_heap_alloc(heap, 100);
+    char *const large = acre_heap_alloc(heap, 100000);
+    int local = 0;
+    const acre_addr bad[] = {(uintptr_t)&local, 1, 0xdeadbeefdeadbeef, UINT64_MAX, (uintptr_t)large + 16,
+                             (uintptr_t)large + 40000};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        fault_count = 0;
+        acre_heap_free_address(heap, bad[i]);
+        assert_int_equal(fault_count, 1);
+        assert_true(last_fault.address == bad[i]);
+    }
+    fault_count = 0;
+    acre_heap_free(heap, small + 8); /* the class is known at once, the place in the span when it goes back */
+    acre_heap_flush(heap);
+    assert_int_equal(fault_count, 1);
+    assert_int_equal(last_fault.kind, ACRE_FAULT_INTERIOR_FREE);
+    assert_true(last_fault.block == (uintptr_t)small);
+
+    acre_heap_free(heap, small);
+    acre_heap_free(heap, large);
+    acre_heap_flush(heap);
+    assert_int_equal(fault_count, 1);
+    assert_true(acre_heap_is_valid(heap));
+}
+
+static void a_block_of_another_heap_is_foreign(void **state)
+{
+    acre_heap *other = NULL;
+    assert_int_equal(acre_heap_create(NULL, &other), ACRE_OK);
+    void *const small = acre_heap_alloc(other, 100);
+    void *const large = acre_heap_alloc(other, 100000);
+    acre_heap_free(*state, large);
+    assert_int_equal(fault_count, 1);
+    acre_heap_free(*state, small);
+    acre_heap_flush(*state);
+    assert_int_equal(fault_count, 2);
+    assert_int_equal(last_fault.kind, ACRE_FAULT_FOREIGN_FREE);
+    acre_heap_free(other, small);
+    acre_heap_free(other, large);
+    acre_heap_flush(other);
+    assert_int_equal(fault_count, 2);
+    assert_true(acre_heap_is_valid(other) && acre_heap_is_valid(*state));
+    acre_heap_destroy(other);
+}
+
+static void resizing_keeps_the_contents(void **state)
+{
+    acre_heap *const heap = *state;
+    static const size_t sizes[] = {10, 100, 5000, 40000, 2000000, 30000000, 5000000, 200000, 70000, 300, 20};
+    uint8_t *block = acre_heap_resize(heap, NULL, sizes[0]);
+    for (size_t j = 0; j < sizes[0]; j++) block[j] = (uint8_t)(j * 7);
+    for (size_t i = 1; i < sizeof sizes / sizeof *sizes; i++) {
+        void *const in_the_way = acre_heap_alloc(heap, sizes[i]); /* so that growing in place is not always possible */
+        block = acre_heap_resize(heap, block, sizes[i]);
+        assert_non_null(block);
+        const size_t kept = sizes[i] < sizes[i - 1] ? sizes[i] : sizes[i - 1];
+        for (size_t j = 0; j < kept; j++) {
+            if (block[j] != (uint8_t)(j * 7)) assert_int_equal(block[j], (uint8_t)(j * 7));
+        }
+        for (size_t j = kept; j < sizes[i]; j++) block[j] = (uint8_t)(j * 7);
+        acre_heap_free(heap, in_the_way);
+        assert_true(acre_heap_is_valid(heap));
+    }
+    assert_null(acre_heap_resize(heap, block, SIZE_MAX / 2));
+    assert_int_equal(block[19], (uint8_t)(19 * 7));
+    acre_heap_free(heap, block);
+}
+
+static void freed_memory_is_dirty_until_it_is_purged(void **state)
+{
+    acre_heap *const heap = *state;
+    acre_heap_figures figures;
+    void *blocks[8];
+    for (int i = 0; i < 8; i++) {
+        blocks[i] = acre_heap_alloc(heap, 300000);
+        memset(blocks[i], 1, 300000);
+    }
+    acre_heap_read_figures(heap, &figures);
+    assert_true(figures.large_bytes >= 8 * 300000 && figures.dirty_bytes == 0);
+    for (int i = 0; i < 8; i++) acre_heap_free(heap, blocks[i]);
+    acre_heap_read_figures(heap, &figures);
+    assert_true(figures.large_bytes == 0 && figures.dirty_bytes >= 8 * 300000);
+    const uint64_t dirty_bytes = figures.dirty_bytes;
+    assert_true(acre_heap_purge(heap, 0) == dirty_bytes);
+    acre_heap_read_figures(heap, &figures);
+    assert_true(figures.dirty_bytes == 0 && figures.purged_bytes == dirty_bytes);
+    assert_true(acre_heap_is_valid(heap));
+}
+
+static bool stop_at_third(void *context, const acre_block *block)
+{
+    assert_true(block->is_out && block->size_bytes > 0);
+    return ++*(int *)context < 3;
+}
+
+static void a_walk_ends_when_the_visitor_says_so(void **state)
+{
+    for (int i = 0; i < 10; i++) assert_non_null(acre_heap_alloc(*state, 1000));
+    int visited = 0;
+    acre_heap_walk(*state, stop_at_third, &visited);
+    assert_int_equal(visited, 3);
+}
+
+static void where_says_no_for_what_is_not_ours(void **state)
+{
+    acre_block block;
+    int local = 0;
+    assert_int_equal(acre_heap_where(*state, (uintptr_t)&local, &block), ACRE_BAD_POINTER);
+    assert_int_equal(acre_heap_where(*state, 0, &block), ACRE_BAD_POINTER);
+    assert_int_equal(acre_heap_where(*state, 16, NULL), ACRE_INVALID);
+    assert_true(acre_heap_usable_size(*state, 12345) == 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(bad_options_are_refused_with_a_sentence),
+        TEST(there_are_at_most_so_many_heaps),
+        TEST(sizes_and_alignments_at_the_edges),
+        TEST(a_block_freed_twice_is_reported_once_and_freed_once),
+        TEST(a_block_freed_again_after_its_word_went_back_is_reported),
+        TEST(pointers_that_are_no_blocks_are_reported_and_change_nothing),
+        TEST(a_block_of_another_heap_is_foreign),
+        TEST(resizing_keeps_the_contents),
+        TEST(freed_memory_is_dirty_until_it_is_purged),
+        TEST(a_walk_ends_when_the_visitor_says_so),
+        TEST(where_says_no_for_what_is_not_ours),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
