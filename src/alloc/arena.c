@@ -313,6 +313,7 @@ static acre_span *take_locked(acre_arena *arena, uint64_t unit_count, uint64_t a
     }
     if (run != NULL) return run;
     if (add_region(arena, unit_count, alignment) != ACRE_OK) return NULL;
+    assert(arena->regions != NULL);
     return take_from_end(arena, arena->regions, unit_count, alignment, is_zero);
 }
 
