@@ -357,6 +357,13 @@ void acre_cache_flush(acre_cache *cache)
 
 /* ---- the cache as a whole ---- */
 
+static void draw_samples(acre_cache *cache)
+{
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT + 1; class++) {
+        cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+    }
+}
+
 static void reset(acre_cache *cache)
 {
     for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
@@ -364,9 +371,14 @@ static void reset(acre_cache *cache)
         set_arrays(cache, class, first, 0, first + array_slots(class));
         cache->current[class] = NULL;
         cache->refill_count[class] = (uint8_t)acre_min_size(ACRE_REFILL_BLOCKS_FIRST, acre_magazine_capacity(class));
-        cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
     }
-    cache->sample_left[ACRE_CLASS_COUNT + 1] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+    draw_samples(cache);
+}
+
+void acre_cache_restart_samples(acre_cache *cache)
+{
+    acre_cache_flush(cache); /* the stops in the magazines go with their contents */
+    draw_samples(cache);
 }
 
 acre_cache *acre_cache_acquire(acre_heap *heap)

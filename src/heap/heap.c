@@ -125,13 +125,6 @@ void acre_heap_destroy(acre_heap *heap)
     acre_meta_destroy(&meta);
 }
 
-void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording)
-{
-    heap->observer = observer;
-    heap->sample_bytes = is_recording ? 0 : sample_bytes;
-    heap->is_recording = is_recording;
-}
-
 /* ---- large blocks ---- */
 
 static uint64_t units_for(uint64_t size) { return (size + ACRE_UNIT_BYTES - 1) >> ACRE_UNIT_SHIFT; }

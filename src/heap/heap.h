@@ -109,7 +109,8 @@ extern acre_cache acre_no_cache;
 /* The process's heap, made at the first call; NULL when there is no memory for it. */
 acre_heap *acre_process_heap(void);
 
-/* Sets what is told to whom. Before the first other thread starts. */
+/* Sets what is told to whom: samples of about one in `sample_bytes` bytes, or with `is_recording` everything. Before the first
+ * other thread starts. */
 void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording);
 
 acre_status acre_heap_init(acre_heap *heap, const acre_heap_options *options, const acre_meta *meta);

@@ -176,6 +176,15 @@ void acre_free_slow(acre_addr address, const char *operation)
     errno = saved_errno;
 }
 
+void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording)
+{
+    heap->observer = observer;
+    heap->sample_bytes = is_recording ? 0 : sample_bytes;
+    heap->is_recording = is_recording;
+    if (heap->index == 0 && is_recording) acre_fast_cache = &acre_no_cache;
+    if (mine.serials[heap->index] == heap->serial) acre_cache_restart_samples(mine.caches[heap->index]);
+}
+
 /* ---- fork ---- */
 
 typedef void lock_action(acre_lock *lock);

@@ -1,0 +1,140 @@
+/* record.c - when ACRE_RECORD_DIR names a folder (acre run sets it), what the heap tells about blocks goes to the recorder.
+ *
+ * ACRE_SAMPLE_BYTES is the mean number of bytes between two samples; 0 records every call.
+ *
+ * What the recorder itself causes to be allocated (libunwind's tables, on a thread's first unwinding) is not recorded:
+ * `is_busy` is set while it works.
+ */
+#include "heap/heap.h"
+#include "meter/recorder.h"
+#include "os/os.h"
+#include "os/ticks.h"
+#include "unwind.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { GAUGE_STEP_NS = 1000 * 1000 };
+
+static acre_recorder *recorder;
+static acre_clock clock_kind;
+static uint64_t gauge_step_ticks;
+static uint64_t next_gauge_ticks;
+static acre_os_thread_key thread_key;
+static _Thread_local acre_recorder_stream *stream ACRE_FAST_TLS;
+static _Thread_local bool is_busy ACRE_FAST_TLS;
+
+static void write_gauges(void)
+{
+    acre_heap_figures figures;
+    acre_recorder_gauges *const gauges = acre_recorder_gauges_of(recorder);
+    acre_heap *const heap = acre_process_heap();
+    if (gauges == NULL || heap == NULL) return;
+    acre_heap_read_figures(heap, &figures);
+    acre_gauge_set(gauges, ACRE_GAUGE_LIVE_BYTES, figures.block_bytes);
+    acre_gauge_set(gauges, ACRE_GAUGE_USED_BYTES, figures.run_bytes);
+    acre_gauge_set(gauges, ACRE_GAUGE_COMMITTED_BYTES, figures.committed_bytes);
+    acre_gauge_set(gauges, ACRE_GAUGE_DIRTY_BYTES, figures.dirty_bytes);
+    acre_gauge_set(gauges, ACRE_GAUGE_RESERVED_BYTES, figures.reserved_bytes);
+    acre_gauge_set(gauges, ACRE_GAUGE_METADATA_BYTES, figures.meta_bytes);
+    if (figures.block_bytes > acre_gauge_get(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES))
+        acre_gauge_set(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES, figures.block_bytes);
+    if (figures.committed_bytes > acre_gauge_get(gauges, ACRE_GAUGE_COMMITTED_PEAK_BYTES))
+        acre_gauge_set(gauges, ACRE_GAUGE_COMMITTED_PEAK_BYTES, figures.committed_bytes);
+}
+
+/* Reading the heap's figures costs a walk over its threads, so one thread does it now and then for all. */
+static void write_gauges_when_due(uint64_t now_ticks)
+{
+    uint64_t due = __atomic_load_n(&next_gauge_ticks, __ATOMIC_RELAXED);
+    if (now_ticks < due) return;
+    if (!__atomic_compare_exchange_n(&next_gauge_ticks, &due, now_ticks + gauge_step_ticks, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED))
+        return;
+    write_gauges();
+}
+
+static void observe(const acre_heap_event *told)
+{
+    static const uint8_t ops[] = {
+        [ACRE_HEAP_OP_ALLOC] = ACRE_EVENT_ALLOC,     [ACRE_HEAP_OP_CALLOC] = ACRE_EVENT_CALLOC,
+        [ACRE_HEAP_OP_REALLOC] = ACRE_EVENT_REALLOC, [ACRE_HEAP_OP_ALIGNED] = ACRE_EVENT_ALIGNED,
+        [ACRE_HEAP_OP_NEW] = ACRE_EVENT_NEW,         [ACRE_HEAP_OP_FREE] = ACRE_EVENT_FREE,
+    };
+    if (is_busy) return;
+    is_busy = true;
+    if (stream == NULL) {
+        stream = acre_recorder_stream_open(recorder);
+        if (stream != NULL) (void)acre_os_thread_key_set(thread_key, stream);
+    }
+    if (stream != NULL) {
+        const acre_event event = {
+            .time = acre_ticks(clock_kind),
+            .op = ops[told->op],
+            .address = told->address,
+            .old_address = told->old_address,
+            .size = told->size_bytes,
+            .alignment = told->alignment,
+            .weight_bytes = told->weight_bytes,
+            .stack = told->op != ACRE_HEAP_OP_FREE ? acre_recorder_stack(stream) : 0,
+        };
+        acre_recorder_put(stream, &event);
+        write_gauges_when_due(event.time);
+    }
+    is_busy = false;
+}
+
+/* Frees that come later on this thread, from other libraries' thread-local data, are not recorded: nobody would close
+ * another stream. */
+static void thread_ends(void *ended)
+{
+    is_busy = true;
+    acre_recorder_stream_close(ended);
+    stream = NULL;
+}
+
+static void child_begins(void)
+{
+    const bool was_busy = is_busy;
+    is_busy = true;
+    (void)acre_recorder_after_fork(recorder, stream); /* on an error the recorder drops what it gets */
+    __atomic_store_n(&next_gauge_ticks, 0, __ATOMIC_RELAXED);
+    is_busy = was_busy;
+}
+
+static uint64_t sample_bytes_of(const char *text)
+{
+    uint64_t value = 0;
+    for (const char *c = text; c != NULL && *c >= '0' && *c <= '9'; c++) value = value * 10 + (uint64_t)(*c - '0');
+    return value;
+}
+
+__attribute__((constructor(101))) static void begin(void)
+{
+    enum { CALIBRATE_NS = 100 * 1000 };
+    const char *const directory = acre_os_environment("ACRE_RECORD_DIR");
+    acre_heap *const heap = directory != NULL ? acre_process_heap() : NULL;
+    if (heap == NULL) return;
+
+    is_busy = true;
+    const bool can_unwind = acre_unwind_load();
+    if (acre_os_thread_key_create(&thread_key, thread_ends) == ACRE_OK &&
+        acre_recorder_open(&recorder, directory, can_unwind ? acre_unwind : NULL) == ACRE_OK) {
+        const uint64_t sample_bytes = sample_bytes_of(acre_os_environment("ACRE_SAMPLE_BYTES"));
+        clock_kind = acre_clock_of_machine();
+        gauge_step_ticks = acre_ticks_per_second(clock_kind, CALIBRATE_NS) / 1000000000u * GAUGE_STEP_NS;
+        (void)acre_os_at_fork(NULL, NULL, child_begins);
+        acre_heap_observe(heap, observe, sample_bytes, sample_bytes == 0);
+    }
+    is_busy = false;
+}
+
+__attribute__((destructor(101))) static void finish(void)
+{
+    if (recorder == NULL) return;
+    const bool was_busy = is_busy;
+    is_busy = true;
+    write_gauges();
+    acre_recorder_finish(recorder);
+    is_busy = was_busy;
+}

@@ -1,0 +1,330 @@
+/* collector.c - see collector.h. */
+#include "collector.h"
+#include "command.h"
+#include "meter/record_file.h"
+#include "os/shared_file.h"
+#include "os/ticks.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    GAUGE_STEP_NS_MIN = 10 * 1000 * 1000,
+    GAUGE_POINTS = 2000, /* a long run is sampled ever less often, so that about this many points remain */
+    GAUGE_BUFFER_BYTES = 16 * 1024,
+};
+
+/* One record file. A process that calls exec gets another one. */
+typedef struct observed {
+    char *path;
+    record_file *file; /* mapped; NULL when it has ended */
+    uint32_t process_id;
+    uint32_t index;    /* in the trace */
+    bool is_in_trace;  /* its PROCESS frame is written: it has recorded something of its own */
+    uint64_t next_gauge_ns, start_ns, last_ticks, event_count;
+    uint64_t shown[ACRE_GAUGE_COUNT]; /* gauge values as last written */
+    uint8_t gauge_bytes[GAUGE_BUFFER_BYTES];
+    size_t gauge_used;
+    uint64_t gauge_start_ticks;
+    acre_event_coder gauge_coder;
+} observed;
+
+struct collector {
+    const char *directory;
+    trace_writer *writer;
+    acre_clock clock;
+    observed **processes;
+    size_t count, capacity;
+    uint32_t trace_count; /* processes in the trace */
+    uint32_t expected_id; /* 0: none */
+    int wait_status;      /* of the expected process; -1 until it is known */
+    bool has_failed;
+};
+
+static void put(collector *self, const trace_frame *frame, const void *raw, size_t raw_bytes)
+{
+    if (self->has_failed || trace_writer_put(self->writer, frame, raw, raw_bytes) == ACRE_OK) return;
+    complain("run", "%s; the rest of the recording is lost", acre_last_error());
+    self->has_failed = true;
+}
+
+/* --- finding processes --- */
+
+/* The name of a file that has been removed is free for another process. */
+static bool is_known(const collector *self, const char *path)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->processes[i]->file != NULL && strcmp(self->processes[i]->path, path) == 0) return true;
+    return false;
+}
+
+static void meet(collector *self, const char *path)
+{
+    struct stat facts;
+    void *memory = NULL;
+    /* A file that is shorter than its first chunks is still being made. */
+    if (stat(path, &facts) != 0 || facts.st_size < RECORD_HEADER_BYTES + RECORD_CHUNK_COUNT_MIN * RECORD_CHUNK_BYTES) return;
+    if (acre_shared_file_map(path, RECORD_FILE_BYTES, &memory) != ACRE_OK) return;
+    record_file *const file = memory;
+    if (atomic_load_explicit(&file->magic, memory_order_acquire) != RECORD_MAGIC || file->version != RECORD_VERSION) {
+        acre_shared_file_unmap(memory, RECORD_FILE_BYTES);
+        return;
+    }
+    observed *const process = must_calloc(1, sizeof *process);
+    process->path = must_copy(path);
+    process->file = file;
+    process->process_id = file->process_id;
+    process->start_ns = acre_os_now_ns();
+    process->last_ticks = file->start_ticks;
+    self->processes = grow_array(self->processes, self->count, &self->capacity, sizeof(observed *));
+    self->processes[self->count++] = process;
+}
+
+static bool ends_in(const char *text, const char *ending)
+{
+    const size_t length = strlen(text), ending_length = strlen(ending);
+    return length >= ending_length && strcmp(text + length - ending_length, ending) == 0;
+}
+
+static void find_processes(collector *self)
+{
+    DIR *const directory = opendir(self->directory);
+    if (directory == NULL) return;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        if (!ends_in(entry->d_name, ".events")) continue;
+        char *const path = must_print("%s/%s", self->directory, entry->d_name);
+        if (!is_known(self, path)) meet(self, path);
+        free(path);
+    }
+    closedir(directory);
+}
+
+/* --- draining --- */
+
+static void introduce(collector *self, observed *process)
+{
+    const record_file *const file = process->file;
+    if (process->is_in_trace) return;
+    process->is_in_trace = true;
+    process->index = self->trace_count++;
+
+    const uint32_t command_bytes = file->command_bytes < RECORD_COMMAND_BYTES ? file->command_bytes : RECORD_COMMAND_BYTES;
+    const trace_process facts = {
+        .process_id = file->process_id,
+        .parent_process_id = file->parent_process_id,
+        .is_fork = file->is_fork,
+        .program_bytes = (uint32_t)strnlen(file->program, RECORD_PROGRAM_BYTES),
+        .command_bytes = command_bytes,
+        .start_ticks = file->start_ticks,
+    };
+    uint8_t raw[sizeof facts + RECORD_PROGRAM_BYTES + RECORD_COMMAND_BYTES];
+    memcpy(raw, &facts, sizeof facts);
+    memcpy(raw + sizeof facts, file->program, facts.program_bytes);
+    memcpy(raw + sizeof facts + facts.program_bytes, file->command, command_bytes);
+    put(self, &(trace_frame){.kind = TRACE_PROCESS, .process = process->index}, raw,
+        sizeof facts + facts.program_bytes + command_bytes);
+}
+
+/* Writes the first `used` bytes of a chunk as a frame. What does not decode is cut off: another process wrote it. */
+static void drain_chunk(collector *self, observed *process, record_chunk *chunk)
+{
+    const uint32_t claimed = atomic_load_explicit(&chunk->used, memory_order_acquire);
+    const size_t used = claimed <= RECORD_CHUNK_ROOM ? claimed : 0;
+    const uint8_t *const bytes = record_chunk_events(chunk);
+    acre_event_coder coder = {.time = chunk->start_ticks};
+    size_t at = 0;
+    uint64_t count = 0;
+    acre_event event;
+    for (size_t length; (length = acre_event_decode(&coder, bytes + at, used - at, &event)) > 0; at += length) count++;
+    if (at == 0) return;
+
+    introduce(self, process);
+    if (coder.time > process->last_ticks) process->last_ticks = coder.time;
+    if (chunk->thread != 0) process->event_count += count;
+    put(self, &(trace_frame){.kind = TRACE_EVENTS, .process = process->index, .thread = chunk->thread,
+                             .start_ticks = chunk->start_ticks, .end_ticks = coder.time}, bytes, at);
+}
+
+typedef enum drain_which { DRAIN_FULL, DRAIN_THREADS, DRAIN_ALL } drain_which;
+
+/* Takes full chunks; when the process has ended also those that a thread was writing to: of its threads, and of all, the
+ * recorder itself (thread 0) included. */
+static bool drain(collector *self, observed *process, drain_which which)
+{
+    record_file *const file = process->file;
+    const uint32_t claimed = atomic_load(&file->chunk_touched_count);
+    const uint32_t count = claimed < RECORD_CHUNK_COUNT_MAX ? claimed : RECORD_CHUNK_COUNT_MAX;
+    bool has_drained = false;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t state = atomic_load_explicit(&file->chunk_states[i], memory_order_acquire);
+        if (state == RECORD_CHUNK_FREE || (state == RECORD_CHUNK_WRITING && which == DRAIN_FULL)) continue;
+        record_chunk *const chunk = record_chunk_at(file, i);
+        if (chunk->thread == 0 && which == DRAIN_THREADS) continue;
+        drain_chunk(self, process, chunk);
+        has_drained = true;
+        atomic_store_explicit(&file->chunk_states[i], RECORD_CHUNK_FREE, memory_order_release);
+    }
+    return has_drained;
+}
+
+/* --- gauges --- */
+
+static void write_gauges(collector *self, observed *process)
+{
+    if (process->gauge_used == 0) return;
+    introduce(self, process);
+    put(self, &(trace_frame){.kind = TRACE_EVENTS, .process = process->index, .thread = TRACE_GAUGE_THREAD,
+                             .start_ticks = process->gauge_start_ticks, .end_ticks = process->gauge_coder.time},
+        process->gauge_bytes, process->gauge_used);
+    process->gauge_used = 0;
+}
+
+static void put_gauge(collector *self, observed *process, uint32_t gauge, uint64_t value, uint64_t ticks)
+{
+    if (sizeof process->gauge_bytes - process->gauge_used < ACRE_EVENT_FIXED_BYTES_MAX + ACRE_EVENT_SLACK_BYTES)
+        write_gauges(self, process);
+    if (process->gauge_used == 0) {
+        process->gauge_start_ticks = ticks;
+        process->gauge_coder = (acre_event_coder){.time = ticks};
+    }
+    const acre_event event = {.op = ACRE_EVENT_GAUGE, .kind = gauge, .size = value};
+    process->gauge_used += acre_event_encode(&process->gauge_coder, &event, ticks,
+                                             process->gauge_bytes + process->gauge_used,
+                                             sizeof process->gauge_bytes - process->gauge_used);
+    process->shown[gauge] = value;
+}
+
+/* Resident bytes from /proc/PID/statm, 0 when the process is gone or a zombie. */
+static uint64_t resident_bytes(uint32_t process_id)
+{
+    char path[64], text[128];
+    unsigned long long total = 0, resident = 0;
+    snprintf(path, sizeof path, "/proc/%u/statm", process_id);
+    text[acre_read_file(path, text, sizeof text - 1)] = 0;
+    if (sscanf(text, "%llu %llu", &total, &resident) != 2) return 0;
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What of the resident memory is the recording itself. */
+static uint64_t recording_bytes(const observed *process)
+{
+    return (uint64_t)atomic_load(&process->file->chunk_touched_count) * RECORD_CHUNK_BYTES;
+}
+
+static void sample_gauges(collector *self, observed *process)
+{
+    record_file *const file = process->file;
+    const uint64_t ticks = acre_ticks(self->clock);
+    const uint64_t resident = resident_bytes(process->process_id);
+    const uint64_t own = recording_bytes(process);
+    if (resident > own) acre_gauge_set(&file->gauges, ACRE_GAUGE_RSS_BYTES, resident - own);
+    for (uint32_t i = 0; i < ACRE_GAUGE_COUNT; i++) {
+        const uint64_t value = acre_gauge_get(&file->gauges, (acre_gauge)i);
+        if (value != process->shown[i]) put_gauge(self, process, i, value, ticks);
+    }
+    const uint64_t age_ns = acre_os_now_ns() - process->start_ns;
+    const uint64_t step_ns = age_ns / GAUGE_POINTS;
+    process->next_gauge_ns = acre_os_now_ns() + (step_ns > GAUGE_STEP_NS_MIN ? step_ns : GAUGE_STEP_NS_MIN);
+}
+
+/* --- the life of a process --- */
+
+static bool has_ended(const collector *self, const observed *process)
+{
+    /* After exec the same process goes on in a later file. */
+    for (size_t i = self->count; i-- > 0 && self->processes[i] != process;)
+        if (self->processes[i]->process_id == process->process_id) return true;
+    if (process->process_id == self->expected_id) return false;
+    if (kill((pid_t)process->process_id, 0) != 0 && errno == ESRCH) return true;
+    return resident_bytes(process->process_id) == 0;
+}
+
+static void part(collector *self, observed *process)
+{
+    record_file *const file = process->file;
+    /* A child that only went on to exec has loaded modules, and allocated nothing worth a place in the trace. */
+    (void)drain(self, process, DRAIN_THREADS);
+    if (acre_gauge_get(&file->gauges, ACRE_GAUGE_COMMITTED_BYTES) > 0) introduce(self, process);
+    if (process->is_in_trace) {
+        (void)drain(self, process, DRAIN_ALL);
+        sample_gauges(self, process);
+        write_gauges(self, process);
+        trace_process_end end = {
+            .dropped_count = atomic_load(&file->dropped_count),
+            .stack_audit_count = atomic_load(&file->stack_audit_count),
+            .stack_wrong_count = atomic_load(&file->stack_wrong_count),
+            .end_ticks = process->last_ticks,
+            .is_finished = atomic_load(&file->is_finished),
+            .wait_status = process->process_id == self->expected_id ? self->wait_status : -1,
+        };
+        static_assert(ACRE_GAUGE_COUNT <= sizeof end.gauges / sizeof end.gauges[0], "the frame has room for every gauge");
+        for (uint32_t i = 0; i < ACRE_GAUGE_COUNT; i++) end.gauges[i] = acre_gauge_get(&file->gauges, (acre_gauge)i);
+        put(self, &(trace_frame){.kind = TRACE_PROCESS_END, .process = process->index}, &end, sizeof end);
+    }
+    acre_shared_file_unmap(file, RECORD_FILE_BYTES);
+    process->file = NULL;
+    unlink(process->path);
+}
+
+collector *collector_open(const char *directory, trace_writer *writer)
+{
+    collector *const self = must_calloc(1, sizeof *self);
+    self->directory = directory;
+    self->writer = writer;
+    self->clock = acre_clock_of_machine();
+    return self;
+}
+
+void collector_expect(collector *self, uint32_t process_id)
+{
+    self->expected_id = process_id;
+    self->wait_status = -1;
+}
+
+bool collector_round(collector *self)
+{
+    bool has_drained = false;
+    find_processes(self);
+    const uint64_t now_ns = acre_os_now_ns();
+    for (size_t i = 0; i < self->count; i++) {
+        observed *const process = self->processes[i];
+        if (process->file == NULL) continue;
+        atomic_fetch_add(&process->file->collector_beat, 1);
+        has_drained |= drain(self, process, DRAIN_FULL);
+        if (now_ns < process->next_gauge_ns) continue;
+        if (has_ended(self, process)) part(self, process);
+        else sample_gauges(self, process);
+    }
+    return has_drained;
+}
+
+void collector_finish(collector *self, int wait_status)
+{
+    self->wait_status = wait_status;
+    find_processes(self);
+    for (size_t i = 0; i < self->count; i++)
+        if (self->processes[i]->file != NULL) part(self, self->processes[i]);
+}
+
+uint64_t collector_event_count(const collector *self)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < self->count; i++) sum += self->processes[i]->event_count;
+    return sum;
+}
+
+void collector_close(collector *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        if (self->processes[i]->file != NULL) acre_shared_file_unmap(self->processes[i]->file, RECORD_FILE_BYTES);
+        free(self->processes[i]->path);
+        free(self->processes[i]);
+    }
+    free(self->processes);
+    free(self);
+}

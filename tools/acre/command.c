@@ -1,0 +1,147 @@
+/* command.c - see command.h. */
+#include "command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void complain_list(const char *command_name, const char *format, va_list arguments)
+{
+    fflush(stdout);
+    fprintf(stderr, "acre%s%s: ", command_name[0] != 0 ? " " : "", command_name);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+void complain(const char *command_name, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain_list(command_name, format, arguments);
+    va_end(arguments);
+}
+
+int complain_usage(const char *command_name, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain_list(command_name, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "Try 'acre%s%s --help'.\n", command_name[0] != 0 ? " " : "", command_name);
+    return EXIT_USAGE;
+}
+
+bool parse_bytes(const char *text, uint64_t *bytes)
+{
+    static const struct { const char *suffix; int shift; } units[] = {
+        {"", 0},     {"B", 0},    {"K", 10},   {"KB", 10},  {"KiB", 10}, {"M", 20},  {"MB", 20},
+        {"MiB", 20}, {"G", 30},   {"GB", 30},  {"GiB", 30}, {"T", 40},   {"TB", 40}, {"TiB", 40},
+    };
+    char *end;
+    if (text[0] < '0' || text[0] > '9') return false;
+    errno = 0;
+    const double value = strtod(text, &end);
+    if (errno != 0) return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(end, units[i].suffix) != 0) continue;
+        const double scaled = ldexp(value, units[i].shift);
+        if (scaled >= ldexp(1, 63)) return false;
+        *bytes = (uint64_t)scaled;
+        return true;
+    }
+    return false;
+}
+
+bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
+{
+    char *end;
+    if (text[0] < '0' || text[0] > '9') return false;
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    if (errno != 0 || *end != 0 || number < least || number > most) return false;
+    *value = number;
+    return true;
+}
+
+static char *next_buffer(size_t *size)
+{
+    enum { BUFFER_COUNT = 8, BUFFER_BYTES = 40 };
+    static char buffers[BUFFER_COUNT][BUFFER_BYTES];
+    static unsigned turn;
+    *size = BUFFER_BYTES;
+    return buffers[turn++ % BUFFER_COUNT];
+}
+
+/* Three digits that count, in the largest unit that leaves at least 1. */
+static const char *scaled_text(double value, const char *const *units, const double *steps, size_t count)
+{
+    size_t size, unit = 0;
+    char *const text = next_buffer(&size);
+    while (unit + 1 < count && value >= steps[unit] * 0.9995) value /= steps[unit++];
+    const bool is_whole = unit == 0 || value >= 99.95;
+    snprintf(text, size, is_whole ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return text;
+}
+
+const char *bytes_text(uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    static const double steps[] = {1024, 1024, 1024, 1024};
+    return scaled_text((double)bytes, units, steps, 5);
+}
+
+const char *duration_text(uint64_t ns)
+{
+    static const char *const units[] = {"ns", "us", "ms", "s", "min", "h"};
+    static const double steps[] = {1000, 1000, 1000, 60, 60};
+    return scaled_text((double)ns, units, steps, 6);
+}
+
+const char *count_text(uint64_t count)
+{
+    size_t size;
+    char digits[24];
+    char *const text = next_buffer(&size);
+    const int length = snprintf(digits, sizeof digits, "%" PRIu64, count);
+    char *at = text;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0) *at++ = ',';
+        *at++ = digits[i];
+    }
+    *at = 0;
+    return text;
+}
+
+static void *checked(void *memory, size_t size)
+{
+    if (memory == NULL && size > 0) {
+        fprintf(stderr, "acre: out of memory (%zu bytes)\n", size);
+        exit(EXIT_TOOL);
+    }
+    return memory;
+}
+
+void *must_alloc(size_t size) { return checked(malloc(size), size); }
+void *must_calloc(size_t count, size_t size) { return checked(calloc(count, size), count); }
+void *must_realloc(void *old, size_t size) { return checked(realloc(old, size), size); }
+char *must_copy(const char *text) { return checked(strdup(text), 1); }
+
+char *must_print(const char *format, ...)
+{
+    va_list arguments;
+    char *text = NULL;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0) text = NULL;
+    va_end(arguments);
+    return checked(text, 1);
+}
+
+void *grow_array(void *array, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity) return array;
+    *capacity = *capacity == 0 ? 16 : *capacity * 2;
+    return must_realloc(array, *capacity * size);
+}

@@ -1,0 +1,55 @@
+/* command.h - what the subcommands of acre share: how they are listed, how they complain, how they read numbers.
+ *
+ * A subcommand is one file with one function and one line in the table of main.c.
+ */
+#ifndef ACRE_TOOL_COMMAND_H
+#define ACRE_TOOL_COMMAND_H
+
+#include <acre/status.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Exit codes of the tool itself; `acre run` otherwise ends as the program did. As env(1) and timeout(1) have them. */
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TOOL = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+
+typedef struct command {
+    const char *name;
+    const char *summary; /* one line for `acre --help` */
+    int (*run)(int argument_count, char **arguments); /* arguments[0] is the subcommand's name */
+} command;
+
+int command_run(int argument_count, char **arguments);
+int command_report(int argument_count, char **arguments);
+int command_replay(int argument_count, char **arguments);
+
+/* "acre run: <sentence>" to stderr. */
+void complain(const char *command_name, const char *format, ...) ACRE_PRINTF(2, 3);
+
+/* The same, then "Try 'acre run --help'."; returns EXIT_USAGE. */
+int complain_usage(const char *command_name, const char *format, ...) ACRE_PRINTF(2, 3);
+
+/* "512", "64K", "1.5M", "2GiB" as bytes (powers of 1024). False when `text` is nothing of the kind or too large. */
+bool parse_bytes(const char *text, uint64_t *bytes);
+
+/* A whole number in [least, most]. */
+bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *value);
+
+/* 1536 -> "1.5 KiB", 250000 -> "250 us", 12345 -> "12,345", into one of eight buffers that are used in turn. */
+const char *bytes_text(uint64_t bytes);
+const char *duration_text(uint64_t ns);
+const char *count_text(uint64_t count);
+
+/* malloc and friends that end the tool with a message instead of returning NULL. */
+void *must_alloc(size_t size);
+void *must_calloc(size_t count, size_t size);
+void *must_realloc(void *old, size_t size);
+char *must_copy(const char *text);
+char *must_print(const char *format, ...) ACRE_PRINTF(1, 2);
+
+/* Makes room for one more element of `size` bytes in an array of `count`; doubles. Returns the array. */
+void *grow_array(void *array, size_t count, size_t *capacity, size_t size);
+
+#endif

@@ -1,0 +1,69 @@
+/* outputs.h - what `acre run` and `acre report` make of a trace, and the options that say so. */
+#ifndef ACRE_TOOL_OUTPUTS_H
+#define ACRE_TOOL_OUTPUTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct outputs {
+    const char *html_path; /* NULL: none */
+    const char *json_path;
+    const char *csv_path;
+    const char *collapsed_path;
+    const char *pprof_path;
+    bool is_quiet;         /* no summary on stderr */
+    bool has_leak_exit_code;
+    uint64_t leak_exit_code;
+} outputs;
+
+/* What the leak check found in all processes together. */
+typedef struct outputs_result {
+    uint64_t unfreed_bytes;
+    uint64_t unfreed_count;
+    bool is_estimate;
+    bool is_damaged; /* the trace was read in part only */
+} outputs_result;
+
+/* Reads the trace and makes everything that is asked for. Returns EXIT_SUCCESS, or EXIT_TOOL after a message. */
+int outputs_make(const char *command_name, const char *trace_path, const outputs *wanted, outputs_result *result);
+
+/* The getopt_long options of outputs: val is in [OUTPUT_OPTION_FIRST, OUTPUT_OPTION_END). */
+enum {
+    OUTPUT_OPTION_FIRST = 1000,
+    OUTPUT_HTML = OUTPUT_OPTION_FIRST,
+    OUTPUT_JSON,
+    OUTPUT_CSV,
+    OUTPUT_COLLAPSED,
+    OUTPUT_PPROF,
+    OUTPUT_LEAK_EXIT_CODE,
+    OUTPUT_QUIET,
+    OUTPUT_NO_HTML,
+    OUTPUT_OPTION_END,
+};
+#define OUTPUT_LONG_OPTIONS                                              \
+    {"report", required_argument, NULL, OUTPUT_HTML},                    \
+    {"json", required_argument, NULL, OUTPUT_JSON},                      \
+    {"csv", required_argument, NULL, OUTPUT_CSV},                        \
+    {"collapsed", required_argument, NULL, OUTPUT_COLLAPSED},            \
+    {"pprof", required_argument, NULL, OUTPUT_PPROF},                    \
+    {"leak-exit-code", required_argument, NULL, OUTPUT_LEAK_EXIT_CODE},  \
+    {"no-html", no_argument, NULL, OUTPUT_NO_HTML},                      \
+    {"quiet", no_argument, NULL, OUTPUT_QUIET}
+
+#define OUTPUT_OPTIONS_HELP                                                                          \
+    "  --report FILE.html     where the page goes (default: acre-PROGRAM.html, then acre-PROGRAM-2.html ...)\n" \
+    "  --no-html              no page\n"                                                              \
+    "  --json FILE            everything that the page shows, as JSON\n"                              \
+    "  --csv FILE             one line for each call site\n"                                          \
+    "  --collapsed FILE       collapsed stacks of allocated bytes, for flame graph tools\n"           \
+    "  --pprof FILE           a profile for pprof (gzip'ed protobuf)\n"                               \
+    "  --leak-exit-code N     exit with N (1 to 255) when the program itself ends with 0 and blocks were not freed\n" \
+    "  --quiet                no summary\n"
+
+/* Takes one of the options above; false after a message about its value. */
+bool outputs_take_option(outputs *wanted, const char *command_name, int option, const char *value);
+
+/* "acre-NAME.html" in the current directory, or with a number when that exists. To be freed. */
+char *outputs_default_page(const char *program);
+
+#endif

@@ -1,0 +1,269 @@
+/* summary.c - what `acre run` says on the terminal when the program has ended. */
+#include "command.h"
+#include "exports.h"
+
+#include <libsmartcols.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SITE_ROWS = 8, LEAK_ROWS = 3, STACK_ROWS = 6, PROCESS_ROWS = 12, BAR_WIDTH = 24, WIDTH_DEFAULT = 100, WIDTH_MAX = 140 };
+
+static const char *base_name(const char *path)
+{
+    const char *const slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static size_t width_of(FILE *out)
+{
+    struct winsize size;
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col < 40) return WIDTH_DEFAULT;
+    return size.ws_col < WIDTH_MAX ? size.ws_col : WIDTH_MAX;
+}
+
+static struct libscols_table *new_table(FILE *out)
+{
+    struct libscols_table *const table = scols_new_table();
+    if (table == NULL) exit(EXIT_TOOL);
+    scols_table_set_stream(table, out);
+    scols_table_set_termwidth(table, width_of(out));
+    scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+    return table;
+}
+
+static void add_column(struct libscols_table *table, const char *name, int flags)
+{
+    if (scols_table_new_column(table, name, (flags & SCOLS_FL_TRUNC) != 0 ? 0.5 : 0, flags) == NULL) exit(EXIT_TOOL);
+}
+
+static void add_row(struct libscols_table *table, const char *const *cells, size_t count)
+{
+    struct libscols_line *const line = scols_table_new_line(table, NULL);
+    if (line == NULL) exit(EXIT_TOOL);
+    for (size_t i = 0; i < count; i++)
+        if (scols_line_set_data(line, i, cells[i]) != 0) exit(EXIT_TOOL);
+}
+
+static void print_table(struct libscols_table *table, FILE *out)
+{
+    fflush(out);
+    scols_print_table(table);
+    scols_unref_table(table);
+}
+
+static void print_processes(const run_report *report, FILE *out)
+{
+    struct libscols_table *const table = new_table(out);
+    static const char *const names[] = {"PROCESS", "PEAK LIVE", "PEAK RSS", "ALLOCATED", "ALLOCATIONS", "NOT FREED"};
+    for (size_t i = 0; i < 6; i++) add_column(table, names[i], i == 0 ? SCOLS_FL_TRUNC : SCOLS_FL_RIGHT);
+    double allocated = 0, count = 0, remaining = 0;
+    for (uint32_t i = 0; i < report->count; i++) {
+        const analysis *const figures = report->profiles[i]->figures;
+        allocated += figures->allocated_bytes;
+        count += figures->allocated_count;
+        remaining += figures->live_bytes;
+        if (i >= PROCESS_ROWS) continue;
+        char *const name = must_print("%u %s", figures->info->process.process_id, base_name(figures->info->program));
+        const char *const cells[] = {name,
+                                     bytes_text((uint64_t)analysis_peak_live(figures)),
+                                     bytes_text(analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)),
+                                     bytes_text((uint64_t)figures->allocated_bytes),
+                                     count_text((uint64_t)llround(figures->allocated_count)),
+                                     bytes_text((uint64_t)figures->live_bytes)};
+        add_row(table, cells, 6);
+        free(name);
+    }
+    char *const name = report->count > PROCESS_ROWS ? must_print("all %u (%d shown)", report->count, PROCESS_ROWS)
+                                                    : must_print("all %u", report->count);
+    const char *const cells[] = {name, "", "", bytes_text((uint64_t)allocated), count_text((uint64_t)llround(count)),
+                                 bytes_text((uint64_t)remaining)};
+    add_row(table, cells, 6);
+    free(name);
+    fprintf(out, "\n%u processes, the one with the highest peak first:\n", report->count);
+    print_table(table, out);
+}
+
+/* "+- 3.1 KiB" for an estimate, "" for an exact figure. */
+static char *error_text(double variance)
+{
+    return variance > 0 ? must_print(" (estimate, +- %s)", bytes_text((uint64_t)sqrt(variance))) : must_copy("");
+}
+
+static void print_totals(const profile *self, FILE *out)
+{
+    const analysis *const figures = self->figures;
+    const uint64_t committed = analysis_peak_of(figures, ACRE_GAUGE_COMMITTED_BYTES);
+    const double fragmentation = profile_fragmentation_at_peak(self);
+    char *const allocated_error = error_text(figures->variance_allocated);
+    char *const live_error = error_text(figures->variance_live);
+
+    fprintf(out, "  peak live      %10s   %.2f s after the start\n", bytes_text((uint64_t)analysis_peak_live(figures)),
+            (double)(figures->peak_ns - figures->begin_ns) / 1e9);
+    if (committed > 0) fprintf(out, "  peak committed %10s   memory that the heap held\n", bytes_text(committed));
+    fprintf(out, "  peak RSS       %10s   memory of the whole process, code and stacks included\n",
+            bytes_text(analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)));
+    if (fragmentation >= 0)
+        fprintf(out, "  fragmentation  %9.1f%%   of the committed memory held no live block, at its peak\n", fragmentation * 100);
+    fprintf(out, "  allocated      %10s   in %s allocations%s\n", bytes_text((uint64_t)figures->allocated_bytes),
+            count_text((uint64_t)llround(figures->allocated_count)), allocated_error);
+    fprintf(out, "  not freed      %10s   in %s blocks at the end%s\n", bytes_text((uint64_t)figures->live_bytes),
+            count_text((uint64_t)llround(figures->live_count)), live_error);
+    free(allocated_error);
+    free(live_error);
+}
+
+static char *site_text(const call_site *site)
+{
+    const symbol_frame frame = {.function = site->function, .file = site->file, .module = site->module, .line = site->line};
+    return profile_frame_text(&frame);
+}
+
+static void print_sites(const profile *self, FILE *out)
+{
+    if (self->site_count == 0) return;
+    struct libscols_table *const table = new_table(out);
+    static const char *const names[] = {"ALLOCATED", "AT PEAK", "NOT FREED", "COUNT", "MEAN LIFE", "CALL SITE"};
+    for (size_t i = 0; i < 6; i++) add_column(table, names[i], i == 5 ? SCOLS_FL_TRUNC : SCOLS_FL_RIGHT);
+    for (uint32_t i = 0; i < self->site_count && i < SITE_ROWS; i++) {
+        const call_site *const site = &self->sites[i];
+        char *const place = site_text(site);
+        const char *const cells[] = {bytes_text((uint64_t)site->bytes[MEASURE_ALLOCATED]),
+                                     bytes_text((uint64_t)fmax(site->bytes[MEASURE_PEAK], 0)),
+                                     bytes_text((uint64_t)fmax(site->bytes[MEASURE_END], 0)),
+                                     count_text((uint64_t)llround(site->allocated_count)),
+                                     site->freed_count > 0 ? duration_text((uint64_t)(site->life_sum_ns / site->freed_count))
+                                                           : "never freed",
+                                     place};
+        add_row(table, cells, 6);
+        free(place);
+    }
+    fprintf(out, "\nWho allocates most (%u call sites):\n", self->site_count);
+    print_table(table, out);
+}
+
+typedef struct stack_print {
+    FILE *out;
+    unsigned rows;
+} stack_print;
+
+static void print_frame(void *context, const symbol_frame *frame)
+{
+    stack_print *const print = context;
+    if (print->rows++ >= STACK_ROWS) return;
+    char *const text = profile_frame_text(frame);
+    fprintf(print->out, "      %s %s\n", print->rows == 1 ? "at" : "by", text);
+    free(text);
+}
+
+static void print_leaks(const profile *self, FILE *out)
+{
+    if (self->leak_count == 0) {
+        fputs("\nEverything was freed.\n", out);
+        return;
+    }
+    if (self->suspect_count > 0)
+        fprintf(out, "\nNot freed, and growing during the second half of the run (%u of %u stacks): look here for a leak.\n",
+                self->suspect_count, self->leak_count);
+    else
+        fprintf(out, "\nNot freed at the end, though nothing that kept growing (%u stacks):\n", self->leak_count);
+    const uint32_t count = self->suspect_count > 0 ? self->suspect_count : self->leak_count;
+    for (uint32_t i = 0; i < count && i < LEAK_ROWS; i++) {
+        const unfreed *const leak = &self->leaks[i];
+        stack_print print = {.out = out};
+        fprintf(out, "  %s in %s blocks, %.0f%% of it from the second half of the run\n", bytes_text((uint64_t)leak->bytes),
+                count_text((uint64_t)llround(leak->count)), leak->growth * 100);
+        profile_for_each_frame(self, leak->stack, print_frame, &print);
+        if (print.rows > STACK_ROWS) fprintf(out, "      ... %u more\n", print.rows - STACK_ROWS);
+    }
+}
+
+static void print_bar(FILE *out, double share)
+{
+    const int width = (int)lround(share * BAR_WIDTH);
+    for (int i = 0; i < BAR_WIDTH; i++) fputc(i < width ? '#' : ' ', out);
+}
+
+static void print_sizes(const analysis *figures, FILE *out)
+{
+    double most = 0;
+    for (unsigned i = 0; i < ANALYSIS_SIZE_BUCKETS; i++) most = fmax(most, figures->sizes[i].allocated_count);
+    if (most <= 0) return;
+    fputs("\nSizes (allocations):\n", out);
+    for (unsigned i = 0; i < ANALYSIS_SIZE_BUCKETS; i++) {
+        const size_bucket *const bucket = &figures->sizes[i];
+        if (bucket->allocated_count < most / 200) continue;
+        fprintf(out, "  up to %9s ", bytes_text(UINT64_C(1) << i));
+        print_bar(out, bucket->allocated_count / most);
+        fprintf(out, " %s\n", count_text((uint64_t)llround(bucket->allocated_count)));
+    }
+}
+
+static void print_lives(const analysis *figures, FILE *out)
+{
+    enum { STEP = 4 }; /* buckets of a factor of 16 are enough for a terminal */
+    double sums[ANALYSIS_LIFE_BUCKETS / STEP] = {0}, most = figures->never_freed_count;
+    for (unsigned i = 0; i < ANALYSIS_LIFE_BUCKETS; i++) sums[i / STEP] += figures->lives[i].count;
+    for (unsigned i = 0; i < ANALYSIS_LIFE_BUCKETS / STEP; i++) most = fmax(most, sums[i]);
+    if (most <= 0) return;
+    fputs("\nLifetimes (allocations):\n", out);
+    for (unsigned i = 0; i < ANALYSIS_LIFE_BUCKETS / STEP; i++) {
+        if (sums[i] <= 0) continue;
+        fprintf(out, "  up to %9s ", duration_text(UINT64_C(1) << ((i + 1) * STEP)));
+        print_bar(out, sums[i] / most);
+        fprintf(out, " %s\n", count_text((uint64_t)llround(sums[i])));
+    }
+    if (figures->never_freed_count > 0) {
+        fputs("  never freed     ", out);
+        print_bar(out, figures->never_freed_count / most);
+        fprintf(out, " %s\n", count_text((uint64_t)llround(figures->never_freed_count)));
+    }
+}
+
+/* What the reader should know before believing the figures. */
+static void print_cautions(const run_report *report, FILE *out)
+{
+    const uint64_t sample_bytes = trace_header_of(report->reader)->sample_bytes;
+    uint64_t dropped = 0, doubled = 0, audited = 0, wrong = 0;
+    for (uint32_t i = 0; i < report->count; i++) {
+        const analysis *const figures = report->profiles[i]->figures;
+        dropped += figures->info->end.dropped_count;
+        doubled += figures->doubled_count;
+        audited += figures->info->end.stack_audit_count;
+        wrong += figures->info->end.stack_wrong_count;
+    }
+    if (report->damage != NULL) fprintf(out, "\nThe trace is not whole, and read as far as it is sound:\n  %s\n", report->damage);
+    if (dropped > 0)
+        fprintf(out, "\n%s events were lost because the collector could not keep up: figures are too low.\n", count_text(dropped));
+    if (doubled > 0)
+        fprintf(out, "\n%s blocks were handed out without a free before: some events are missing.\n", count_text(doubled));
+    if (wrong > 0)
+        fprintf(out, "\n%s of %s cached stacks that were checked named a wrong caller.\n", count_text(wrong), count_text(audited));
+    if (sample_bytes > 0)
+        fprintf(out, "\nSampled: about one allocation in %s was recorded, so call sites and blocks not freed are estimates.\n"
+                     "'acre run --record FILE' records all.\n", bytes_text(sample_bytes));
+}
+
+void print_summary(const run_report *report, FILE *out)
+{
+    if (report->count == 0) {
+        fputs("\nacre: the program recorded nothing (is it statically linked, or setuid?)\n", out);
+        return;
+    }
+    const profile *const biggest = report->profiles[0];
+    const trace_process_info *const info = biggest->figures->info;
+    fputs("\n--- acre ", out);
+    for (int i = 0; i < 61; i++) fputc('-', out);
+    if (report->count > 1) print_processes(report, out);
+    fprintf(out, "\n%s (process %u), %.2f s\n", base_name(info->program), info->process.process_id,
+            (double)(info->end_ns - info->start_ns) / 1e9);
+    print_totals(biggest, out);
+    print_sites(biggest, out);
+    print_leaks(biggest, out);
+    print_sizes(biggest->figures, out);
+    print_lives(biggest->figures, out);
+    print_cautions(report, out);
+}
