@@ -240,10 +240,12 @@ static acre_span *take_from_end(acre_arena *arena, acre_region *region, uint64_t
     acre_span *const below = free_run_before(arena, region, used_end(region));
     const acre_addr start = below != NULL ? below->base : used_end(region);
     const acre_addr address = acre_align_up(start, alignment);
-    const uint64_t last_unit = ((address - region->base) >> ACRE_UNIT_SHIFT) + unit_count;
-    if (address < start || last_unit > region->unit_count || last_unit < unit_count) return NULL;
-    const uint64_t run_units = last_unit - ((start - region->base) >> ACRE_UNIT_SHIFT);
-    if (run_units > UINT32_MAX || commit_up_to(arena, region, last_unit) != ACRE_OK) return NULL;
+    const uint64_t needed_end = ((address - region->base) >> ACRE_UNIT_SHIFT) + unit_count;
+    if (address < start || needed_end > region->unit_count || needed_end < unit_count) return NULL;
+    /* The run below may even be long enough alone: the lists are not searched for every alignment. */
+    const uint64_t end = needed_end > region->used_count ? needed_end : region->used_count;
+    const uint64_t run_units = end - ((start - region->base) >> ACRE_UNIT_SHIFT);
+    if (run_units > UINT32_MAX || commit_up_to(arena, region, end) != ACRE_OK) return NULL;
 
     acre_span *const run = descriptor(arena, start);
     if (below != NULL) {
@@ -254,17 +256,34 @@ static acre_span *take_from_end(acre_arena *arena, acre_region *region, uint64_t
         run->dirty_count = 0;
     }
     run->unit_count = (uint32_t)run_units;
-    region->used_count = last_unit;
+    region->used_count = end;
     return cut(arena, run, address, unit_count, is_zero);
 }
 
-/* Puts a region that holds at least `unit_count` aligned units in front of the others. */
-static acre_status add_region(acre_arena *arena, uint64_t unit_count, uint64_t alignment)
+static acre_region *region_descriptor(acre_arena *arena)
+{
+    acre_region *const region = arena->unused_regions;
+    if (region == NULL) return acre_meta_alloc(arena->meta, sizeof *region);
+    arena->unused_regions = region->next;
+    return region;
+}
+
+/* Gives a region back of which nothing is used; meta memory is never given back singly, so its descriptor is kept. */
+static void drop_region(acre_arena *arena, acre_region *region)
+{
+    (void)acre_space_release(arena->space, region->base, units_to_bytes(region->unit_count));
+    region->next = arena->unused_regions;
+    arena->unused_regions = region;
+}
+
+/* Puts a region that holds at least `unit_count` aligned units in front of the others. NULL: no memory, nothing changed. */
+static acre_region *add_region(acre_arena *arena, uint64_t unit_count, uint64_t alignment)
 {
     if (alignment < ACRE_UNIT_BYTES) alignment = ACRE_UNIT_BYTES;
     if (unit_count > UINT32_MAX) {
-        return acre_fail(ACRE_NO_MEMORY, "a block of %llu units of %d bytes: at most 2^32", (unsigned long long)unit_count,
-                         ACRE_UNIT_BYTES);
+        (void)acre_fail(ACRE_NO_MEMORY, "a block of %llu units of %d bytes: at most 2^32", (unsigned long long)unit_count,
+                        ACRE_UNIT_BYTES);
+        return NULL;
     }
     const uint64_t needed = units_to_bytes(unit_count);
     const uint64_t grain = acre_max_size(arena->space->info.grain_bytes, ACRE_UNIT_BYTES);
@@ -280,17 +299,21 @@ static acre_status add_region(acre_arena *arena, uint64_t unit_count, uint64_t a
         if (status == ACRE_OK || size / 2 < needed || size / 2 < REGION_UNITS_MIN * ACRE_UNIT_BYTES) break;
         size = acre_align_up(size / 2, grain);
     }
-    if (status != ACRE_OK) return status;
+    if (status != ACRE_OK) return NULL;
 
-    acre_region *const region = acre_meta_alloc(arena->meta, sizeof *region);
-    if (region == NULL || acre_page_map_cover(arena->map, base, size) != ACRE_OK) {
+    acre_region *const region = region_descriptor(arena);
+    if (region == NULL) {
         (void)acre_space_release(arena->space, base, size);
-        return ACRE_NO_MEMORY;
+        return NULL;
     }
     *region = (acre_region){.next = arena->regions, .arena = arena, .base = base, .unit_count = size >> ACRE_UNIT_SHIFT};
+    if (acre_page_map_cover(arena->map, base, size) != ACRE_OK) {
+        drop_region(arena, region);
+        return NULL;
+    }
     arena->regions = region;
     arena->figures.reserved_bytes += size;
-    return ACRE_OK;
+    return region;
 }
 
 /* ---- public ---- */
@@ -312,8 +335,15 @@ static acre_span *take_locked(acre_arena *arena, uint64_t unit_count, uint64_t a
         run = take_from_end(arena, region, unit_count, alignment, is_zero);
     }
     if (run != NULL) return run;
-    if (add_region(arena, unit_count, alignment) != ACRE_OK) return NULL;
-    return take_from_end(arena, arena->regions, unit_count, alignment, is_zero);
+    acre_region *const region = add_region(arena, unit_count, alignment);
+    if (region == NULL) return NULL;
+    run = take_from_end(arena, region, unit_count, alignment, is_zero);
+    if (run == NULL) { /* addresses, but no memory behind them: or every failure would reserve one more region */
+        arena->regions = region->next;
+        arena->figures.reserved_bytes -= units_to_bytes(region->unit_count);
+        drop_region(arena, region);
+    }
+    return run;
 }
 
 acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alignment, acre_span_kind kind,

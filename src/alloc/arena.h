@@ -47,6 +47,7 @@ struct acre_arena {
     acre_page_map *map;
     acre_meta *meta;
     acre_region *regions; /* the one in use first */
+    acre_region *unused_regions; /* descriptors without a region */
     uint64_t region_bytes; /* how much to reserve at a time */
     acre_lock lock;
     acre_arena_figures figures;

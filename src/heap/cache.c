@@ -133,11 +133,11 @@ static void give_pending_bits(batch *pending)
 {
     if (pending->mask == 0) return;
     acre_word mask = pending->mask;
-    acre_word freed_before = acre_span_give_bits(pending->span, pending->word, mask);
+    const acre_word freed_before = acre_span_give_bits(pending->span, pending->word, mask);
     if (acre_unlikely(freed_before != 0)) {
         report_double_frees(pending, freed_before); /* where the handler lets the program go on, the others go back */
         mask &= ~freed_before;
-        if (mask != 0) freed_before = acre_span_give_bits(pending->span, pending->word, mask);
+        if (mask != 0) (void)acre_span_give_bits(pending->span, pending->word, mask);
     }
     pending->count += acre_word_count(mask);
     pending->mask = 0;

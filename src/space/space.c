@@ -208,8 +208,10 @@ acre_status acre_space_copy(acre_space *space, acre_addr to, acre_addr from, uin
         return acre_fail(ACRE_INVALID, "space '%s': copy of %llu bytes from 0x%llx to 0x%llx: the ranges overlap",
                          space->name, (unsigned long long)size, (unsigned long long)from, (unsigned long long)to);
     }
-    if ((space->info.capabilities & ACRE_CAP_HOST_ACCESS) != 0) {
-        memcpy(acre_space_pointer(space, to), acre_space_pointer(space, from), (size_t)size);
+    void *const target = acre_space_pointer(space, to); /* NULL: no host access */
+    const void *const source = acre_space_pointer(space, from);
+    if (target != NULL && source != NULL) {
+        memcpy(target, source, (size_t)size);
         return ACRE_OK;
     }
     return OPERATION(space, copy) == NULL ? unsupported(space, "copy") : space->ops->copy(space, to, from, size);
@@ -218,8 +220,9 @@ acre_status acre_space_copy(acre_space *space, acre_addr to, acre_addr from, uin
 acre_status acre_space_fill(acre_space *space, acre_addr address, uint64_t size, uint8_t value)
 {
     REQUIRE_OPEN(space);
-    if ((space->info.capabilities & ACRE_CAP_HOST_ACCESS) != 0) {
-        memset(acre_space_pointer(space, address), value, (size_t)size);
+    void *const target = acre_space_pointer(space, address); /* NULL: no host access */
+    if (target != NULL) {
+        memset(target, value, (size_t)size);
         return ACRE_OK;
     }
     return OPERATION(space, fill) == NULL ? unsupported(space, "fill") : space->ops->fill(space, address, size, value);
