@@ -151,7 +151,7 @@ void *grow_array(void *array, size_t count, size_t *capacity, size_t size)
 /* Beside the tool in the build tree, or below the prefix where it is installed. */
 char *find_malloc_library(const char *command_name, const char *chosen)
 {
-    static const char *const places[] = {"../../bindings/preload", "../" ACRE_LIBRARY_FOLDER "/acre", "../" ACRE_LIBRARY_FOLDER,
+    static const char *const places[] = {"../../bindings/preload", ("../" ACRE_LIBRARY_FOLDER "/acre"), ("../" ACRE_LIBRARY_FOLDER),
                                          "../lib"};
     if (chosen != NULL) {
         char *const path = realpath(chosen, NULL);

@@ -107,7 +107,7 @@ static void print_totals(const profile *self, FILE *out)
     fprintf(out, "  peak RSS       %10s   memory of the whole process, code and stacks included\n",
             bytes_text(analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)));
     if (fragmentation >= 0)
-        fprintf(out, "  fragmentation  %9.1f%%   of the committed memory held no live block, at its peak\n", fragmentation * 100);
+        fprintf(out, "  fragmentation  %9.1f%%   of the peak committed memory held no live block\n", fragmentation * 100);
     fprintf(out, "  allocated      %10s   in %s allocations%s\n", bytes_text((uint64_t)figures->allocated_bytes),
             count_text((uint64_t)llround(figures->allocated_count)), allocated_error);
     fprintf(out, "  not freed      %10s   in %s blocks at the end%s\n", bytes_text((uint64_t)figures->live_bytes),

@@ -266,7 +266,7 @@
       tile("Most in use at once", bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
       t.peak_committed_bytes > 0 ? tile("Most held by the heap", bytes(t.peak_committed_bytes), "peak committed memory") : null,
       t.peak_rss_bytes > 0 ? tile("Whole process", bytes(t.peak_rss_bytes), "peak RSS, code and stacks included") : null,
-      t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the heap held no live block, when it was largest"),
+      t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the most that the heap held was not in use"),
       tile("Allocated in all", bytes(t.allocated_bytes), `${count(t.allocated_count)} allocations${estimate(t.allocated_bytes_error)}`),
       tile("Not freed", bytes(t.unfreed_bytes), `${blocks(t.unfreed_count)} at the end${estimate(t.unfreed_bytes_error)}`));
   }
