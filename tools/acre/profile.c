@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAMES_MAX = 512, SUSPECT_BLOCKS_MIN = 4 };
+enum { FRAMES_MAX = 512, SUSPECT_BLOCKS_MIN = 10 };
 
 /* --- frames --- */
 

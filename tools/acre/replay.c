@@ -562,7 +562,7 @@ static int compare(const replay_options *options, engine *engines, size_t engine
     if (!is_json_only) {
         const trace_process_info *const info = trace_process_at(reader, process);
         printf("%s steps of %s (process %u), peak live %s, by one thread in the order of time\n\n", count_text(header.step_count),
-               info->program, info->process.process_id, bytes_text(header.peak_live_bytes));
+               info->name, info->process.process_id, bytes_text(header.peak_live_bytes));
         print_comparison(&header, engines, engine_count);
     }
     if (options->json_path != NULL) {
