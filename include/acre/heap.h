@@ -9,11 +9,11 @@
  *     acre_heap_free(heap, text);
  *     acre_heap_destroy(heap);
  *
- * Costs. A block of at most 32 KiB: alloc and free pop and push in an array of the thread, about 20 instructions, no lock,
- * no atomic instruction. When the array runs empty or full (every 2 to 64 calls) whole words of a bitmap are claimed or
+ * Costs. A block of at most 8 KiB: alloc and free pop and push in an array of the thread, about 20 instructions, no lock,
+ * no atomic instruction. When the array runs empty or full (every 1 to 64 calls) whole words of a bitmap are claimed or
  * given back without a lock; a span that runs out costs one lock. Larger blocks: one lock, O(1), and a byte a 16 KiB.
- * Memory beside the blocks: 1.2 % for descriptors, and about 30 KiB a thread.
- * Blocks of 128 bytes to 32 KiB are at most 12.5 % larger than asked for; all are aligned to 16.
+ * Memory beside the blocks: 1.2 % for descriptors, and about 25 KiB a thread.
+ * Blocks of 128 bytes to 8 KiB are at most 12.5 % larger than asked for; all are aligned to 16.
  */
 #ifndef ACRE_HEAP_H
 #define ACRE_HEAP_H
@@ -70,7 +70,7 @@ ACRE_API void *acre_heap_resize(acre_heap *heap, void *block, size_t size) ACRE_
 ACRE_API uint64_t acre_heap_usable_size(acre_heap *heap, acre_addr block);
 
 /* The block that holds the byte at any address, free or not. ACRE_BAD_POINTER: no block of this heap. O(1) for blocks of up
- * to 32 KiB, O(size / 256 KiB) above. Thread safe; the answer is as old as the call. */
+ * to 8 KiB, O(size / 16 KiB) above. Thread safe; the answer is as old as the call. */
 ACRE_API acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *block);
 
 /* Calls `visit` for every block that is out, in no order, until it returns false. Blocks that threads hold ready are among
@@ -85,7 +85,7 @@ ACRE_API uint64_t acre_heap_purge(acre_heap *heap, uint64_t keep_bytes);
 
 typedef struct acre_heap_figures {
     uint64_t block_bytes;     /* in blocks that are out, rounded up to their class */
-    uint64_t large_bytes;     /* of these, in blocks above 32 KiB */
+    uint64_t large_bytes;     /* of these, in blocks above 8 KiB */
     uint64_t run_bytes;       /* in spans and large blocks */
     uint64_t dirty_bytes;     /* free, but not given back to the space */
     uint64_t committed_bytes;

@@ -1,9 +1,10 @@
 /* size_class.h - which sizes small blocks have, and how they are cut from units.
  *
- * Steps of 16 bytes up to 256, then eight sizes a doubling up to 32 KiB, and from 1 KiB on one 16 bytes above each power
+ * Steps of 16 bytes up to 256, then eight sizes a doubling up to 8 KiB, and from 1 KiB on one 16 bytes above each power
  * of two, for the many programs that put a header before a page. Above 128 bytes a block is at most 12.5 % larger than asked
  * for, 6 % on average. Every size is a multiple of 16, so blocks are aligned to 16.
- * A span of a class has as many 16 KiB units as give at least 8 blocks (4 above 8 KiB) and waste at most 1/8.
+ * A span of a class has as many 16 KiB units, at most 5, as give at least 8 blocks and waste little: at most 1/8, mostly 2 %.
+ * Larger blocks are runs of units, so that what is free of them is one with what is free of all others.
  */
 #ifndef ACRE_ALLOC_SIZE_CLASS_H
 #define ACRE_ALLOC_SIZE_CLASS_H
@@ -14,14 +15,14 @@ enum {
     ACRE_UNIT_SHIFT = 14,
     ACRE_UNIT_BYTES = 1 << ACRE_UNIT_SHIFT,
     ACRE_BLOCK_BYTES_MIN = 16,
-    ACRE_SMALL_BYTES_MAX = 32768, /* larger blocks are runs of whole units */
+    ACRE_SMALL_BYTES_MAX = 8192, /* larger blocks are runs of whole units */
 
     /* What stands in the page map for a unit. */
     ACRE_CLASS_NONE = 0,        /* not ours, or free */
     ACRE_CLASS_FIRST = 1,       /* classes of small blocks are FIRST .. COUNT */
-    ACRE_CLASS_COUNT = 77,
-    ACRE_CLASS_LARGE = 78,      /* first unit of a large block */
-    ACRE_CLASS_LARGE_REST = 79, /* its other units */
+    ACRE_CLASS_COUNT = 59,
+    ACRE_CLASS_LARGE = 60,      /* first unit of a large block */
+    ACRE_CLASS_LARGE_REST = 61, /* its other units */
     ACRE_CLASS_WATCHED = 128,   /* added to a small class: blocks that every free must report (samples, guarded ones) */
 
     ACRE_TABLE_BYTES_MAX = 1024, /* sizes up to here find their class in one table look-up */

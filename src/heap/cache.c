@@ -229,8 +229,9 @@ acre_addr acre_block_take(acre_heap *heap, unsigned class)
 
 unsigned acre_magazine_capacity(unsigned class)
 {
-    const size_t count = ACRE_MAGAZINE_BYTES_MAX / acre_size_classes[class].block_bytes;
-    return (unsigned)acre_max_size(acre_min_size(count, ACRE_MAGAZINE_BLOCKS_MAX), ACRE_MAGAZINE_BLOCKS_MIN);
+    const size_t size = acre_size_classes[class].block_bytes;
+    const size_t bytes = size <= ACRE_TABLE_BYTES_MAX ? ACRE_MAGAZINE_BYTES_MAX : ACRE_MAGAZINE_BYTES_MAX_BEYOND;
+    return (unsigned)acre_max_size(acre_min_size(bytes / size, ACRE_MAGAZINE_BLOCKS_MAX), 1);
 }
 
 /* An array: the 0 at its bottom, the blocks, and room for the 0 that stops at a sample. */
@@ -298,9 +299,27 @@ static bool refill(acre_cache *cache, unsigned class)
     return true;
 }
 
+/* Blocks above the table's sizes always come this way. The one freed last is taken first, since its pages are there: a program
+ * that goes through many sizes (growing strings) would otherwise touch two arrays of blocks in each class. */
+static bool pop_freed_last(acre_cache *cache, unsigned class, acre_addr *address)
+{
+    acre_magazine *const magazine = &cache->magazines[class];
+    const acre_addr *const freed = freed_array(cache, class);
+    if (magazine->put == freed + 1) return false;
+    if (cache->heap->sample_bytes != 0) {
+        const int64_t size = acre_size_classes[class].block_bytes;
+        if (cache->sample_left[class] < size) return false; /* the sample is due in the other array */
+        cache->sample_left[class] -= size;
+    }
+    *address = *--magazine->put;
+    return true;
+}
+
 acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *address)
 {
     acre_magazine *const magazine = &cache->magazines[class];
+    const bool is_beyond_table = acre_size_classes[class].block_bytes > ACRE_TABLE_BYTES_MAX;
+    if (is_beyond_table && pop_freed_last(cache, class, address)) return ACRE_POP_BLOCK;
     for (;;) {
         *address = acre_magazine_pop(magazine);
         if (*address != 0) return ACRE_POP_BLOCK;
@@ -329,6 +348,15 @@ static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, cons
     __atomic_store_n(&cache->out_bytes, cache->out_bytes - given_bytes, __ATOMIC_RELAXED);
 }
 
+/* A span of which nothing is out may serve another class better. */
+static void let_go_if_free(acre_cache *cache, unsigned class)
+{
+    acre_span *const span = cache->current[class];
+    if (span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) < (int)acre_span_capacity(span)) return;
+    cache->current[class] = NULL;
+    disown(cache->heap, span);
+}
+
 void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 {
     acre_magazine *const magazine = &cache->magazines[class];
@@ -340,6 +368,7 @@ void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
     } else {
         empty_array(cache, class, freed + 1, magazine->put, "free");
         magazine->put = freed + 1;
+        let_go_if_free(cache, class);
     }
     (void)acre_magazine_push(magazine, address);
 }
@@ -352,6 +381,7 @@ void acre_cache_flush(acre_cache *cache)
         empty_array(cache, class, freed + 1, magazine->put, "free");
         empty_array(cache, class, magazine->bottom + 1, magazine->top + 1, "return");
         set_arrays(cache, class, magazine->bottom, 0, freed);
+        let_go_if_free(cache, class);
     }
 }
 

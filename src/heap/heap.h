@@ -20,7 +20,7 @@
 enum {
     ACRE_MAGAZINE_BLOCKS_MAX = 64,
     ACRE_MAGAZINE_BYTES_MAX = 16 * 1024, /* of blocks in one array: what a class holds back from other threads */
-    ACRE_MAGAZINE_BLOCKS_MIN = 2,
+    ACRE_MAGAZINE_BYTES_MAX_BEYOND = 8 * 1024, /* the same for sizes beyond the table, which no fast path serves */
     ACRE_REFILL_BLOCKS_FIRST = 4, /* a class that a thread hardly uses touches few pages; each refill doubles it */
 };
 

@@ -21,10 +21,9 @@
 static acre_addr no_blocks;
 #define EMPTY      {.top = &no_blocks, .bottom = &no_blocks}
 #define EIGHT_EMPTY EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY
-_Static_assert(ACRE_CLASS_COUNT == 9 * 8 + 5, "one EMPTY a class, and one for class 0");
+_Static_assert(ACRE_CLASS_COUNT == 7 * 8 + 3, "one EMPTY a class, and one for class 0");
 acre_cache acre_no_cache = {
-    .magazines = {EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY,
-                  EIGHT_EMPTY, EIGHT_EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY}};
+    .magazines = {EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EMPTY, EMPTY, EMPTY}};
 
 _Thread_local acre_cache *acre_fast_cache ACRE_FAST_TLS = &acre_no_cache;
 

@@ -34,7 +34,7 @@ static void spans_hold_enough_blocks_and_waste_at_most_an_eighth(void **state)
     for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         const acre_size_class *const c = &acre_size_classes[class];
         const uint32_t span_bytes = (uint32_t)c->unit_count * ACRE_UNIT_BYTES;
-        assert_true(c->capacity >= (c->block_bytes <= 8192 ? 8 : 4));
+        assert_true(c->capacity >= 8);
         assert_true((span_bytes - c->capacity * c->block_bytes) * 8 <= span_bytes);
         assert_true(c->capacity * c->block_bytes + c->block_bytes > span_bytes);
         assert_true(c->capacity <= ACRE_UNIT_BYTES / ACRE_BLOCK_BYTES_MIN);

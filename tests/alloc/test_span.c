@@ -123,15 +123,15 @@ static void the_last_block_back_makes_its_giver_retire_a_listed_span(void **stat
 {
     (void)state;
     fixture f;
-    make_span(&f, ACRE_CLASS_COUNT); /* four blocks */
+    make_span(&f, ACRE_CLASS_COUNT); /* eight blocks */
     (void)claim_all(&f);
     (void)acre_span_disown(&f.span);
     acre_word after;
     (void)acre_span_give_bits(&f.span, 0, 1);
     assert_int_equal(acre_span_give_count(&f.span, 1, &after), ACRE_DUTY_LIST);
     assert_true(acre_span_list(&f.span));
-    (void)acre_span_give_bits(&f.span, 0, 14);
-    assert_int_equal(acre_span_give_count(&f.span, 3, &after), ACRE_DUTY_RETIRE);
+    (void)acre_span_give_bits(&f.span, 0, 254);
+    assert_int_equal(acre_span_give_count(&f.span, 7, &after), ACRE_DUTY_RETIRE);
     assert_true(acre_span_may_retire(&f.span, after));
     const acre_word state_before = f.span.state;
     acre_span_retire(&f.span);
