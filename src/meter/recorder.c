@@ -30,6 +30,8 @@ enum {
     UNWINDER_FRAMES_MAX = 8, /* below the caller of acre_recorder_stack */
 };
 
+_Static_assert((int)STACK_CACHE_FRAMES_MAX == (int)ACRE_STACK_FRAMES_MAX, "walked and unwound stacks are cut alike");
+
 struct acre_recorder_stream {
     acre_recorder *recorder;
     record_chunk *chunk; /* NULL: none, the next event claims one */
@@ -242,20 +244,21 @@ static uint32_t intern(acre_recorder *recorder, uint64_t hash, void *const *pcs,
     return id;
 }
 
-/* The id of a stack without the frames of the malloc replacement. */
-static uint32_t id_of(acre_recorder_stream *stream, void *const *pcs, size_t count)
+/* The innermost frame that is not the malloc replacement's. */
+static size_t first_outside(const acre_recorder *recorder, void *const *pcs, size_t count)
 {
-    const acre_recorder *const recorder = stream->recorder;
     size_t first = 0;
     while (first < count && (uint64_t)(uintptr_t)pcs[first] >= recorder->own_begin &&
            (uint64_t)(uintptr_t)pcs[first] < recorder->own_end)
         first++;
-    if (first == count) return 0;
+    return first;
+}
 
-    const uint64_t hash = stack_hash(pcs + first, count - first);
+static uint32_t id_of(acre_recorder_stream *stream, uint64_t hash, void *const *pcs, size_t count)
+{
     uint32_t id = stack_cache_id(&stream->stacks, hash);
     if (id == 0) {
-        id = intern(stream->recorder, hash, pcs + first, count - first);
+        id = intern(stream->recorder, hash, pcs, count);
         stack_cache_keep_id(&stream->stacks, hash, id);
     }
     return id;
@@ -282,18 +285,21 @@ __attribute__((noinline)) uint32_t acre_recorder_stack(acre_recorder_stream *str
 
     const uint64_t caller = (uint64_t)(uintptr_t)__builtin_return_address(0);
     const uintptr_t slot = (uintptr_t)__builtin_frame_address(0) + sizeof(void *); /* where `caller` stands */
-    void *pcs[ACRE_STACK_FRAMES_MAX];
-    size_t count = stack_cache_walk(&stream->stacks, slot, pcs, ACRE_STACK_FRAMES_MAX);
     uint32_t walked_id = 0;
-    if (count > 0) {
-        walked_id = id_of(stream, pcs, count);
+    const stack_walk *const walk = stack_cache_walk(&stream->stacks, slot);
+    if (walk != NULL) {
+        const size_t first = first_outside(recorder, walk->pcs, walk->count);
+        if (first == walk->count) return 0;
+        walked_id = id_of(stream, walk->hashes[first], walk->pcs + first, walk->count - first);
         if (--stream->walks_to_audit != 0) return walked_id;
         stream->walks_to_audit = WALKS_BETWEEN_AUDITS;
         atomic_fetch_add(&recorder->file->stack_audit_count, 1);
     }
+    void *pcs[ACRE_STACK_FRAMES_MAX];
     bool is_whole;
-    count = unwind(recorder, caller, pcs, &is_whole);
-    const uint32_t id = id_of(stream, pcs, count);
+    const size_t count = unwind(recorder, caller, pcs, &is_whole);
+    const size_t first = first_outside(recorder, pcs, count);
+    const uint32_t id = first == count ? 0 : id_of(stream, stack_hash(pcs + first, count - first), pcs + first, count - first);
     if (walked_id != 0 && walked_id != id) {
         atomic_fetch_add(&recorder->file->stack_wrong_count, 1);
         stack_cache_clear(&stream->stacks);

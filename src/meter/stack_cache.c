@@ -1,5 +1,6 @@
 /* stack_cache.c - see stack_cache.h. */
 #include "meter/stack_cache.h"
+#include "meter/stack_table.h"
 #include "os/shared_file.h"
 
 #include <string.h>
@@ -20,17 +21,60 @@ static const stack_step *find(const stack_cache *cache, uintptr_t slot, uint64_t
     return step->slot == slot && step->return_address == return_address && step->distance != 0 ? step : NULL;
 }
 
-size_t stack_cache_walk(const stack_cache *cache, uintptr_t slot, void **pcs, size_t count_max)
+/* The first frame from `from` on whose return address is not the one of the last walk any more; count when all are. */
+static size_t first_changed(const stack_walk *last, size_t from)
 {
-    for (size_t count = 0; count < count_max;) {
+    size_t at = from;
+    while (at < last->count && word_at(last->slots[at]) == (uint64_t)(uintptr_t)last->pcs[at]) at++;
+    return at;
+}
+
+/* Makes the last walk the one with `count` frames given, whose outer frames are those of the last walk from `join` on. */
+static const stack_walk *keep(stack_walk *last, const uintptr_t *slots, const uint64_t *pcs, size_t count, size_t join)
+{
+    const size_t kept = last->count - join;
+    if (join != count) {
+        memmove(last->slots + count, last->slots + join, kept * sizeof last->slots[0]);
+        memmove(last->pcs + count, last->pcs + join, kept * sizeof last->pcs[0]);
+        memmove(last->hashes + count, last->hashes + join, kept * sizeof last->hashes[0]);
+    }
+    last->count = count + kept;
+    uint64_t hash = kept > 0 ? last->hashes[count] : 0;
+    for (size_t i = count; i-- > 0;) {
+        last->slots[i] = slots[i];
+        last->pcs[i] = (void *)(uintptr_t)pcs[i];
+        last->hashes[i] = hash = stack_hash_step(hash, last->pcs[i]);
+    }
+    return last;
+}
+
+const stack_walk *stack_cache_walk(stack_cache *cache, uintptr_t slot)
+{
+    stack_walk *const last = &cache->last;
+    uintptr_t slots[STACK_CACHE_FRAMES_MAX];
+    uint64_t pcs[STACK_CACHE_FRAMES_MAX];
+    /* A stack that was cut has no outermost frame to which the hashes could lead. */
+    size_t at = last->is_whole ? 0 : last->count;
+    bool is_whole = false;
+    size_t count = 0;
+    while (count < STACK_CACHE_FRAMES_MAX && !is_whole) {
         const uint64_t return_address = word_at(slot);
+        while (at < last->count && last->slots[at] < slot) at++;
+        if (at < last->count && last->slots[at] == slot && (uint64_t)(uintptr_t)last->pcs[at] == return_address &&
+            last->count - at <= STACK_CACHE_FRAMES_MAX - count) {
+            const size_t changed = first_changed(last, at + 1);
+            if (changed == last->count) return keep(last, slots, pcs, count, at);
+            at = changed + 1;
+        }
         const stack_step *const step = find(cache, slot, return_address);
-        if (step == NULL) return 0;
-        pcs[count++] = (void *)(uintptr_t)return_address;
-        if (step->distance == OUTERMOST) return count;
+        if (step == NULL) return NULL;
+        slots[count] = slot;
+        pcs[count++] = return_address;
+        is_whole = step->distance == OUTERMOST;
         slot += step->distance;
     }
-    return count_max;
+    last->is_whole = is_whole;
+    return keep(last, slots, pcs, count, last->count);
 }
 
 /* Makes [begin, end) part of the known stack; false when some of it is not mapped. An address far from the known range is on

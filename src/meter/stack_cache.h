@@ -9,7 +9,10 @@
  * the stack upwards for the return addresses that the unwinder gave, and an older copy of the same address may be found in
  * place of the real one. The recorder therefore unwinds a part of the stacks again, counts what differs, and clears the cache.
  *
- * Zeroed memory is an empty cache. One thread. A walk costs some 3 ns a frame.
+ * One allocation's stack mostly differs from the last one's in its innermost frames only. So the last walk is kept: where the
+ * next one meets a frame of it, the rest is compared instead of walked.
+ *
+ * Zeroed memory is an empty cache. One thread. A walk costs some 6 ns a frame, and 1 ns a frame that the last one had.
  */
 #ifndef ACRE_METER_STACK_CACHE_H
 #define ACRE_METER_STACK_CACHE_H
@@ -18,7 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STACK_CACHE_STEP_COUNT = 8192, STACK_CACHE_ID_COUNT = 2048, STACK_CACHE_FRAME_BYTES_MAX = 64 * 1024 };
+enum {
+    STACK_CACHE_STEP_COUNT = 8192,
+    STACK_CACHE_ID_COUNT = 2048,
+    STACK_CACHE_FRAME_BYTES_MAX = 64 * 1024,
+    STACK_CACHE_FRAMES_MAX = 64, /* deeper stacks lose their outermost frames */
+};
 
 typedef struct stack_step {
     uintptr_t slot;
@@ -31,16 +39,25 @@ typedef struct stack_id {
     uint32_t id; /* 0: the entry is empty */
 } stack_id;
 
+typedef struct stack_walk {
+    size_t count;
+    bool is_whole; /* the last frame is the outermost; else there are more */
+    uintptr_t slots[STACK_CACHE_FRAMES_MAX];
+    void *pcs[STACK_CACHE_FRAMES_MAX];         /* innermost first */
+    uint64_t hashes[STACK_CACHE_FRAMES_MAX];   /* [i]: stack_hash of frames i ... count - 1 */
+} stack_walk;
+
 typedef struct stack_cache {
     uintptr_t mapped_begin; /* [mapped_begin, mapped_end) is known to be this thread's stack: reading it is safe */
     uintptr_t mapped_end;
     stack_step steps[STACK_CACHE_STEP_COUNT]; /* direct mapped: a newer step takes an entry over */
     stack_id ids[STACK_CACHE_ID_COUNT];
+    stack_walk last;
 } stack_cache;
 
-/* Reads the stack whose innermost return address lies at `slot`: pcs[0] is what stands there. Returns the number of frames
- * (at most count_max: deeper stacks lose their outermost), or 0 when a step is not known. */
-size_t stack_cache_walk(const stack_cache *cache, uintptr_t slot, void **pcs, size_t count_max);
+/* Reads the stack whose innermost return address lies at `slot`; that becomes frame 0. NULL when a step is not known. The
+ * result is valid until the next walk. */
+const stack_walk *stack_cache_walk(stack_cache *cache, uintptr_t slot);
 
 /* Learns the steps of a stack from the unwinder's answer, of which pcs[0] lies at `slot`. `is_whole`: the last of them is the
  * outermost frame. */

@@ -9,12 +9,9 @@ enum { SLOT_COUNT_MIN = 1024 };
 
 uint64_t stack_hash(void *const *pcs, size_t count)
 {
-    uint64_t hash = count + 1;
-    for (size_t i = 0; i < count; i++) {
-        hash = (hash ^ (uint64_t)(uintptr_t)pcs[i]) * UINT64_C(0x9E3779B97F4A7C15);
-        hash ^= hash >> 29;
-    }
-    return hash != 0 ? hash : 1;
+    uint64_t hash = 0;
+    while (count > 0) hash = stack_hash_step(hash, pcs[--count]);
+    return hash;
 }
 
 static stack_table_slot *slot_of(stack_table_slot *slots, size_t slot_count, uint64_t hash)

@@ -22,6 +22,15 @@ typedef struct stack_table {
     uint32_t used_count;
 } stack_table;
 
+/* From the outermost frame inwards, so that stacks with the same outer frames share the work: the hash of frames i ... is
+ * stack_hash_step of that of frames i + 1 ..., which for none is 0. */
+static inline uint64_t stack_hash_step(uint64_t outer, const void *pc)
+{
+    const uint64_t hash = (outer ^ (uint64_t)(uintptr_t)pc) * UINT64_C(0x9E3779B97F4A7C15);
+    const uint64_t mixed = hash ^ hash >> 29;
+    return mixed != 0 ? mixed : 1;
+}
+
 uint64_t stack_hash(void *const *pcs, size_t count);
 
 /* The id kept for `hash`, 0 when there is none. */

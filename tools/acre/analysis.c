@@ -162,6 +162,7 @@ static void begin_block(pass *run, const acre_event *event)
     size_bucket *const bucket = size_bucket_of(out, event->size);
     stack_figures *const stack = stack_of(run, event->stack);
     put_block(&run->live, &added);
+    if (stack->allocated_count <= 0) stack->first_ns = event->time;
     stack->allocated_count += count;
     stack->allocated_bytes += added.weight;
     stack->variance_allocated += variance;
@@ -232,13 +233,12 @@ static void take_event(void *context, const acre_event *event)
 static void count_remaining(pass *run)
 {
     analysis *const out = run->out;
-    const uint64_t middle_ns = out->begin_ns + (out->end_ns - out->begin_ns) / 2;
     for (size_t i = 0; i < run->live.slot_count; i++) {
         const block *const left = &run->live.slots[i];
         if (left->address == 0) continue;
         stack_figures *const stack = stack_of(run, left->stack);
         const double count = count_of(left);
-        if (left->time_ns >= middle_ns) stack->late_live_bytes += left->weight;
+        if (left->time_ns - stack->first_ns >= (out->end_ns - stack->first_ns) / 2) stack->late_live_bytes += left->weight;
         stack->variance_live += variance_of(left);
         out->variance_live += variance_of(left);
         out->live_count += count;

@@ -22,7 +22,8 @@ typedef struct stack_figures {
     double allocated_count, allocated_bytes;
     double live_count, live_bytes; /* at the end of the trace */
     double peak_bytes;             /* live when the whole process was at its peak */
-    double late_live_bytes;        /* of live_bytes: allocated in the second half of the process's life */
+    double late_live_bytes;        /* of live_bytes: from the later half of the time from first_ns to the end */
+    uint64_t first_ns;             /* of the first allocation */
     double freed_count, life_sum_ns;
     double variance_allocated, variance_live; /* of the bytes; 0 in an exact trace */
     uint64_t peak_epoch;           /* internal */

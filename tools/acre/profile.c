@@ -143,9 +143,9 @@ static void add_to_flame(profile *self, size_t *capacity, const frame_list *list
 
 /* --- what was not freed --- */
 
-/* Blocks that a program takes once and keeps come early in its life, the contents of a cache that it renews come late; what
- * a leak leaves is spread over the run. A stack is suspect when it has left several blocks, a part of them in each half of
- * the run, not just a few of very many, and enough to matter. */
+/* Blocks that a program takes once and keeps come in a burst, the contents of a cache that it renews are recent; what a leak
+ * leaves is spread over the time since it began. A stack is suspect when it has left several blocks, a part of them in each
+ * half of that time, not just a few of very many, and enough to matter. */
 static bool is_suspect(const stack_figures *stack, double growth, double peak_bytes)
 {
     const double growth_least = 0.2, growth_most = 0.9, kept_share_least = 0.05, size_least = 0.005;

@@ -30,7 +30,7 @@ typedef struct unfreed {
     uint32_t site;            /* index in profile.sites */
     double count, bytes, error_bytes;
     double allocated_count;   /* by this stack over the whole run */
-    double growth;            /* share of bytes that were allocated in the second half of the run, 0 to 1 */
+    double growth;            /* share of the bytes that is from the later half of the time since its first allocation, 0 to 1 */
     bool is_suspect;          /* it goes on growing and hardly frees: what a leak looks like */
 } unfreed;
 

@@ -160,7 +160,7 @@ static void print_leaks(const profile *self, FILE *out)
         return;
     }
     if (self->suspect_count > 0)
-        fprintf(out, "\nNot freed, and growing during the second half of the run (%u of %u stacks): look here for a leak.\n",
+        fprintf(out, "\nNot freed, and growing all the time (%u of %u stacks): look here for a leak.\n",
                 self->suspect_count, self->leak_count);
     else
         fprintf(out, "\nNot freed at the end, though nothing that kept growing (%u stacks):\n", self->leak_count);
@@ -168,7 +168,7 @@ static void print_leaks(const profile *self, FILE *out)
     for (uint32_t i = 0; i < count && i < LEAK_ROWS; i++) {
         const unfreed *const leak = &self->leaks[i];
         stack_print print = {.out = out};
-        fprintf(out, "  %s in %s blocks, %.0f%% of it from the second half of the run\n", bytes_text((uint64_t)leak->bytes),
+        fprintf(out, "  %s in %s blocks, %.0f%% of it from the later half of the time since the first\n", bytes_text((uint64_t)leak->bytes),
                 count_text((uint64_t)llround(leak->count)), leak->growth * 100);
         profile_for_each_frame(self, leak->stack, print_frame, &print);
         if (print.rows > STACK_ROWS) fprintf(out, "      ... %u more\n", print.rows - STACK_ROWS);

@@ -297,7 +297,7 @@
   }
 
   function unfreedTable(process) {
-    const note = "Blocks that the program had not freed when it ended, by the calls that made them. The program may still have used them: acre does not look whether anything points to them. What was left over all of the run, evenly, looks like a leak and is marked.";
+    const note = "Blocks that the program had not freed when it ended, by the calls that made them. The program may still have used them: acre does not look whether anything points to them. 'Later half' is the part from the later half of the time since the first such block: what comes in a burst has 0 %, what is renewed all the time 100 %. What was left evenly looks like a leak and is marked.";
     if (process.unfreed.length === 0) return section("unfreed", "Not freed", null, make("p", { class: "empty" }, "Everything was freed."));
     const most = Math.max(...process.unfreed.map((row) => row.bytes));
     const rows = process.unfreed.map((row, i) => {
@@ -306,7 +306,7 @@
       return make("tr", {}, share(row.bytes, most), make("td", { class: "n" }, `${count(row.count)} of ${count(row.allocated_count)}`),
         make("td", { class: "n" }, percent(row.growth)), make("td", {}, row.suspect ? make("span", { class: "badge" }, "leak?") : ""), make("td", { class: "site" }, details));
     });
-    return section("unfreed", "Not freed", note, longTable([["Bytes", "n"], ["Blocks left of made", "n"], ["From 2nd half of run", "n"], ["", ""], ["Made by", ""]], rows, 10));
+    return section("unfreed", "Not freed", note, longTable([["Bytes", "n"], ["Blocks left of made", "n"], ["Later half", "n"], ["", ""], ["Made by", ""]], rows, 10));
   }
 
   function processTable(chosen, choose) {
