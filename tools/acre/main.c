@@ -7,6 +7,8 @@
 static const command commands[] = {
     {"run", "run a program on acre and report what happened to its memory", command_run},
     {"report", "make the report of a recorded trace again", command_report},
+    {"prove", "prove properties of acre's source", command_prove},
+    {"topology", "show every memory of the machine", command_topology},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

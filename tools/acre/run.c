@@ -105,7 +105,7 @@ static bool is_readable(const char *path) { return access(path, R_OK) == 0; }
 /* Beside the tool in the build tree, or below the prefix where it is installed. */
 static char *find_library(const char *chosen)
 {
-    static const char *const places[] = {"../../bindings/preload", "../" ACRE_LIBRARY_FOLDER "/acre", "../" ACRE_LIBRARY_FOLDER,
+    static const char *const places[] = {"../../bindings/preload", ("../" ACRE_LIBRARY_FOLDER "/acre"), ("../" ACRE_LIBRARY_FOLDER),
                                          "../lib"};
     if (chosen != NULL) {
         char *const path = realpath(chosen, NULL);
