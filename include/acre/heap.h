@@ -18,7 +18,7 @@
 #ifndef ACRE_HEAP_H
 #define ACRE_HEAP_H
 
-#include <acre/space.h>
+#include <acre/allocator.h>
 #include <stdbool.h>
 
 #ifdef __cplusplus
@@ -52,7 +52,7 @@ ACRE_API void acre_heap_destroy(acre_heap *heap);
 ACRE_API void *acre_heap_alloc(acre_heap *heap, size_t size) ACRE_MUST_USE;
 
 /* `size` bytes at a multiple of `alignment`, a power of two. 0 when it cannot be had: see acre_last_error(). Works for
- * every space. `hints` may be NULL. Thread safe. */
+ * every space. `hints` may be NULL; of them, this heap follows huge_pages, for blocks of 2 MiB and more. Thread safe. */
 ACRE_API acre_addr acre_heap_alloc_address(acre_heap *heap, uint64_t size, uint64_t alignment, const acre_hints *hints)
     ACRE_MUST_USE;
 
@@ -69,19 +69,13 @@ ACRE_API void *acre_heap_resize(acre_heap *heap, void *block, size_t size) ACRE_
 /* How many bytes a block has room for, 0 when it is no block of this heap. O(1). Thread safe. */
 ACRE_API uint64_t acre_heap_usable_size(acre_heap *heap, acre_addr block);
 
-typedef struct acre_block {
-    acre_addr base;
-    uint64_t size_bytes; /* what it has room for */
-    bool is_out;         /* false: free. True: in use, or held ready by a thread */
-} acre_block;
-
 /* The block that holds the byte at any address, free or not. ACRE_BAD_POINTER: no block of this heap. O(1) for blocks of up
  * to 32 KiB, O(size / 256 KiB) above. Thread safe; the answer is as old as the call. */
 ACRE_API acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *block);
 
 /* Calls `visit` for every block that is out, in no order, until it returns false. Blocks that threads hold ready are among
  * them: call acre_heap_flush in each thread first for an exact list. No other thread may use the heap meanwhile. */
-ACRE_API void acre_heap_walk(acre_heap *heap, bool (*visit)(void *context, const acre_block *block), void *context);
+ACRE_API void acre_heap_walk(acre_heap *heap, acre_block_visitor *visit, void *context);
 
 /* Returns what the calling thread holds ready, so that others can use it. Happens by itself when a thread ends. */
 ACRE_API void acre_heap_flush(acre_heap *heap);
@@ -103,6 +97,16 @@ typedef struct acre_heap_figures {
 
 /* O(threads). Exact while no other thread uses the heap, else off by what is going on meanwhile. Thread safe. */
 ACRE_API void acre_heap_read_figures(acre_heap *heap, acre_heap_figures *figures);
+
+/* The heap behind the interface of allocator.h. `allocator` is the caller's memory and lives no longer than the heap. */
+ACRE_API void acre_heap_allocator(acre_heap *heap, acre_allocator *allocator);
+
+typedef struct acre_scheduler acre_scheduler;
+typedef struct acre_job acre_job;
+
+/* Fills in `job` so that it gives free memory back: a quarter second after the heap was last busy it begins, and halves what is
+ * dirty every period until less than 64 KiB are left. Add it to a scheduler; take it out before the heap is destroyed. */
+ACRE_API void acre_heap_purge_job(acre_heap *heap, acre_job *job);
 
 /* True when every invariant of the heap holds. No other thread may use it meanwhile. O(memory / 16 KiB). For tests. */
 ACRE_API bool acre_heap_is_valid(acre_heap *heap);

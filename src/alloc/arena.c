@@ -240,10 +240,12 @@ static acre_span *take_from_end(acre_arena *arena, acre_region *region, uint64_t
     acre_span *const below = free_run_before(arena, region, used_end(region));
     const acre_addr start = below != NULL ? below->base : used_end(region);
     const acre_addr address = acre_align_up(start, alignment);
-    const uint64_t last_unit = ((address - region->base) >> ACRE_UNIT_SHIFT) + unit_count;
-    if (address < start || last_unit > region->unit_count || last_unit < unit_count) return NULL;
-    const uint64_t run_units = last_unit - ((start - region->base) >> ACRE_UNIT_SHIFT);
-    if (run_units > UINT32_MAX || commit_up_to(arena, region, last_unit) != ACRE_OK) return NULL;
+    const uint64_t needed_end = ((address - region->base) >> ACRE_UNIT_SHIFT) + unit_count;
+    if (address < start || needed_end > region->unit_count || needed_end < unit_count) return NULL;
+    /* The run below may even be long enough alone: the lists are not searched for every alignment. */
+    const uint64_t end = needed_end > region->used_count ? needed_end : region->used_count;
+    const uint64_t run_units = end - ((start - region->base) >> ACRE_UNIT_SHIFT);
+    if (run_units > UINT32_MAX || commit_up_to(arena, region, end) != ACRE_OK) return NULL;
 
     acre_span *const run = descriptor(arena, start);
     if (below != NULL) {
@@ -254,7 +256,7 @@ static acre_span *take_from_end(acre_arena *arena, acre_region *region, uint64_t
         run->dirty_count = 0;
     }
     run->unit_count = (uint32_t)run_units;
-    region->used_count = last_unit;
+    region->used_count = end;
     return cut(arena, run, address, unit_count, is_zero);
 }
 

@@ -16,6 +16,7 @@ enum {
     HEADROOM_BYTES_MIN = 1024 * 1024,          /* a block that has to move and is as large as this gets an eighth more */
     DIRTY_BYTES_MIN = 4 * 1024 * 1024,         /* free memory is kept for reuse up to this, or a quarter of what is in use */
     PURGE_RUN_BYTES_MIN = 64 * 1024,
+    HUGE_BYTES_MIN = 2 * 1024 * 1024,          /* no huge page fits into less */
 };
 
 #define REGION_BYTES     ((uint64_t)256 * 1024 * 1024)
@@ -386,16 +387,26 @@ void *acre_heap_alloc(acre_heap *heap, size_t size)
     return pointer_or_enomem(acre_alloc_aligned(heap, size, ACRE_BLOCK_BYTES_MIN, ACRE_HEAP_OP_ALLOC, &is_zero));
 }
 
+/* A hint never fails: a space or a kernel without huge pages gives plain ones. */
+static void advise_huge(acre_heap *heap, acre_addr address, uint64_t size, unsigned huge_pages)
+{
+    if (huge_pages == ACRE_HUGE_DEFAULT || !has(heap->space, ACRE_CAP_ADVISE)) return;
+    const acre_advice advice = huge_pages == ACRE_HUGE_PREFER ? ACRE_ADVISE_HUGE_PAGES : ACRE_ADVISE_NO_HUGE_PAGES;
+    (void)acre_space_advise(heap->space, address, acre_align_up(size, ACRE_UNIT_BYTES), advice);
+}
+
 acre_addr acre_heap_alloc_address(acre_heap *heap, uint64_t size, uint64_t alignment, const acre_hints *hints)
 {
-    (void)hints;
     if (heap == NULL || !acre_is_power_of_two(alignment)) {
         (void)acre_fail(ACRE_INVALID, "heap '%s': alignment %llu is no power of two", heap == NULL ? "NULL" : heap->name,
                         (unsigned long long)alignment);
         return 0;
     }
     bool is_zero;
-    return acre_alloc_aligned(heap, size, alignment, alignment > ACRE_BLOCK_BYTES_MIN ? ACRE_HEAP_OP_ALIGNED : ACRE_HEAP_OP_ALLOC, &is_zero);
+    const acre_heap_op op = alignment > ACRE_BLOCK_BYTES_MIN ? ACRE_HEAP_OP_ALIGNED : ACRE_HEAP_OP_ALLOC;
+    const acre_addr address = acre_alloc_aligned(heap, size, alignment, op, &is_zero);
+    if (address != 0 && hints != NULL && size >= HUGE_BYTES_MIN) advise_huge(heap, address, size, hints->huge_pages);
+    return address;
 }
 
 void acre_heap_free_address(acre_heap *heap, acre_addr block)
@@ -408,6 +419,10 @@ void acre_heap_free(acre_heap *heap, void *block) { acre_heap_free_address(heap,
 void *acre_heap_resize(acre_heap *heap, void *block, size_t size)
 {
     if (block == NULL) return acre_heap_alloc(heap, size);
+    if (!has(heap->space, ACRE_CAP_HOST_ACCESS)) {
+        (void)acre_fail(ACRE_UNSUPPORTED, "heap '%s': resize copies, which needs host access", heap->name);
+        return NULL;
+    }
     void *const moved = acre_resize_any(heap, block, size, "resize");
     if (moved == NULL) errno = ENOMEM;
     return moved;
@@ -451,7 +466,7 @@ acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *bloc
     return acre_fail(ACRE_BAD_POINTER, "heap '%s': 0x%llx lies in none of its blocks", heap->name, (unsigned long long)address);
 }
 
-static bool visit_span(const acre_span *span, bool (*visit)(void *, const acre_block *), void *context)
+static bool visit_span(const acre_span *span, acre_block_visitor *visit, void *context)
 {
     const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
     for (unsigned index = 0; index < acre_span_capacity(span); index++) {
@@ -462,7 +477,7 @@ static bool visit_span(const acre_span *span, bool (*visit)(void *, const acre_b
     return true;
 }
 
-void acre_heap_walk(acre_heap *heap, bool (*visit)(void *context, const acre_block *block), void *context)
+void acre_heap_walk(acre_heap *heap, acre_block_visitor *visit, void *context)
 {
     for (const acre_region *region = heap->arena.regions; region != NULL; region = region->next) {
         const acre_addr end = region->base + (region->used_count << ACRE_UNIT_SHIFT);

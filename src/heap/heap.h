@@ -85,6 +85,7 @@ struct acre_heap {
     unsigned index;  /* among the heaps of the process */
     int64_t direct_bytes;  /* of small blocks that were taken and given without a cache */
     int64_t large_bytes;
+    uint64_t run_bytes_at_purge; /* how busy it was when the purge job last looked */
     uint64_t sample_bytes; /* mean distance of samples; 0: none */
     acre_heap_observer *observer;
     bool is_recording;     /* every event goes to the observer, and so does every call to the slow path */

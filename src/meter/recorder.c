@@ -1,6 +1,6 @@
 /* recorder.c - see recorder.h for what it promises and record_file.h for the file.
  *
- * The fast path (acre_recorder_put, acre_recorder_stack on a hit) touches the stream and its chunk only. Everything shared,
+ * The fast path (acre_recorder_put, acre_recorder_stack when the thread knows the stack) touches the stream and its chunk only. Everything shared,
  * which is the table of stacks, the map of modules, the list of streams and the stream that carries their events, is
  * changed under one lock, on the slow paths.
  */
@@ -26,7 +26,8 @@ enum {
     WAIT_ALIVE_NS = 1000 * 1000 * 1000, /* for a collector whose beat goes on */
     WAIT_SILENT_NS = 300 * 1000 * 1000, /* for one whose beat has stopped */
     DROPS_BETWEEN_TRIES = 1024,
-    HITS_BETWEEN_AUDITS = 1024,
+    WALKS_BETWEEN_AUDITS = 1024,
+    UNWINDER_FRAMES_MAX = 8, /* below the caller of acre_recorder_stack */
 };
 
 struct acre_recorder_stream {
@@ -35,7 +36,7 @@ struct acre_recorder_stream {
     uint32_t chunk_index;
     uint32_t thread;
     acre_event_coder coder;
-    uint32_t hits_to_audit;
+    uint32_t walks_to_audit;
     uint32_t drops_to_try;
     acre_recorder_stream *next; /* in the recorder's list of open or of closed streams */
     stack_cache stacks;
@@ -218,9 +219,9 @@ static void learn_modules(acre_recorder *recorder, void *const *pcs, size_t coun
 
 /* --- stacks --- */
 
-static uint32_t intern(acre_recorder *recorder, void *const *pcs, size_t count)
+/* The id of a stack that has a hash not in the thread's cache. */
+static uint32_t intern(acre_recorder *recorder, uint64_t hash, void *const *pcs, size_t count)
 {
-    const uint64_t hash = stack_hash(pcs, count);
     acre_lock_take(&recorder->lock);
     uint32_t id = stack_table_find(&recorder->stacks, hash);
     if (id == 0) {
@@ -241,15 +242,36 @@ static uint32_t intern(acre_recorder *recorder, void *const *pcs, size_t count)
     return id;
 }
 
-/* Unwinds; `*first` is the index of the innermost frame outside of the malloc replacement. */
-static size_t unwind_outside(const acre_recorder *recorder, void **pcs, size_t *first)
+/* The id of a stack without the frames of the malloc replacement. */
+static uint32_t id_of(acre_recorder_stream *stream, void *const *pcs, size_t count)
 {
-    const size_t count = recorder->unwind(pcs, ACRE_STACK_FRAMES_MAX);
-    size_t outside = 0;
-    while (outside < count && (uint64_t)(uintptr_t)pcs[outside] >= recorder->own_begin &&
-           (uint64_t)(uintptr_t)pcs[outside] < recorder->own_end)
-        outside++;
-    *first = outside;
+    const acre_recorder *const recorder = stream->recorder;
+    size_t first = 0;
+    while (first < count && (uint64_t)(uintptr_t)pcs[first] >= recorder->own_begin &&
+           (uint64_t)(uintptr_t)pcs[first] < recorder->own_end)
+        first++;
+    if (first == count) return 0;
+
+    const uint64_t hash = stack_hash(pcs + first, count - first);
+    uint32_t id = stack_cache_id(&stream->stacks, hash);
+    if (id == 0) {
+        id = intern(stream->recorder, hash, pcs + first, count - first);
+        stack_cache_keep_id(&stream->stacks, hash, id);
+    }
+    return id;
+}
+
+/* By the unwinder; pcs[0] becomes the innermost frame, which returns to `caller`. */
+static size_t unwind(const acre_recorder *recorder, uint64_t caller, void **pcs, bool *is_whole)
+{
+    void *raw[ACRE_STACK_FRAMES_MAX + UNWINDER_FRAMES_MAX];
+    const size_t raw_count = recorder->unwind(raw, ACRE_STACK_FRAMES_MAX + UNWINDER_FRAMES_MAX);
+    size_t from = 0;
+    while (from < raw_count && (uint64_t)(uintptr_t)raw[from] != caller) from++;
+    if (from == raw_count) from = 0; /* a stack that does not lead here: it is kept as it is */
+    const size_t count = raw_count - from < ACRE_STACK_FRAMES_MAX ? raw_count - from : ACRE_STACK_FRAMES_MAX;
+    *is_whole = count == raw_count - from && raw_count < ACRE_STACK_FRAMES_MAX + UNWINDER_FRAMES_MAX;
+    memcpy(pcs, raw + from, count * sizeof *pcs);
     return count;
 }
 
@@ -258,26 +280,25 @@ __attribute__((noinline)) uint32_t acre_recorder_stack(acre_recorder_stream *str
     acre_recorder *const recorder = stream->recorder;
     if (recorder->unwind == NULL || recorder->file == NULL) return 0;
 
-    const uint64_t pc = (uint64_t)(uintptr_t)__builtin_return_address(0);
-    const uintptr_t stack_pointer = (uintptr_t)__builtin_frame_address(0);
-    const uint32_t cached = stack_cache_find(&stream->stacks, pc, stack_pointer);
-    if (cached != 0 && --stream->hits_to_audit != 0) return cached;
-
+    const uint64_t caller = (uint64_t)(uintptr_t)__builtin_return_address(0);
+    const uintptr_t slot = (uintptr_t)__builtin_frame_address(0) + sizeof(void *); /* where `caller` stands */
     void *pcs[ACRE_STACK_FRAMES_MAX];
-    size_t first = 0, from = 0;
-    const size_t count = unwind_outside(recorder, pcs, &first);
-    if (count == first) return 0;
-    const uint32_t id = intern(recorder, pcs + first, count - first);
-
-    if (cached != 0) {
-        stream->hits_to_audit = HITS_BETWEEN_AUDITS;
+    size_t count = stack_cache_walk(&stream->stacks, slot, pcs, ACRE_STACK_FRAMES_MAX);
+    uint32_t walked_id = 0;
+    if (count > 0) {
+        walked_id = id_of(stream, pcs, count);
+        if (--stream->walks_to_audit != 0) return walked_id;
+        stream->walks_to_audit = WALKS_BETWEEN_AUDITS;
         atomic_fetch_add(&recorder->file->stack_audit_count, 1);
-        if (cached != id) atomic_fetch_add(&recorder->file->stack_wrong_count, 1);
     }
-    /* The frames below this function's caller (the unwinder's and this one) are gone by the next call. */
-    while (from < count && (uint64_t)(uintptr_t)pcs[from] != pc) from++;
-    if (id != 0 && from < count)
-        stack_cache_insert(&stream->stacks, pc, stack_pointer, pcs + from + 1, count - from - 1, id);
+    bool is_whole;
+    count = unwind(recorder, caller, pcs, &is_whole);
+    const uint32_t id = id_of(stream, pcs, count);
+    if (walked_id != 0 && walked_id != id) {
+        atomic_fetch_add(&recorder->file->stack_wrong_count, 1);
+        stack_cache_clear(&stream->stacks);
+    }
+    if (count > 0 && (uint64_t)(uintptr_t)pcs[0] == caller) stack_cache_learn(&stream->stacks, slot, pcs, count, is_whole);
     return id;
 }
 
@@ -292,7 +313,7 @@ acre_recorder_stream *acre_recorder_stream_open(acre_recorder *recorder)
     if (stream != NULL) {
         stream->recorder = recorder;
         stream->thread = acre_thread_id();
-        stream->hits_to_audit = HITS_BETWEEN_AUDITS;
+        stream->walks_to_audit = WALKS_BETWEEN_AUDITS;
         stream->next = recorder->open_streams;
         recorder->open_streams = stream;
     }
@@ -310,7 +331,6 @@ void acre_recorder_stream_close(acre_recorder_stream *stream)
     *link = stream->next;
     /* Another thread's stack has the same addresses with other contents, or none at all. */
     stack_cache_clear(&stream->stacks);
-    stream->stacks.mapped_begin = stream->stacks.mapped_end = 0;
     stream->drops_to_try = 0;
     stream->next = recorder->closed_streams;
     recorder->closed_streams = stream;

@@ -1,28 +1,40 @@
-/* stack_cache.c - see stack_cache.h. Direct mapped: a newer stack at the same place takes an entry over. */
+/* stack_cache.c - see stack_cache.h. */
 #include "meter/stack_cache.h"
 #include "os/shared_file.h"
 
 #include <string.h>
 
-static size_t index_of(uint64_t pc, uintptr_t stack_pointer)
+#define OUTERMOST UINT64_MAX
+
+static size_t index_of(uintptr_t slot, uint64_t return_address)
 {
-    const uint64_t mixed = (pc ^ (uint64_t)stack_pointer << 20) * UINT64_C(0x9E3779B97F4A7C15);
-    return (size_t)(mixed >> 55) % STACK_CACHE_ENTRY_COUNT;
+    const uint64_t mixed = (return_address ^ (uint64_t)slot << 20) * UINT64_C(0x9E3779B97F4A7C15);
+    return (size_t)(mixed >> 40) % STACK_CACHE_STEP_COUNT;
 }
 
 static uint64_t word_at(uintptr_t address) { return *(const uint64_t *)address; }
 
-uint32_t stack_cache_find(const stack_cache *cache, uint64_t pc, uintptr_t stack_pointer)
+static const stack_step *find(const stack_cache *cache, uintptr_t slot, uint64_t return_address)
 {
-    const stack_cache_entry *const entry = &cache->entries[index_of(pc, stack_pointer)];
-    if (entry->pc != pc || entry->stack_pointer != stack_pointer) return 0;
-    for (uint32_t i = 0; i < entry->frame_count; i++)
-        if (word_at(stack_pointer + entry->slot_offsets[i]) != entry->return_addresses[i]) return 0;
-    return entry->id;
+    const stack_step *const step = &cache->steps[index_of(slot, return_address)];
+    return step->slot == slot && step->return_address == return_address && step->distance != 0 ? step : NULL;
 }
 
-/* Makes [begin, end) part of the known stack; false when some of it is not mapped. A stack pointer far from the known range
- * is another stack (a coroutine, a signal stack): knowledge begins anew there. */
+size_t stack_cache_walk(const stack_cache *cache, uintptr_t slot, void **pcs, size_t count_max)
+{
+    for (size_t count = 0; count < count_max;) {
+        const uint64_t return_address = word_at(slot);
+        const stack_step *const step = find(cache, slot, return_address);
+        if (step == NULL) return 0;
+        pcs[count++] = (void *)(uintptr_t)return_address;
+        if (step->distance == OUTERMOST) return count;
+        slot += step->distance;
+    }
+    return count_max;
+}
+
+/* Makes [begin, end) part of the known stack; false when some of it is not mapped. An address far from the known range is on
+ * another stack (a coroutine's, a signal's): knowledge begins anew there. */
 static bool is_readable(stack_cache *cache, uintptr_t begin, uintptr_t end)
 {
     enum { STEP_BYTES = 4096, NEAR_BYTES = 48 * STEP_BYTES };
@@ -42,30 +54,46 @@ static bool is_readable(stack_cache *cache, uintptr_t begin, uintptr_t end)
     return true;
 }
 
-void stack_cache_insert(stack_cache *cache, uint64_t pc, uintptr_t stack_pointer, void *const *pcs, size_t count, uint32_t id)
+/* The first slot above `slot` that holds `return_address`, 0 when it is not near. */
+static uintptr_t search(stack_cache *cache, uintptr_t slot, uint64_t return_address)
 {
-    if (count > STACK_CACHE_FRAMES_MAX || stack_pointer % sizeof(uint64_t) != 0) return;
-    stack_cache_entry *const entry = &cache->entries[index_of(pc, stack_pointer)];
-
-    entry->id = 0;
-    uintptr_t at = stack_pointer;
-    for (size_t i = 0; i < count; i++) {
-        for (;; at += sizeof(uint64_t)) {
-            if (at - stack_pointer >= STACK_CACHE_REACH_BYTES) return;
-            if (!is_readable(cache, at, at + sizeof(uint64_t))) return;
-            if (word_at(at) == (uint64_t)(uintptr_t)pcs[i]) break;
-        }
-        entry->slot_offsets[i] = (uint32_t)(at - stack_pointer);
-        entry->return_addresses[i] = (uint64_t)(uintptr_t)pcs[i];
-        at += sizeof(uint64_t);
+    for (uintptr_t at = slot + sizeof(uint64_t); at - slot < STACK_CACHE_FRAME_BYTES_MAX; at += sizeof(uint64_t)) {
+        if (!is_readable(cache, at, at + sizeof(uint64_t))) return 0;
+        if (word_at(at) == return_address) return at;
     }
-    entry->pc = pc;
-    entry->stack_pointer = stack_pointer;
-    entry->frame_count = (uint32_t)count;
-    entry->id = id;
+    return 0;
 }
 
-void stack_cache_clear(stack_cache *cache)
+void stack_cache_learn(stack_cache *cache, uintptr_t slot, void *const *pcs, size_t count, bool is_whole)
 {
-    for (size_t i = 0; i < STACK_CACHE_ENTRY_COUNT; i++) cache->entries[i].id = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t return_address = (uint64_t)(uintptr_t)pcs[i];
+        const stack_step *const known = find(cache, slot, return_address);
+        uint64_t distance = OUTERMOST;
+        if (i + 1 < count) {
+            const uint64_t wanted = (uint64_t)(uintptr_t)pcs[i + 1];
+            const bool fits = known != NULL && known->distance != OUTERMOST && word_at(slot + known->distance) == wanted;
+            const uintptr_t next = fits ? slot + known->distance : search(cache, slot, wanted);
+            if (next == 0) return;
+            distance = next - slot;
+        } else if (!is_whole) {
+            return;
+        }
+        cache->steps[index_of(slot, return_address)] =
+            (stack_step){.slot = slot, .return_address = return_address, .distance = distance};
+        slot += distance;
+    }
 }
+
+uint32_t stack_cache_id(const stack_cache *cache, uint64_t hash)
+{
+    const stack_id *const entry = &cache->ids[hash % STACK_CACHE_ID_COUNT];
+    return entry->hash == hash ? entry->id : 0;
+}
+
+void stack_cache_keep_id(stack_cache *cache, uint64_t hash, uint32_t id)
+{
+    cache->ids[hash % STACK_CACHE_ID_COUNT] = (stack_id){.hash = hash, .id = id};
+}
+
+void stack_cache_clear(stack_cache *cache) { memset(cache, 0, sizeof *cache); }

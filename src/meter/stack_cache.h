@@ -1,12 +1,15 @@
-/* stack_cache.h - a thread's memory of the stacks that it recorded: (caller, stack pointer) -> stack id.
+/* stack_cache.h - a thread's memory of how its frames are left, so that most stacks are read without the unwinder.
  *
- * An entry keeps, for every frame, where on the stack the frame's return address lies and what it is. A hit compares all of
- * them, so a stack whose callers differ is never taken for another. Left open is one case: the slots are found by searching
- * the stack upwards for the addresses that the unwinder gave, and an older copy of the same return address may be found in
- * place of the real one (a function that calls itself and has called from the same line before). The recorder therefore
- * unwinds a part of the hits again and counts what differs.
+ * A frame is known by where its return address lies on the stack (its slot) and what that is (which names the caller and the
+ * place in it). From there the slot of the caller's own return address is always as far away, as long as the caller's frame
+ * has a fixed size there. So a step (slot, return address) -> next slot, learnt once from the unwinder, serves every stack that
+ * passes through the same frame at the same depth, whatever lies below and above.
  *
- * Entries live in the caller's zeroed memory. One thread. Look up and insert are O(frames).
+ * Two things can make a step wrong: a caller whose frame changes its size (alloca), and learning: slots are found by searching
+ * the stack upwards for the return addresses that the unwinder gave, and an older copy of the same address may be found in
+ * place of the real one. The recorder therefore unwinds a part of the stacks again, counts what differs, and clears the cache.
+ *
+ * Zeroed memory is an empty cache. One thread. A walk costs some 3 ns a frame.
  */
 #ifndef ACRE_METER_STACK_CACHE_H
 #define ACRE_METER_STACK_CACHE_H
@@ -15,31 +18,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STACK_CACHE_ENTRY_COUNT = 512, STACK_CACHE_FRAMES_MAX = 48, STACK_CACHE_REACH_BYTES = 64 * 1024 };
+enum { STACK_CACHE_STEP_COUNT = 8192, STACK_CACHE_ID_COUNT = 2048, STACK_CACHE_FRAME_BYTES_MAX = 64 * 1024 };
 
-typedef struct stack_cache_entry {
-    uint64_t pc;
-    uintptr_t stack_pointer;
+typedef struct stack_step {
+    uintptr_t slot;
+    uint64_t return_address;
+    uint64_t distance; /* bytes to the next slot; 0: the entry is empty; UINT64_MAX: the outermost frame */
+} stack_step;
+
+typedef struct stack_id {
+    uint64_t hash;
     uint32_t id; /* 0: the entry is empty */
-    uint32_t frame_count;
-    uint32_t slot_offsets[STACK_CACHE_FRAMES_MAX]; /* from stack_pointer */
-    uint64_t return_addresses[STACK_CACHE_FRAMES_MAX];
-} stack_cache_entry;
+} stack_id;
 
 typedef struct stack_cache {
     uintptr_t mapped_begin; /* [mapped_begin, mapped_end) is known to be this thread's stack: reading it is safe */
     uintptr_t mapped_end;
-    stack_cache_entry entries[STACK_CACHE_ENTRY_COUNT];
+    stack_step steps[STACK_CACHE_STEP_COUNT]; /* direct mapped: a newer step takes an entry over */
+    stack_id ids[STACK_CACHE_ID_COUNT];
 } stack_cache;
 
-/* The id of the stack whose innermost frame returns to `pc` and whose frames lie above `stack_pointer`; 0: not known. */
-uint32_t stack_cache_find(const stack_cache *cache, uint64_t pc, uintptr_t stack_pointer);
+/* Reads the stack whose innermost return address lies at `slot`: pcs[0] is what stands there. Returns the number of frames
+ * (at most count_max: deeper stacks lose their outermost), or 0 when a step is not known. */
+size_t stack_cache_walk(const stack_cache *cache, uintptr_t slot, void **pcs, size_t count_max);
 
-/* Remembers `id` for the return addresses `pcs`, which lie on the stack above stack_pointer in this order. Does nothing
- * when they are not all found within STACK_CACHE_REACH_BYTES. */
-void stack_cache_insert(stack_cache *cache, uint64_t pc, uintptr_t stack_pointer, void *const *pcs, size_t count, uint32_t id);
+/* Learns the steps of a stack from the unwinder's answer, of which pcs[0] lies at `slot`. `is_whole`: the last of them is the
+ * outermost frame. */
+void stack_cache_learn(stack_cache *cache, uintptr_t slot, void *const *pcs, size_t count, bool is_whole);
 
-/* Forgets all ids. */
+/* The id last kept for the hash of a stack, 0 when there is none; and keeping it. */
+uint32_t stack_cache_id(const stack_cache *cache, uint64_t hash);
+void stack_cache_keep_id(stack_cache *cache, uint64_t hash, uint32_t id);
+
+/* Forgets everything. */
 void stack_cache_clear(stack_cache *cache);
 
 #endif

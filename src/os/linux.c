@@ -309,6 +309,14 @@ void acre_lock_wake(acre_lock *lock)
     errno = saved_errno;
 }
 
+void acre_os_wait(uint32_t *word, uint32_t seen, uint64_t timeout_ns)
+{
+    const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000u), .tv_nsec = (long)(timeout_ns % 1000000000u)};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, timeout_ns == UINT64_MAX ? NULL : &timeout, NULL, 0);
+}
+
+void acre_os_wake(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
+
 bool acre_os_is_single_threaded(void)
 {
 #ifdef HAS_SINGLE_THREADED

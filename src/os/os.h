@@ -95,6 +95,11 @@ static inline void acre_lock_drop(acre_lock *lock)
     if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2) acre_lock_wake(lock);
 }
 
+/* Sleeps until acre_os_wake on the same word, or `timeout_ns` have passed; returns at once when `*word` is not `seen`.
+ * May return early. */
+void acre_os_wait(uint32_t *word, uint32_t seen, uint64_t timeout_ns);
+void acre_os_wake(uint32_t *word);
+
 /* True while the process has never had a second thread. May turn false only inside the calling thread itself. */
 bool acre_os_is_single_threaded(void);
 

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void complain_list(const char *command_name, const char *format, va_list arguments)
 {
@@ -144,4 +146,30 @@ void *grow_array(void *array, size_t count, size_t *capacity, size_t size)
     if (count < *capacity) return array;
     *capacity = *capacity == 0 ? 16 : *capacity * 2;
     return must_realloc(array, *capacity * size);
+}
+
+/* Beside the tool in the build tree, or below the prefix where it is installed. */
+char *find_malloc_library(const char *command_name, const char *chosen)
+{
+    static const char *const places[] = {"../../bindings/preload", ("../" ACRE_LIBRARY_FOLDER "/acre"), ("../" ACRE_LIBRARY_FOLDER),
+                                         "../lib"};
+    if (chosen != NULL) {
+        char *const path = realpath(chosen, NULL);
+        if (path == NULL) complain(command_name, "--library '%s': %s", chosen, strerror(errno));
+        return path;
+    }
+    char folder[PATH_MAX];
+    const ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    if (length > 0) {
+        folder[length] = 0;
+        *strrchr(folder, '/') = 0;
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+            char *const path = must_print("%s/%s/libacre-malloc.so", folder, places[i]);
+            char *const real = access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
+            free(path);
+            if (real != NULL) return real;
+        }
+    }
+    complain(command_name, "libacre-malloc.so is not found beside '%s'; name it with --library", length > 0 ? folder : "acre");
+    return NULL;
 }

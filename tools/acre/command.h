@@ -44,6 +44,10 @@ const char *bytes_text(uint64_t bytes);
 const char *duration_text(uint64_t ns);
 const char *count_text(uint64_t count);
 
+/* The path of libacre-malloc.so: `chosen` made absolute, or where it is installed or built; to be freed. NULL after a
+ * message. */
+char *find_malloc_library(const char *command_name, const char *chosen);
+
 /* malloc and friends that end the tool with a message instead of returning NULL. */
 void *must_alloc(size_t size);
 void *must_calloc(size_t count, size_t size);

@@ -41,7 +41,7 @@ acre_status export_csv(const run_report *report, const char *path)
         for (uint32_t i = 0; i < self->site_count; i++) {
             const call_site *const site = &self->sites[i];
             fprintf(out, "%u,", self->figures->info->process.process_id);
-            print_field(out, self->figures->info->program);
+            print_field(out, self->figures->info->name);
             fputc(',', out);
             print_field(out, site->function);
             fputc(',', out);
@@ -80,13 +80,12 @@ acre_status export_collapsed(const run_report *report, const char *path)
     if (out == NULL) return acre_fail(ACRE_IO, "'%s' can't be created: %s", path, strerror(errno));
     for (uint32_t p = 0; p < report->count; p++) {
         const profile *const self = report->profiles[p];
-        const char *const slash = strrchr(self->figures->info->program, '/');
         for (uint32_t stack = 0; stack < self->figures->stack_count; stack++) {
             const double bytes = self->figures->stacks[stack].allocated_bytes;
             name_list list = {.count = 0};
             if (bytes < 1) continue;
             profile_for_each_frame(self, stack, append_name, &list);
-            print_name(out, slash != NULL ? slash + 1 : self->figures->info->program);
+            print_name(out, self->figures->info->name);
             if (list.count == 0) fputs(";(unknown caller)", out);
             for (size_t i = list.count; i-- > 0;) {
                 fputc(';', out);

@@ -7,6 +7,7 @@
 static const command commands[] = {
     {"run", "run a program on acre and report what happened to its memory", command_run},
     {"report", "make the report of a recorded trace again", command_report},
+    {"replay", "replay a recorded trace on chosen allocators and compare them", command_replay},
     {"prove", "prove properties of acre's source", command_prove},
     {"topology", "show every memory of the machine", command_topology},
 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAMES_MAX = 512, SUSPECT_BLOCKS_MIN = 4 };
+enum { FRAMES_MAX = 512, SUSPECT_BLOCKS_MIN = 10 };
 
 /* --- frames --- */
 
@@ -271,9 +271,8 @@ void profile_free(profile *self)
 
 double profile_fragmentation_at_peak(const profile *self)
 {
-    const time_bin *peak = &self->figures->bins[0];
-    for (size_t i = 1; i < ANALYSIS_BIN_COUNT; i++)
-        if (self->figures->bins[i].gauges[ACRE_GAUGE_COMMITTED_BYTES] > peak->gauges[ACRE_GAUGE_COMMITTED_BYTES])
-            peak = &self->figures->bins[i];
-    return analysis_fragmentation(self->figures, peak);
+    const double committed = (double)analysis_peak_of(self->figures, ACRE_GAUGE_COMMITTED_BYTES);
+    const double live = analysis_peak_live(self->figures);
+    if (committed <= 0) return -1;
+    return live >= committed ? 0 : 1 - live / committed;
 }

@@ -65,7 +65,7 @@ void profile_for_each_frame(const profile *self, uint32_t stack, profile_take_fr
 /* "function (file.c:12)" or "function [module]"; to be freed. */
 char *profile_frame_text(const symbol_frame *frame);
 
-/* Share of the committed memory without a live block, at the moment of the highest commit; negative: not known. */
+/* The share of the most memory that the heap ever held that the most live bytes did not need; negative: not known. */
 double profile_fragmentation_at_peak(const profile *self);
 
 #endif

@@ -257,6 +257,7 @@ static json_t *process_of(const profile *self, bool has_details)
     set(process, "process_id", number(info->process.process_id));
     set(process, "parent_process_id", number(info->process.parent_process_id));
     set(process, "is_fork", json_boolean(info->process.is_fork));
+    set(process, "name", text(info->name));
     set(process, "program", text(info->program));
     set(process, "command", text(info->command));
     set(process, "start_s", seconds(info->start_ns));

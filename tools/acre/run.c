@@ -100,34 +100,6 @@ static int parse_options(run_options *options, int argument_count, char **argume
 
 /* --- where things are --- */
 
-static bool is_readable(const char *path) { return access(path, R_OK) == 0; }
-
-/* Beside the tool in the build tree, or below the prefix where it is installed. */
-static char *find_library(const char *chosen)
-{
-    static const char *const places[] = {"../../bindings/preload", ("../" ACRE_LIBRARY_FOLDER "/acre"), ("../" ACRE_LIBRARY_FOLDER),
-                                         "../lib"};
-    if (chosen != NULL) {
-        char *const path = realpath(chosen, NULL);
-        if (path == NULL) complain("run", "--library '%s': %s", chosen, strerror(errno));
-        return path;
-    }
-    char folder[PATH_MAX];
-    const ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
-    if (length > 0) {
-        folder[length] = 0;
-        *strrchr(folder, '/') = 0;
-        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-            char *const path = must_print("%s/%s/libacre-malloc.so", folder, places[i]);
-            char *const real = is_readable(path) ? realpath(path, NULL) : NULL;
-            free(path);
-            if (real != NULL) return real;
-        }
-    }
-    complain("run", "libacre-malloc.so is not found beside '%s'; name it with --library", length > 0 ? folder : "acre");
-    return NULL;
-}
-
 /* Shared memory when there is some, because it is written at the speed of memory. */
 static char *make_directory(void)
 {
@@ -314,7 +286,7 @@ int command_run(int argument_count, char **arguments)
 
     int wait_status = 0;
     outputs_result found = {0};
-    char *const library = find_library(options.library_path);
+    char *const library = find_malloc_library("run", options.library_path);
     char *const directory = library != NULL ? make_directory() : NULL;
     if (directory == NULL) {
         free(library);

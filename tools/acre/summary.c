@@ -12,12 +12,6 @@
 
 enum { SITE_ROWS = 8, LEAK_ROWS = 3, STACK_ROWS = 6, PROCESS_ROWS = 12, BAR_WIDTH = 24, WIDTH_DEFAULT = 100, WIDTH_MAX = 140 };
 
-static const char *base_name(const char *path)
-{
-    const char *const slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
 static size_t width_of(FILE *out)
 {
     struct winsize size;
@@ -67,7 +61,7 @@ static void print_processes(const run_report *report, FILE *out)
         count += figures->allocated_count;
         remaining += figures->live_bytes;
         if (i >= PROCESS_ROWS) continue;
-        char *const name = must_print("%u %s", figures->info->process.process_id, base_name(figures->info->program));
+        char *const name = must_print("%u %s", figures->info->process.process_id, figures->info->name);
         const char *const cells[] = {name,
                                      bytes_text((uint64_t)analysis_peak_live(figures)),
                                      bytes_text(analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)),
@@ -107,7 +101,7 @@ static void print_totals(const profile *self, FILE *out)
     fprintf(out, "  peak RSS       %10s   memory of the whole process, code and stacks included\n",
             bytes_text(analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)));
     if (fragmentation >= 0)
-        fprintf(out, "  fragmentation  %9.1f%%   of the committed memory held no live block, at its peak\n", fragmentation * 100);
+        fprintf(out, "  fragmentation  %9.1f%%   of the peak committed memory held no live block\n", fragmentation * 100);
     fprintf(out, "  allocated      %10s   in %s allocations%s\n", bytes_text((uint64_t)figures->allocated_bytes),
             count_text((uint64_t)llround(figures->allocated_count)), allocated_error);
     fprintf(out, "  not freed      %10s   in %s blocks at the end%s\n", bytes_text((uint64_t)figures->live_bytes),
@@ -258,7 +252,7 @@ void print_summary(const run_report *report, FILE *out)
     fputs("\n--- acre ", out);
     for (int i = 0; i < 61; i++) fputc('-', out);
     if (report->count > 1) print_processes(report, out);
-    fprintf(out, "\n%s (process %u), %.2f s\n", base_name(info->program), info->process.process_id,
+    fprintf(out, "\n%s (process %u), %.2f s\n", info->name, info->process.process_id,
             (double)(info->end_ns - info->start_ns) / 1e9);
     print_totals(biggest, out);
     print_sites(biggest, out);

@@ -132,6 +132,11 @@ static bool take_process(trace_reader *reader, size_t offset, const trace_frame 
     info->program = strndup(texts, process.program_bytes);
     info->command = must_calloc(process.command_bytes + 1, 1);
     memcpy(info->command, texts + process.program_bytes, process.command_bytes);
+    /* The first argument is how it was called; a file of several programs is another one then. A login shell has a '-'. */
+    const char *const called = info->command[0] != 0 ? info->command : info->program;
+    const char *const slash = strrchr(called, '/');
+    const char *const name = slash != NULL ? slash + 1 : called;
+    info->name = must_copy(name[0] == '-' ? name + 1 : name);
     size_t command_bytes = process.command_bytes;
     while (command_bytes > 0 && info->command[command_bytes - 1] == 0) command_bytes--;
     for (size_t i = 0; i < command_bytes; i++)
@@ -430,6 +435,7 @@ void trace_reader_close(trace_reader *reader)
         free(info->modules);
         free(info->program);
         free(info->command);
+        free(info->name);
     }
     if (reader->is_mapped) munmap((void *)(uintptr_t)reader->bytes, reader->length);
     ZSTD_freeDCtx(reader->decompressor);

@@ -33,6 +33,7 @@ typedef struct trace_process_info {
     bool has_end;
     char *program;
     char *command;       /* arguments with blanks between */
+    char *name;          /* what it was called as, without folders */
     uint64_t start_ns;   /* since the start of the trace */
     uint64_t end_ns;     /* time of the last event */
     uint64_t frame_count;

@@ -207,7 +207,7 @@
     tree.name = `all: ${bytes(total)}`;
     const tell = (d) => `${d.data.name}${d.data.module ? `  [${d.data.module}]` : ""}: ${bytes(d.value)} (${percent(d.value / total)})`;
     const graph = flamegraph().width(Math.max(280, holder.clientWidth)).cellHeight(19).inverted(true).minFrameSize(2).sort((a, b) => b.value - a.value)
-      .transitionDuration(200).title("").tooltip(false).setLabelHandler(tell).setColorMapper((d) => flameColor(d, baseName(process.program)))
+      .transitionDuration(0).title("").tooltip(false).setLabelHandler(tell).setColorMapper((d) => flameColor(d, baseName(process.program)))
       .onHover((d) => { details.textContent = tell(d); });
     holder.style.height = `${depthOf(tree) * 19 + 8}px`;
     select(holder).datum(tree).call(graph);
@@ -266,7 +266,7 @@
       tile("Most in use at once", bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
       t.peak_committed_bytes > 0 ? tile("Most held by the heap", bytes(t.peak_committed_bytes), "peak committed memory") : null,
       t.peak_rss_bytes > 0 ? tile("Whole process", bytes(t.peak_rss_bytes), "peak RSS, code and stacks included") : null,
-      t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the heap held no live block, when it was largest"),
+      t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the most that the heap held was not in use"),
       tile("Allocated in all", bytes(t.allocated_bytes), `${count(t.allocated_count)} allocations${estimate(t.allocated_bytes_error)}`),
       tile("Not freed", bytes(t.unfreed_bytes), `${blocks(t.unfreed_count)} at the end${estimate(t.unfreed_bytes_error)}`));
   }
@@ -313,7 +313,7 @@
     if (report.processes.length < 2) return null;
     const most = Math.max(...report.processes.map((p) => p.totals.peak_live_bytes));
     const rows = report.processes.map((p, i) => make("tr", {}, make("td", {}, p.time
-      ? make("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => choose(i) }, `${p.process_id} ${baseName(p.program)}`) : `${p.process_id} ${baseName(p.program)}`),
+      ? make("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => choose(i) }, `${p.process_id} ${p.name}`) : `${p.process_id} ${p.name}`),
       share(p.totals.peak_live_bytes, most), make("td", { class: "n" }, bytes(p.totals.peak_rss_bytes)), make("td", { class: "n" }, bytes(p.totals.allocated_bytes)),
       make("td", { class: "n" }, bytes(p.totals.unfreed_bytes)), make("td", { class: "site mono soft" }, p.command.length > 160 ? `${p.command.slice(0, 160)}…` : p.command)));
     return section("processes", `${count(report.processes.length)} processes`, "The program started others; the one with the highest peak comes first. Choose one to see its memory.",
@@ -343,8 +343,8 @@
   function head(process, chosen, choose) {
     const started = new Date(report.started_unix_ns / 1e6);
     const picker = make("select", { id: "process", onchange: (event) => choose(Number(event.target.value)) },
-      ...report.processes.map((p, i) => (p.time ? make("option", { value: i, selected: i === chosen ? "" : null }, `${p.process_id} ${baseName(p.program)}, peak ${bytes(p.totals.peak_live_bytes)}`) : null)));
-    return make("header", {}, make("div", {}, make("h1", {}, `Memory of ${baseName(process.program) || "the program"}`),
+      ...report.processes.map((p, i) => (p.time ? make("option", { value: i, selected: i === chosen ? "" : null }, `${p.process_id} ${p.name}, peak ${bytes(p.totals.peak_live_bytes)}`) : null)));
+    return make("header", {}, make("div", {}, make("h1", {}, `Memory of ${process.name || "the program"}`),
       make("p", { class: "soft mono command" }, process.command.length > 300 ? `${process.command.slice(0, 300)}…` : process.command),
       make("p", { class: "soft" }, `${started.toLocaleString("en-GB")} · ran ${duration((process.end_s - process.start_s) * 1e9)} · ${process.ending}${report.sample_bytes > 0 ? ` · sampled, 1 in ${bytes(report.sample_bytes)}` : " · every allocation recorded"}`)),
     report.processes.length > 1 ? make("label", {}, "Process ", picker) : null);
@@ -361,7 +361,7 @@
     const holders = { time: make("div", { id: "plot-time", class: "plot" }), fragmentation: make("div", { id: "plot-fragmentation", class: "plot" }),
       sizes: make("div", { id: "plot-sizes", class: "plot" }), lives: make("div", { id: "plot-lifetimes", class: "plot" }) };
     const flames = flameSection(process);
-    document.title = `Memory of ${baseName(process.program)} - acre`;
+    document.title = `Memory of ${process.name} - acre`;
     page.replaceChildren(...[head(process, chosen, show), findings(process), tiles(process),
       section("time", "Memory over time", "Point at the curves for values; drag to enlarge, double-click to go back.", holders.time),
       siteTable(process), unfreedTable(process), flames.element,

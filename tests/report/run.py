@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""acre run and acre replay from outside: what the program is and does stays its own, and every output says the same.
+
+usage: run.py ACRE LIBRARY PROGRAM
+"""
+import csv
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+acre, library, program = sys.argv[1:4]
+sessions_left, session_bytes, index_count, index_bytes = 1000, 200, 20000, 64
+failures = []
+
+
+def check(is_true, sentence):
+    if not is_true:
+        failures.append(sentence)
+
+
+def run(*arguments, **more):
+    return subprocess.run([acre, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **more)
+
+
+def observe(options, *arguments, **more):
+    return run("run", "--library", library, *options, "--", program, *arguments, **more)
+
+
+QUIET = ["--quiet", "--no-html"]
+
+
+def exit_code_signals_and_streams_are_the_programs_own():
+    check(observe(QUIET, "exit", "7").returncode == 7, "exit code 7 is not passed on")
+    check(observe(QUIET, "kill", "11").returncode == -11, "death by signal 11 is not passed on")
+    text = os.urandom(100000)
+    result = observe(QUIET, "cat", input=text)
+    check(result.stdout == text and result.stderr == b"", "standard input and output are not untouched")
+    child = subprocess.Popen([acre, "run", "--library", library, *QUIET, program, "wait"], stdout=subprocess.PIPE)
+    check(child.stdout.readline() == b"waiting\n", "the program does not start")
+    time.sleep(0.05)
+    child.send_signal(signal.SIGTERM)
+    check(child.wait(timeout=20) == 43, "SIGTERM is not passed on to the program")
+
+
+def what_cannot_be_run_is_said_with_its_name():
+    result = run("run", "--library", library, *QUIET, "/nonexistent/program")
+    check(result.returncode == 127 and b"/nonexistent/program" in result.stderr, "a missing program is not named")
+    result = run("run", "--library", library, *QUIET, "/etc/passwd")
+    check(result.returncode == 126, "a file that is no program has not code 126")
+    for bad in (["run", "--colour", "ls"], ["run"], ["run", "--sample", "12Q", "ls"], ["report"], ["replay", "--on", "x", "t"],
+                ["run", "--leak-exit-code", "900", "ls"], ["dance"]):
+        result = run(*bad)
+        check(result.returncode == 2 and b"--help" in result.stderr, f"acre {' '.join(bad)} is not refused with a hint")
+    check(b"dance" in run("dance").stderr, "an unknown command is not named")
+    for command in ([], ["run"], ["report"], ["replay"]):
+        result = run(*command, "--help")
+        check(result.returncode == 0 and b"Usage" in result.stdout, f"acre {command} --help does not help")
+
+
+def varints(data):
+    at = 0
+    while at < len(data):
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        yield value, at
+
+
+def protobuf(data):
+    """The fields of a message as (number, value); a length-delimited value is bytes."""
+    at, fields = 0, []
+    while at < len(data):
+        key, used = next(varints(data[at:]))
+        at += used
+        if key & 7 == 0:
+            value, used = next(varints(data[at:]))
+            at += used
+        else:
+            assert key & 7 == 2, f"wire type {key & 7}"
+            length, used = next(varints(data[at:]))
+            at += used
+            value = data[at:at + length]
+            assert len(value) == length, "a field ends past its message"
+            at += length
+        fields.append((key >> 3, value))
+    return fields
+
+
+def every_output_of_an_exact_recording_says_the_same():
+    with tempfile.TemporaryDirectory() as folder:
+        name = lambda file: os.path.join(folder, file)
+        result = observe(["--record", name("t"), "--report", name("p.html"), "--json", name("j"), "--csv", name("c"),
+                          "--collapsed", name("l"), "--pprof", name("g")])
+        check(result.returncode == 0, f"acre run ended with {result.returncode}: {result.stderr}")
+        summary = result.stderr.decode()
+        check("remember_session (planted_leak.c:" in summary, "the summary does not name the leak's function and file")
+        check("look here for a leak" in summary, "the summary does not call the leak a leak")
+
+        document = json.load(open(name("j")))
+        process = document["processes"][0]
+        leaks = [row for row in process["unfreed"] if row["function"] == "remember_session"]
+        check(len(leaks) == 1 and leaks[0]["count"] == sessions_left and leaks[0]["bytes"] == sessions_left * session_bytes,
+              f"the leak is told as {leaks[:1]}")
+        check(leaks and leaks[0]["suspect"], "the leak is no suspect")
+        site = process["sites"][0]
+        expected, blocks = index_count * (index_bytes + 8), index_count * index_bytes
+        check(site["function"] == "load_index" and site["allocated_bytes"] == blocks, f"the biggest call site is {site}")
+        check(process["totals"]["peak_live_bytes"] >= expected, "the peak is less than what was live at once")
+        check(process["totals"]["dropped_event_count"] == 0, "events were dropped")
+        check(process["totals"]["peak_rss_bytes"] > expected, "the peak of resident memory is missing")
+
+        rows = list(csv.DictReader(open(name("c"), newline="")))
+        check(any(r["function"] == "load_index" and int(r["allocated_bytes"]) == blocks for r in rows), "CSV: load_index")
+        lines = [line.rsplit(" ", 1) for line in open(name("l")).read().splitlines()]
+        check(sum(int(n) for stack, n in lines if stack.endswith(";load_index")) == expected, "collapsed: load_index")
+        check(all(stack.startswith("planted-leak;") for stack, _ in lines), "collapsed stacks begin with the program")
+
+        profile = protobuf(gzip.open(name("g")).read())
+        strings = [value.decode() for number, value in profile if number == 6]
+        functions = {dict(protobuf(v))[1]: strings[dict(protobuf(v))[2]] for number, v in profile if number == 5}
+        places = {}
+        for number, value in profile:
+            if number == 4:
+                location = protobuf(value)
+                places[dict(location)[1]] = functions[dict(protobuf([v for n, v in location if n == 4][0]))[1]]
+        check(strings[0] == "" and "alloc_space" in strings, "pprof: the string table")
+        samples = [dict(protobuf(value)) for number, value in profile if number == 2]
+        total = sum([v for v, _ in varints(s[2])][1] for s in samples
+                    if 1 in s and places[next(varints(s[1]))[0]] == "load_index")
+        check(total == expected, f"pprof: load_index has {total} bytes, not {expected}")
+
+        page = open(name("p.html")).read()
+        check("remember_session" in page and "{{" not in page.split("<script")[0], "the page is not whole")
+        again = run("report", "--quiet", "--no-html", "--json", name("j2"), name("t"))
+        check(again.returncode == 0 and json.load(open(name("j2"))) == document, "acre report says something else")
+
+        whole = open(name("t"), "rb").read()
+        open(name("cut"), "wb").write(whole[:len(whole) * 2 // 3])
+        cut = run("report", "--no-html", name("cut"))
+        check(cut.returncode == 1 and b"byte offset" in cut.stderr, "a cut trace is not reported with its offset")
+
+        replay = run("replay", "--on", f"glibc,{library}", "--repeat", "1", "--json", "-", name("t"))
+        check(replay.returncode == 0, f"acre replay: {replay.stderr}")
+        figures = json.loads(replay.stdout)
+        check(figures["peak_live_bytes"] == process["totals"]["peak_live_bytes"], "replay: another peak than the report")
+        check([e["engine"] for e in figures["engines"]] == ["glibc", library], "replay: engines")
+        check(all(e["ns_per_step"] > 0 and e["peak_rss_bytes"] >= expected * 0.9 for e in figures["engines"]),
+              f"replay: figures make no sense: {figures}")
+
+
+def a_sampled_run_estimates_within_its_error():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "j")
+        observe(["--sample", "8K", "--quiet", "--no-html", "--json", path])
+        totals = json.load(open(path))["processes"][0]["totals"]
+        true = index_count * (index_bytes + 8) + 3 * sessions_left * session_bytes
+        check(totals["allocated_bytes_error"] > 0, "a sampled run tells no error")
+        check(abs(totals["allocated_bytes"] - true) < 6 * totals["allocated_bytes_error"],
+              f"estimated {totals['allocated_bytes']} +- {totals['allocated_bytes_error']}, true are {true}")
+
+
+def leaks_and_children_are_seen():
+    check(observe(["--leak-exit-code", "9", "--sample", "1", *QUIET]).returncode == 9, "--leak-exit-code is not used")
+    check(observe(["--leak-exit-code", "9", *QUIET], "exit", "3").returncode == 3, "--leak-exit-code hides the exit code")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "j")
+        observe(["--record", os.path.join(folder, "t"), "--quiet", "--no-html", "--json", path], "fork")
+        processes = json.load(open(path))["processes"]
+        check(len(processes) == 2, f"{len(processes)} processes are seen, not 2")
+        child = [p for p in processes if p["is_fork"]]
+        check(len(child) == 1 and child[0]["totals"]["allocated_bytes"] == session_bytes, "the child's own block is not seen")
+
+
+for test in (exit_code_signals_and_streams_are_the_programs_own, what_cannot_be_run_is_said_with_its_name,
+             every_output_of_an_exact_recording_says_the_same, a_sampled_run_estimates_within_its_error,
+             leaks_and_children_are_seen):
+    before = len(failures)
+    test()
+    print("%s %s" % ("ok    " if len(failures) == before else "FAILED", test.__name__))
+for sentence in failures:
+    print("failed:", sentence)
+sys.exit(1 if failures else 0)

@@ -1,0 +1,607 @@
+/* replay.c - `acre replay`: gives the allocations of a recorded trace to chosen allocators and compares them.
+ *
+ * The trace is turned into a list of steps (object numbers instead of addresses), which a fresh process of this tool works off
+ * with the allocator preloaded. One thread does all steps in the order of time, also when the program had many: allocators are
+ * compared by the same sequence, and contention is not part of it. Each page of a block is written once, outside of the
+ * measured time, so that resident memory is what the program could have used.
+ */
+#include "command.h"
+#include "os/ticks.h"
+#include "outputs.h"
+#include "trace_reader.h"
+
+#include <acre/histogram.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <libsmartcols.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ENGINE_COUNT_MAX = 16, REPEAT_DEFAULT = 3, PAGE_BYTES = 4096 };
+
+/* --- steps --- */
+
+typedef struct replay_step {
+    uint64_t size;
+    uint32_t object;    /* FREE of an object that is not there does nothing */
+    uint8_t op;         /* acre_event_op */
+    uint8_t alignment_log2;
+    uint16_t unused;
+} replay_step;
+
+typedef struct replay_header {
+    uint64_t step_count;
+    uint64_t object_count;
+    uint64_t peak_live_bytes; /* of sizes as asked for */
+} replay_header;
+
+typedef struct live_object {
+    uint64_t address; /* 0: free slot */
+    uint64_t size;
+    uint32_t object;
+} live_object;
+
+typedef struct step_maker {
+    FILE *out;
+    replay_header header;
+    uint64_t live_bytes;
+    live_object *slots; /* open addressing by address */
+    size_t slot_count, used_count;
+    uint32_t *free_objects; /* numbers to use again */
+    size_t free_count, free_capacity;
+    uint64_t skipped_count;
+    bool has_failed;
+} step_maker;
+
+static size_t home_of(const step_maker *self, uint64_t address)
+{
+    return (size_t)((address >> 3) * UINT64_C(0x9E3779B97F4A7C15) >> 20) & (self->slot_count - 1);
+}
+
+static live_object *slot_of(step_maker *self, uint64_t address)
+{
+    size_t at = home_of(self, address);
+    while (self->slots[at].address != 0 && self->slots[at].address != address) at = (at + 1) & (self->slot_count - 1);
+    return &self->slots[at];
+}
+
+static void make_room(step_maker *self)
+{
+    if (self->used_count < self->slot_count / 2) return;
+    live_object *const old = self->slots;
+    const size_t old_count = self->slot_count;
+    self->slot_count = old_count == 0 ? 1024 : old_count * 2;
+    self->slots = must_calloc(self->slot_count, sizeof *self->slots);
+    for (size_t i = 0; i < old_count; i++)
+        if (old[i].address != 0) *slot_of(self, old[i].address) = old[i];
+    free(old);
+}
+
+static void remove_slot(step_maker *self, live_object *removed)
+{
+    const size_t mask = self->slot_count - 1;
+    size_t hole = (size_t)(removed - self->slots);
+    for (size_t at = (hole + 1) & mask; self->slots[at].address != 0; at = (at + 1) & mask) {
+        if (((at - home_of(self, self->slots[at].address)) & mask) >= ((at - hole) & mask)) {
+            self->slots[hole] = self->slots[at];
+            hole = at;
+        }
+    }
+    self->slots[hole].address = 0;
+    self->used_count--;
+}
+
+static void put_step(step_maker *self, const replay_step *step)
+{
+    self->has_failed |= fwrite(step, sizeof *step, 1, self->out) != 1;
+    self->header.step_count++;
+}
+
+static uint32_t new_object(step_maker *self)
+{
+    return self->free_count > 0 ? self->free_objects[--self->free_count] : (uint32_t)self->header.object_count++;
+}
+
+/* Forgets the block at `address`; `*object` is its number. False when the trace does not know it. */
+static bool forget(step_maker *self, uint64_t address, uint32_t *object)
+{
+    live_object *const slot = self->slot_count > 0 && address != 0 ? slot_of(self, address) : NULL;
+    if (slot == NULL || slot->address == 0) return false;
+    *object = slot->object;
+    self->live_bytes -= slot->size;
+    remove_slot(self, slot);
+    return true;
+}
+
+static void release(step_maker *self, uint64_t address)
+{
+    uint32_t object;
+    if (!forget(self, address, &object)) {
+        self->skipped_count++;
+        return;
+    }
+    put_step(self, &(replay_step){.op = ACRE_EVENT_FREE, .object = object});
+    self->free_objects = grow_array(self->free_objects, self->free_count, &self->free_capacity, sizeof *self->free_objects);
+    self->free_objects[self->free_count++] = object;
+}
+
+static void take_event(void *context, const acre_event *event)
+{
+    step_maker *const self = context;
+    uint32_t object;
+    if (event->op == ACRE_EVENT_FREE) {
+        release(self, event->address);
+        return;
+    }
+    if (!acre_event_is_allocation(event->op) || event->address == 0) return;
+
+    const bool is_resize = event->op == ACRE_EVENT_REALLOC && forget(self, event->old_address, &object);
+    make_room(self);
+    if (slot_of(self, event->address)->address != 0) release(self, event->address); /* its free is missing in the trace */
+    if (!is_resize) object = new_object(self);
+    *slot_of(self, event->address) = (live_object){.address = event->address, .size = event->size, .object = object};
+    self->used_count++;
+    self->live_bytes += event->size;
+    if (self->live_bytes > self->header.peak_live_bytes) self->header.peak_live_bytes = self->live_bytes;
+    const bool has_alignment = event->alignment > 1 && (event->alignment & (event->alignment - 1)) == 0;
+    put_step(self, &(replay_step){
+                       .op = event->op == ACRE_EVENT_REALLOC && !is_resize ? (uint8_t)ACRE_EVENT_ALLOC : event->op,
+                       .size = event->size,
+                       .object = object,
+                       .alignment_log2 = has_alignment ? (uint8_t)__builtin_ctzll(event->alignment) : 4,
+                   });
+}
+
+/* The steps of one process in a memory file that children inherit; -1 after a message. */
+static int make_steps(trace_reader *reader, uint32_t process, replay_header *header, uint64_t *skipped_count)
+{
+    const int fd = memfd_create("acre-replay", 0);
+    FILE *const out = fd >= 0 ? fdopen(dup(fd), "wb") : NULL;
+    if (out == NULL) {
+        complain("replay", "no memory file for the steps: %s", strerror(errno));
+        return -1;
+    }
+    step_maker self = {.out = out};
+    self.has_failed |= fwrite(&self.header, sizeof self.header, 1, out) != 1;
+    trace_for_each_event(reader, process, take_event, &self);
+    rewind(out);
+    self.has_failed |= fwrite(&self.header, sizeof self.header, 1, out) != 1;
+    self.has_failed |= fclose(out) != 0;
+    free(self.slots);
+    free(self.free_objects);
+    *header = self.header;
+    *skipped_count = self.skipped_count;
+    if (!self.has_failed) return fd;
+    complain("replay", "the steps can't be written: %s", strerror(errno));
+    close(fd);
+    return -1;
+}
+
+/* --- the worker: a process of its own --- */
+
+typedef struct replay_result {
+    uint64_t peak_rss_bytes; /* above what the process had before the first step */
+    uint64_t instructions;   /* of all steps and of the loop around them; 0: the machine does not count them */
+    uint64_t failed_count;
+    uint64_t clock_ticks;    /* what an empty measurement takes; taken off below */
+    uint64_t ticks_per_second;
+    acre_histogram ticks[2]; /* [0] allocations, [1] frees */
+} replay_result;
+
+static uint64_t status_bytes(const char *name)
+{
+    char line[256];
+    unsigned long long kib = 0;
+    FILE *const file = fopen("/proc/self/status", "re");
+    if (file == NULL) return 0;
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0) kib = strtoull(line + strlen(name), NULL, 10);
+    fclose(file);
+    return (uint64_t)kib * 1024;
+}
+
+static int open_instruction_counter(void)
+{
+    struct perf_event_attr attributes = {
+        .type = PERF_TYPE_HARDWARE,
+        .size = sizeof attributes,
+        .config = PERF_COUNT_HW_INSTRUCTIONS,
+        .exclude_kernel = 1,
+        .exclude_hv = 1,
+    };
+    return (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static uint64_t least_clock_ticks(acre_clock clock)
+{
+    enum { TRIES = 1000 };
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < TRIES; i++) {
+        const uint64_t begin = acre_ticks(clock), end = acre_ticks(clock);
+        if (end - begin < least) least = end - begin;
+    }
+    return least;
+}
+
+static void *step_alloc(const replay_step *step, void *old)
+{
+    const size_t alignment = (size_t)1 << step->alignment_log2;
+    switch (step->op) {
+    case ACRE_EVENT_CALLOC: return calloc(1, step->size);
+    case ACRE_EVENT_REALLOC: return realloc(old, step->size > 0 ? step->size : 1);
+    case ACRE_EVENT_ALIGNED: {
+        void *block = NULL;
+        return posix_memalign(&block, alignment < sizeof(void *) ? sizeof(void *) : alignment, step->size) == 0 ? block : NULL;
+    }
+    default: return malloc(step->size);
+    }
+}
+
+static void work(const replay_header *header, const replay_step *steps, char **objects, replay_result *result)
+{
+    const acre_clock clock = acre_clock_of_machine();
+    for (uint64_t i = 0; i < header->step_count; i++) {
+        const replay_step *const step = &steps[i];
+        char **const object = &objects[step->object];
+        const bool is_free = step->op == ACRE_EVENT_FREE;
+        char *block = *object;
+
+        const uint64_t begin = acre_ticks(clock);
+        if (is_free) free(block);
+        else block = step_alloc(step, block);
+        const uint64_t spent = acre_ticks(clock) - begin;
+
+        acre_histogram_add(&result->ticks[is_free], spent > result->clock_ticks ? spent - result->clock_ticks : 0);
+        *object = is_free ? NULL : block;
+        if (is_free) continue;
+        if (block == NULL) result->failed_count++;
+        for (uint64_t at = 0; block != NULL && at < step->size; at += PAGE_BYTES) block[at] = 1;
+    }
+}
+
+/* `acre replay --worker FD`: FD holds the steps, the result goes to standard output. */
+static int worker(int fd)
+{
+    struct stat facts;
+    if (fstat(fd, &facts) != 0) return EXIT_TOOL;
+    const replay_header *const header = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    if (header == MAP_FAILED) return EXIT_TOOL;
+    const size_t objects_bytes = (header->object_count + 1) * sizeof(char *);
+    char **const objects =
+        mmap(NULL, objects_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    replay_result *const result =
+        mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (objects == MAP_FAILED || result == MAP_FAILED) return EXIT_TOOL;
+
+    enum { CALIBRATE_NS = 5 * 1000 * 1000 };
+    const acre_clock clock = acre_clock_of_machine();
+    result->clock_ticks = least_clock_ticks(clock);
+    result->ticks_per_second = acre_ticks_per_second(clock, CALIBRATE_NS);
+    const int counter = open_instruction_counter();
+    const uint64_t rss_before = status_bytes("VmRSS:");
+    work(header, (const replay_step *)(header + 1), objects, result);
+    if (counter < 0 || read(counter, &result->instructions, sizeof result->instructions) != sizeof result->instructions)
+        result->instructions = 0;
+    const uint64_t rss_peak = status_bytes("VmHWM:");
+    result->peak_rss_bytes = rss_peak > rss_before ? rss_peak - rss_before : 0;
+    for (size_t at = 0; at < sizeof *result;) {
+        const ssize_t put = write(STDOUT_FILENO, (const char *)result + at, sizeof *result - at);
+        if (put <= 0) return EXIT_TOOL;
+        at += (size_t)put;
+    }
+    return EXIT_SUCCESS;
+}
+
+/* --- engines --- */
+
+typedef struct engine {
+    const char *name;
+    char *library; /* NULL: the C library's own malloc */
+    replay_result best; /* of the repetition with the least mean */
+    uint64_t run_count;
+} engine;
+
+static double ns_of(const replay_result *result, double ticks) { return ticks * 1e9 / (double)result->ticks_per_second; }
+
+static double mean_ns(const replay_result *result)
+{
+    const uint64_t count = result->ticks[0].count + result->ticks[1].count;
+    return count == 0 ? 0 : ns_of(result, (double)(result->ticks[0].sum + result->ticks[1].sum) / (double)count);
+}
+
+/* Runs the steps on an engine once; false after a message. */
+static bool run_engine(engine *on, int steps_fd)
+{
+    int result_pipe[2];
+    replay_result *const result = must_calloc(1, sizeof *result);
+    if (pipe2(result_pipe, O_CLOEXEC) != 0) {
+        complain("replay", "no pipe: %s", strerror(errno));
+        free(result);
+        return false;
+    }
+    const pid_t child = fork();
+    if (child == 0) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", steps_fd);
+        (void)dup2(result_pipe[1], STDOUT_FILENO);
+        (void)unsetenv("LD_PRELOAD");
+        if (on->library != NULL) (void)setenv("LD_PRELOAD", on->library, 1);
+        (void)execl("/proc/self/exe", "acre", "replay", "--worker", number, (char *)NULL);
+        _exit(EXIT_NOT_FOUND);
+    }
+    close(result_pipe[1]);
+    size_t got = 0;
+    for (ssize_t length = 1; child > 0 && length > 0 && got < sizeof *result; got += (size_t)length) {
+        length = read(result_pipe[0], (char *)result + got, sizeof *result - got);
+        if (length < 0) length = 0;
+    }
+    close(result_pipe[0]);
+    int status = -1;
+    if (child > 0) (void)waitpid(child, &status, 0);
+    const bool is_good = got == sizeof *result && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+    if (!is_good && WIFSIGNALED(status)) complain("replay", "on '%s': killed by signal %d", on->name, WTERMSIG(status));
+    else if (!is_good) complain("replay", "on '%s': the replay ended without a result", on->name);
+    if (is_good && (on->run_count == 0 || mean_ns(result) < mean_ns(&on->best))) on->best = *result;
+    on->run_count += is_good;
+    free(result);
+    return is_good;
+}
+
+static bool name_engine(engine *out, const char *name)
+{
+    *out = (engine){.name = name};
+    if (strcmp(name, "glibc") == 0) return true;
+    if (strcmp(name, "acre") == 0) {
+        out->library = find_malloc_library("replay", NULL);
+        return out->library != NULL;
+    }
+    if (strchr(name, '/') == NULL && strstr(name, ".so") == NULL) {
+        (void)complain_usage("replay", "--on '%s' is no engine: 'acre', 'glibc' or the path of a .so", name);
+        return false;
+    }
+    out->library = realpath(name, NULL);
+    if (out->library == NULL) complain("replay", "--on '%s': %s", name, strerror(errno));
+    return out->library != NULL;
+}
+
+/* --- the comparison --- */
+
+static double wasted_share(const replay_header *header, const replay_result *result)
+{
+    if (result->peak_rss_bytes <= header->peak_live_bytes) return 0;
+    return 1 - (double)header->peak_live_bytes / (double)result->peak_rss_bytes;
+}
+
+static double percentile_ns(const replay_result *result, int which, uint32_t per_million)
+{
+    return ns_of(result, (double)acre_histogram_percentile(&result->ticks[which], per_million));
+}
+
+static double instructions_per_step(const replay_header *header, const replay_result *result)
+{
+    return (double)result->instructions / (double)(header->step_count > 0 ? header->step_count : 1);
+}
+
+static void print_comparison(const replay_header *header, const engine *engines, size_t count)
+{
+    static const char *const names[] = {"ENGINE", "PEAK RSS", "WASTED", "NS A STEP", "MALLOC P50", "P99", "P99.9", "MAX",
+                                        "FREE P50", "P99", "INSTRUCTIONS"};
+    enum { COLUMN_COUNT = sizeof names / sizeof names[0] };
+    struct libscols_table *const table = scols_new_table();
+    if (table == NULL) return;
+    for (size_t i = 0; i < COLUMN_COUNT; i++) (void)scols_table_new_column(table, names[i], 0, i > 0 ? SCOLS_FL_RIGHT : 0);
+    for (size_t i = 0; i < count; i++) {
+        const replay_result *const best = &engines[i].best;
+        char cells[COLUMN_COUNT][32];
+        const char *const slash = strrchr(engines[i].name, '/');
+        snprintf(cells[0], sizeof cells[0], "%s", slash != NULL ? slash + 1 : engines[i].name);
+        snprintf(cells[1], sizeof cells[1], "%s", bytes_text(best->peak_rss_bytes));
+        snprintf(cells[2], sizeof cells[2], "%.1f%%", wasted_share(header, best) * 100);
+        snprintf(cells[3], sizeof cells[3], "%.1f", mean_ns(best));
+        snprintf(cells[4], sizeof cells[4], "%.0f", percentile_ns(best, 0, 500000));
+        snprintf(cells[5], sizeof cells[5], "%.0f", percentile_ns(best, 0, 990000));
+        snprintf(cells[6], sizeof cells[6], "%.0f", percentile_ns(best, 0, 999000));
+        snprintf(cells[7], sizeof cells[7], "%s", duration_text((uint64_t)ns_of(best, (double)best->ticks[0].max)));
+        snprintf(cells[8], sizeof cells[8], "%.0f", percentile_ns(best, 1, 500000));
+        snprintf(cells[9], sizeof cells[9], "%.0f", percentile_ns(best, 1, 990000));
+        if (best->instructions > 0) snprintf(cells[10], sizeof cells[10], "%.0f", instructions_per_step(header, best));
+        else snprintf(cells[10], sizeof cells[10], "-");
+        struct libscols_line *const line = scols_table_new_line(table, NULL);
+        for (size_t c = 0; line != NULL && c < COLUMN_COUNT; c++) (void)scols_line_set_data(line, c, cells[c]);
+    }
+    scols_print_table(table);
+    scols_unref_table(table);
+    puts("\nPEAK RSS: above the empty process. WASTED: the part of it that is not live bytes of the trace's peak. Times are\n"
+         "nanoseconds without the clock's own. INSTRUCTIONS: a step, the replay's loop included ('-': not counted here).");
+}
+
+static json_t *comparison_json(const replay_header *header, const engine *engines, size_t count)
+{
+    json_t *const rows = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const replay_result *const best = &engines[i].best;
+        (void)json_array_append_new(
+            rows, json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "engine", engines[i].name, "peak_rss_bytes",
+                            (json_int_t)best->peak_rss_bytes, "wasted", wasted_share(header, best), "ns_per_step", mean_ns(best),
+                            "malloc_p50_ns", percentile_ns(best, 0, 500000), "malloc_p99_ns", percentile_ns(best, 0, 990000),
+                            "malloc_p999_ns", percentile_ns(best, 0, 999000), "malloc_max_ns",
+                            ns_of(best, (double)best->ticks[0].max), "free_p50_ns", percentile_ns(best, 1, 500000), "free_p99_ns",
+                            percentile_ns(best, 1, 990000), "instructions", (json_int_t)best->instructions));
+    }
+    return json_pack("{s:I, s:I, s:o}", "steps", (json_int_t)header->step_count, "peak_live_bytes",
+                     (json_int_t)header->peak_live_bytes, "engines", rows);
+}
+
+/* --- the command --- */
+
+typedef struct replay_options {
+    const char *trace_path;
+    const char *json_path;
+    char *engine_list;
+    uint64_t process_id; /* 0: the one with most events */
+    uint64_t repeat;
+    int worker_fd;
+} replay_options;
+
+static void print_help(void)
+{
+    printf("Usage: acre replay [OPTIONS] TRACE\n\n"
+           "Gives the allocations of a trace ('acre run --record TRACE') to other allocators, and compares memory and time.\n\n"
+           "  --on ENGINE,...        'acre', 'glibc', or the path of a malloc replacement's .so (default: acre,glibc)\n"
+           "  --process PID          which process of the trace (default: the one with most frames of events)\n"
+           "  --repeat N             runs of each engine, in turn; the fastest counts (default %d)\n"
+           "  --json FILE            the figures as JSON ('-': standard output, without the table)\n\n"
+           "One thread replays all events in the order of time, also those of a program with many threads.\n",
+           REPEAT_DEFAULT);
+}
+
+static int parse_options(replay_options *options, int argument_count, char **arguments)
+{
+    static const struct option names[] = {
+        {"on", required_argument, NULL, 'o'},   {"process", required_argument, NULL, 'p'}, {"repeat", required_argument, NULL, 'r'},
+        {"json", required_argument, NULL, 'j'}, {"worker", required_argument, NULL, 'w'},  {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    uint64_t number;
+    optind = 1;
+    opterr = 0;
+    for (int option; (option = getopt_long(argument_count, arguments, ":h", names, NULL)) != -1;) {
+        switch (option) {
+        case 'o':
+            free(options->engine_list);
+            options->engine_list = must_copy(optarg);
+            break;
+        case 'p':
+            if (!parse_number(optarg, 1, UINT32_MAX, &options->process_id))
+                return complain_usage("replay", "--process '%s' is no process number", optarg);
+            break;
+        case 'r':
+            if (!parse_number(optarg, 1, 1000, &options->repeat))
+                return complain_usage("replay", "--repeat '%s' is no number from 1 to 1000", optarg);
+            break;
+        case 'j': options->json_path = optarg; break;
+        case 'w':
+            if (!parse_number(optarg, 0, 1 << 20, &number)) return EXIT_USAGE;
+            options->worker_fd = (int)number;
+            return -1;
+        case 'h': print_help(); return EXIT_SUCCESS;
+        case ':': return complain_usage("replay", "option '%s' needs a value", arguments[optind - 1]);
+        default: return complain_usage("replay", "unknown option '%s'", arguments[optind - 1]);
+        }
+    }
+    if (argument_count - optind != 1) return complain_usage("replay", "one trace is needed, %d are given", argument_count - optind);
+    options->trace_path = arguments[optind];
+    return -1;
+}
+
+static bool choose_process(const trace_reader *reader, uint64_t process_id, uint32_t *chosen)
+{
+    uint64_t most = 0;
+    bool is_found = false;
+    for (uint32_t i = 0; i < trace_process_count(reader); i++) {
+        const trace_process_info *const info = trace_process_at(reader, i);
+        if (process_id != 0 && info->process.process_id != process_id) continue;
+        if (is_found && info->frame_count <= most) continue;
+        most = info->frame_count;
+        *chosen = i;
+        is_found = true;
+    }
+    return is_found;
+}
+
+static int compare(const replay_options *options, engine *engines, size_t engine_count)
+{
+    trace_reader *reader = NULL;
+    uint32_t process = 0;
+    replay_header header;
+    uint64_t skipped_count = 0;
+    int result = EXIT_FAILED, steps_fd = -1;
+    if (trace_reader_open(&reader, options->trace_path) != ACRE_OK) {
+        complain("replay", "%s", acre_last_error());
+        return EXIT_FAILED;
+    }
+    if (trace_header_of(reader)->sample_bytes > 0) {
+        complain("replay", "'%s' is sampled: only a trace of every event ('acre run --record') can be replayed", options->trace_path);
+        goto out;
+    }
+    if (!choose_process(reader, options->process_id, &process)) {
+        complain("replay", "'%s' has no process %" PRIu64, options->trace_path, options->process_id);
+        goto out;
+    }
+    steps_fd = make_steps(reader, process, &header, &skipped_count);
+    if (steps_fd < 0) goto out;
+    if (trace_damage(reader) != NULL) complain("replay", "%s: what stands before it is replayed", trace_damage(reader));
+    if (skipped_count > 0) complain("replay", "%s frees of blocks that the trace does not know are left out", count_text(skipped_count));
+
+    for (uint64_t round = 0; round < options->repeat; round++) {
+        for (size_t i = 0; i < engine_count; i++) {
+            if (isatty(STDERR_FILENO))
+                fprintf(stderr, "\r\033[Kacre: round %" PRIu64 " of %" PRIu64 ", %s ...", round + 1, options->repeat, engines[i].name);
+            if (!run_engine(&engines[i], steps_fd)) goto out;
+        }
+    }
+    if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
+    result = EXIT_SUCCESS;
+    for (size_t i = 0; i < engine_count; i++) {
+        if (engines[i].best.failed_count == 0) continue;
+        complain("replay", "on '%s': %s allocations failed", engines[i].name, count_text(engines[i].best.failed_count));
+        result = EXIT_FAILED;
+    }
+    const bool is_json_only = options->json_path != NULL && strcmp(options->json_path, "-") == 0;
+    if (!is_json_only) {
+        const trace_process_info *const info = trace_process_at(reader, process);
+        printf("%s steps of %s (process %u), peak live %s, by one thread in the order of time\n\n", count_text(header.step_count),
+               info->name, info->process.process_id, bytes_text(header.peak_live_bytes));
+        print_comparison(&header, engines, engine_count);
+    }
+    if (options->json_path != NULL) {
+        json_t *const document = comparison_json(&header, engines, engine_count);
+        const int failed = is_json_only ? json_dumpf(document, stdout, JSON_INDENT(1)) : json_dump_file(document, options->json_path, JSON_INDENT(1));
+        if (is_json_only) putchar('\n');
+        json_decref(document);
+        if (failed != 0) {
+            complain("replay", "'%s' can't be written: %s", options->json_path, strerror(errno));
+            result = EXIT_FAILED;
+        }
+    }
+out:
+    if (steps_fd >= 0) close(steps_fd);
+    trace_reader_close(reader);
+    return result;
+}
+
+int command_replay(int argument_count, char **arguments)
+{
+    replay_options options = {.repeat = REPEAT_DEFAULT, .worker_fd = -1};
+    int result = parse_options(&options, argument_count, arguments);
+    if (result >= 0 || options.worker_fd >= 0) {
+        free(options.engine_list);
+        return result >= 0 ? result : worker(options.worker_fd);
+    }
+    if (options.engine_list == NULL) options.engine_list = must_copy("acre,glibc");
+
+    engine *const engines = must_calloc(ENGINE_COUNT_MAX, sizeof *engines);
+    size_t engine_count = 0;
+    char *rest = options.engine_list;
+    result = -1;
+    for (char *name; result < 0 && (name = strsep(&rest, ",")) != NULL;) {
+        if (engine_count == ENGINE_COUNT_MAX) result = complain_usage("replay", "--on names more than %d engines", ENGINE_COUNT_MAX);
+        else if (!name_engine(&engines[engine_count++], name)) result = EXIT_USAGE;
+    }
+    if (result < 0) result = compare(&options, engines, engine_count);
+    for (size_t i = 0; i < engine_count; i++) free(engines[i].library);
+    free(engines);
+    free(options.engine_list);
+    return result;
+}
