@@ -8,6 +8,7 @@ static const command commands[] = {
     {"run", "run a program on acre and report what happened to its memory", command_run},
     {"report", "make the report of a recorded trace again", command_report},
     {"replay", "replay a recorded trace on chosen allocators and compare them", command_replay},
+    {"tour", "see every memory system at its real job, and which promises it keeps", command_tour},
     {"prove", "prove properties of acre's source", command_prove},
     {"topology", "show every memory of the machine", command_topology},
 };

@@ -1,6 +1,7 @@
 /* page.c - the report as one HTML file that needs nothing else: template, styles, scripts and data in it. */
 #include "exports.h"
 #include "command.h"
+#include "page.h"
 #include "page_parts.h"
 
 #include <errno.h>
@@ -16,15 +17,21 @@ static int write_escaped(const char *text, size_t length, void *context)
     return 0;
 }
 
-acre_status export_page(const json_t *document, const char *path)
+acre_status write_page(const page_template *template, const json_t *document, const char *path)
 {
     FILE *const out = fopen(path, "we");
     if (out == NULL) return acre_fail(ACRE_IO, "'%s' can't be created: %s", path, strerror(errno));
 
-    bool is_written = fwrite(page_head, 1, sizeof page_head, out) == sizeof page_head;
+    bool is_written = fwrite(template->head, 1, template->head_size, out) == template->head_size;
     is_written &= json_dump_callback(document, write_escaped, out, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0;
-    is_written &= fwrite(page_tail, 1, sizeof page_tail, out) == sizeof page_tail;
+    is_written &= fwrite(template->tail, 1, template->tail_size, out) == template->tail_size;
     is_written &= ferror(out) == 0;
     is_written &= fclose(out) == 0;
     return is_written ? ACRE_OK : acre_fail(ACRE_IO, "'%s' can't be written: %s", path, strerror(errno));
+}
+
+acre_status export_page(const json_t *document, const char *path)
+{
+    const page_template template = {page_head, sizeof page_head, page_tail, sizeof page_tail};
+    return write_page(&template, document, path);
 }

@@ -1,0 +1,100 @@
+// The page of the tour: what each stop ran, which promises were kept, and bars for everything that was compared.
+"use strict";
+
+(() => {
+  const tour = JSON.parse(document.getElementById("data").textContent);
+  const page = document.getElementById("page");
+  const { uPlot } = window.vendor;
+  const colours = ["--live", "--soft", "--committed", "--rss", "--dirty"];
+  document.title = "The tour - acre";
+
+  function make(tag, attributes, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) element.setAttribute(name, value);
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+  }
+
+  const mib = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const badge = (result) => make("span", { class: result === "kept" ? "soft" : "badge" }, result);
+
+  function table(heads, rows) {
+    return make("div", { class: "scroll" }, make("table", { class: "list" },
+      make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
+      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell)))))));
+  }
+
+  // Groups of bars: one group a program, one colour an allocator. `value` is the figure divided by glibc's.
+  function bars(holder, programs, allocators, value, format) {
+    const step = allocators.length + 1;
+    const xs = [];
+    const series = allocators.map(() => []);
+    programs.forEach((program, p) => allocators.forEach((name, i) => {
+      xs.push(p * step + i);
+      series.forEach((list, j) => list.push(j === i ? value(program, name) : null));
+    }));
+    const group = (x) => Math.floor(x / step);
+    const width = () => Math.max(300, Math.min(1120, holder.clientWidth || 1120));
+    const options = {
+      width: width(), height: 280,
+      scales: { x: { time: false, range: [-1, programs.length * step - 1] }, y: { range: (u, low, high) => [0, Math.max(1.1, high * 1.08)] } },
+      axes: [
+        { stroke: colour("--soft"), grid: { show: false }, ticks: { show: false },
+          splits: () => programs.map((program, p) => p * step + (allocators.length - 1) / 2),
+          values: (u, splits) => splits.map((x) => programs[group(x)].program) },
+        { stroke: colour("--soft"), grid: { stroke: colour("--grid") }, values: (u, splits) => splits.map((y) => `${y.toFixed(2)}x`) },
+      ],
+      series: [{ label: "program", value: (u, x) => (x === null ? "" : programs[group(x)].program) },
+        ...allocators.map((name, i) => ({
+          label: name, stroke: colour(colours[i % colours.length]), fill: colour(colours[i % colours.length]), points: { show: false },
+          paths: uPlot.paths.bars({ size: [0.85, 46] }),
+          value: (u, y, s, at) => (y === null || y === undefined ? "" : format(programs[group(xs[at])], name, y)),
+        }))],
+      legend: { live: true },
+    };
+    const plot = new uPlot(options, [xs, ...series], holder);
+    plot.root.dataset.points = String(xs.length);
+    window.addEventListener("resize", () => plot.setSize({ width: width(), height: 280 }));
+  }
+
+  function comparison(parent, stop) {
+    const programs = stop.programs;
+    if (!programs || programs.length === 0) return;
+    const allocators = Object.keys(programs[0].allocators);
+    const kinds = [
+      ["CPU time", "cpu_seconds", (v) => `${v.toFixed(2)} s`],
+      ["Peak memory", "peak_rss_bytes", mib],
+    ];
+    for (const [title, key, text] of kinds) {
+      const holder = make("div", { class: "plot", role: "img", "aria-label": `${title} of each program and allocator` });
+      parent.append(make("h3", {}, `${title}, glibc = 1.00 (shorter is better)`), holder);
+      bars(holder, programs, allocators, (program, name) => program.allocators[name][key] / program.allocators.glibc[key],
+        (program, name, ratio) => `${ratio.toFixed(2)}x (${text(program.allocators[name][key])})`);
+    }
+    parent.append(table(["program", ...allocators], programs.map((program) => [program.program, ...allocators.map((name) => {
+      const one = program.allocators[name];
+      return `${one.cpu_seconds.toFixed(2)} s, ${mib(one.peak_rss_bytes)}${one.output_is_identical ? "" : ", OUTPUT DIFFERS"}`;
+    })])));
+  }
+
+  page.append(make("header", {}, make("div", {}, make("h1", {}, "The tour"),
+    make("p", { class: "soft" }, `acre ${tour.version}: every memory system at its real job, beside the best peer there is`))));
+  page.append(make("div", { class: "tiles" }, ...[["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]]
+    .map(([name, value]) => make("div", { class: "tile" }, make("div", { class: "name" }, name), make("div", { class: "value" }, String(value))))));
+  for (const stop of tour.stops) {
+    const section = make("section", {}, make("h2", {}, stop.name), make("p", { class: "soft" }, stop.title));
+    page.append(section);
+    if (stop.skipped) section.append(make("p", {}, `Skipped: ${stop.skipped}`));
+    if (stop.rows) {
+      section.append(table(["what ran", "peak memory", "CPU time", "peer", "promise", ""], stop.rows.map((row) =>
+        [row.what, mib(row.bytes), `${row.seconds.toFixed(2)} s`, `${row.peer}: ${row.peer_figure}`, row.promise, badge(row.result)])));
+    }
+    if (stop.promises) {
+      section.append(table(["promise", "figure", "at most", ""], stop.promises.map((promise) =>
+        [promise.what, `${promise.figure.toFixed(3)} ${promise.unit}`, promise.bar.toFixed(2), badge(promise.result)])));
+    }
+    for (const note of stop.notes || []) section.append(make("p", { class: "soft" }, note));
+    comparison(section, stop);
+  }
+})();
