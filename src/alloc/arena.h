@@ -59,7 +59,8 @@ struct acre_arena {
 void acre_arena_init(acre_arena *arena, acre_space *space, acre_page_map *map, acre_meta *meta, uint64_t region_bytes);
 
 /* A run of `unit_count` committed units whose address is a multiple of `alignment` (a power of two), SMALL or LARGE. NULL: the
- * space or the meta space is exhausted, and nothing has changed. The class bytes of the run are ACRE_CLASS_NONE. `*is_zero` says whether all of it reads as zero. O(1) but for commit and a byte a unit. */
+ * space or the meta space is exhausted, and nothing has changed. The class bytes of the run are ACRE_CLASS_NONE. `*is_zero` says whether
+ * all of it reads as zero. O(1) but for commit and a byte a unit. */
 acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alignment, acre_span_kind kind,
                            bool *is_zero);
 

@@ -79,6 +79,13 @@ acre_span_duty acre_span_give_count(acre_span *span, unsigned count, acre_word *
     return free_before + (int)count == capacity ? ACRE_DUTY_RETIRE : ACRE_DUTY_NONE;
 }
 
+void acre_span_recount(acre_span *span)
+{
+    unsigned free_bits = 0;
+    for (size_t i = 0; i < acre_span_word_count(span); i++) free_bits += acre_word_count(span->words[i]);
+    span->state = (span->state & ~(acre_word)ACRE_SPAN_COUNT_MASK) | (ACRE_SPAN_COUNT_BIAS + free_bits);
+}
+
 acre_span_duty acre_span_disown(acre_span *span)
 {
     const acre_word before = acre_fetch_and(&span->state, ~(acre_word)ACRE_SPAN_OWNED);

@@ -108,6 +108,10 @@ acre_span_duty acre_span_give_count(acre_span *span, unsigned count, acre_word *
 /* The owner lets go of a span. ACRE_DUTY_LIST: take the lock of the class and list it. The owner only. */
 acre_span_duty acre_span_disown(acre_span *span);
 
+/* In the child of a fork, for a span whose owner may have been between claiming blocks and counting them: makes free_count the
+ * number of free bits. No other thread exists. */
+void acre_span_recount(acre_span *span);
+
 /* Under the lock of the class: marks the span as listed. False: it is all free by now, and the caller must retire it
  * instead of putting it into the list. */
 bool acre_span_list(acre_span *span);

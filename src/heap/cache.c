@@ -287,6 +287,8 @@ static bool refill(acre_cache *cache, unsigned class)
             }
         }
         if (count > 0) break;
+        /* Forgotten first: in the child of a fork that comes in between, nobody takes it for the cache's. */
+        cache->current[class] = NULL;
         if (span != NULL) disown(heap, span);
         cache->current[class] = own_span(heap, class);
         if (cache->current[class] == NULL) return false;
@@ -445,8 +447,9 @@ acre_cache *acre_cache_acquire(acre_heap *heap)
 static void disown_all(acre_cache *cache)
 {
     for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
-        if (cache->current[class] != NULL) disown(cache->heap, cache->current[class]);
+        acre_span *const span = cache->current[class];
         cache->current[class] = NULL;
+        if (span != NULL) disown(cache->heap, span);
     }
 }
 
@@ -461,6 +464,9 @@ void acre_cache_release(acre_cache *cache)
 
 void acre_cache_abandon(acre_cache *cache)
 {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        if (cache->current[class] != NULL) acre_span_recount(cache->current[class]);
+    }
     disown_all(cache);
     reset(cache);
     cache->is_used = 0;

@@ -354,12 +354,14 @@ void *acre_resize_any(acre_heap *heap, void *block, size_t size, const char *ope
         memcpy((void *)(uintptr_t)to, block, (size_t)acre_min_size((size_t)room, size));
         /* Told as one event before the old block can be anybody else's. */
         if (is_told || weight != 0) {
-            heap->observer(&(acre_heap_event){.op = ACRE_HEAP_OP_REALLOC, .address = to, .old_address = is_told ? from : 0, .size_bytes = size, .weight_bytes = weight});
+            heap->observer(&(acre_heap_event){
+                .op = ACRE_HEAP_OP_REALLOC, .address = to, .old_address = is_told ? from : 0, .size_bytes = size, .weight_bytes = weight});
         }
         acre_free_any(heap, from, operation, true);
     } else if (is_told) {
         const uint64_t kept_weight = heap->is_recording ? 0 : acre_sample_weight(size, acre_max_size(size, 16), heap->sample_bytes);
-        heap->observer(&(acre_heap_event){.op = ACRE_HEAP_OP_REALLOC, .address = to, .old_address = from, .size_bytes = size, .weight_bytes = kept_weight});
+        heap->observer(&(acre_heap_event){
+            .op = ACRE_HEAP_OP_REALLOC, .address = to, .old_address = from, .size_bytes = size, .weight_bytes = kept_weight});
     }
     return (void *)(uintptr_t)to;
 }
@@ -458,7 +460,8 @@ acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *bloc
             if (index < acre_span_capacity(span)) {
                 const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
                 const acre_word word = acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]);
-                *block = (acre_block){.base = span->base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
+                *block = (acre_block){
+                    .base = span->base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
                 return ACRE_OK;
             }
         }

@@ -1,8 +1,8 @@
 /* recorder.c - see recorder.h for what it promises and record_file.h for the file.
  *
- * The fast path (acre_recorder_put, acre_recorder_stack when the thread knows the stack) touches the stream and its chunk only. Everything shared,
- * which is the table of stacks, the map of modules, the list of streams and the stream that carries their events, is
- * changed under one lock, on the slow paths.
+ * The fast path (acre_recorder_put, acre_recorder_stack when the thread knows the stack) touches the stream and its chunk only. Everything
+ * shared, which is the table of stacks, the map of modules, the list of streams and the stream that carries their events, is changed under
+ * one lock, on the slow paths.
  */
 #include "meter/recorder.h"
 #include "base/format.h"

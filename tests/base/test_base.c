@@ -45,8 +45,9 @@ static void messages_are_formatted_as_printf_would(void **state)
     (void)state;
     char ours[200];
     char expected[200];
-    const size_t length = acre_format(ours, sizeof ours, "%s %c %d %u %x %zu %zx %lld %llu %llx %%", "text", 'c', -5, 7u,
-                                      0xabcu, (size_t)123456789012, (size_t)0xdeadbeef, -9000000000000ll, 18446744073709551615ull, 0x123456789abcdefull);
+    const size_t length =
+        acre_format(ours, sizeof ours, "%s %c %d %u %x %zu %zx %lld %llu %llx %%", "text", 'c', -5, 7u, 0xabcu, (size_t)123456789012,
+                    (size_t)0xdeadbeef, -9000000000000ll, 18446744073709551615ull, 0x123456789abcdefull);
     snprintf(expected, sizeof expected, "%s %c %d %u %x %zu %zx %lld %llu %llx %%", "text", 'c', -5, 7u, 0xabcu,
              (size_t)123456789012, (size_t)0xdeadbeef, -9000000000000ll, 18446744073709551615ull, 0x123456789abcdefull);
     assert_string_equal(ours, expected);

@@ -93,7 +93,8 @@ void write_synthetic_trace(const char *path)
     add(buffer, (acre_event){.op = ACRE_EVENT_MODULE, .time = 1, .address = 0x400000, .size = 0x10000, .payload = "/nowhere/first",
                              .payload_bytes = 14});
     for (uint32_t i = 0; i < 2; i++)
-        add(buffer, (acre_event){.op = ACRE_EVENT_STACK, .time = 1, .stack = i + 1, .payload = stacks[i], .payload_bytes = sizeof stacks[i]});
+        add(buffer,
+            (acre_event){.op = ACRE_EVENT_STACK, .time = 1, .stack = i + 1, .payload = stacks[i], .payload_bytes = sizeof stacks[i]});
     finish(writer, buffer, 0, 0);
     write_thread(writer, 11);
     write_thread(writer, 12);

@@ -203,11 +203,11 @@ static void put_gauge(collector *self, observed *process, uint32_t gauge, uint64
 static uint64_t resident_bytes(uint32_t process_id)
 {
     char path[64], text[128];
-    unsigned long long total = 0, resident = 0;
     snprintf(path, sizeof path, "/proc/%u/statm", process_id);
     text[acre_read_file(path, text, sizeof text - 1)] = 0;
-    if (sscanf(text, "%llu %llu", &total, &resident) != 2) return 0;
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    const char *const resident = strchr(text, ' '); /* "total resident ...", in pages */
+    if (resident == NULL) return 0;
+    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* What of the resident memory is the recording itself. */

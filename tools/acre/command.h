@@ -25,6 +25,8 @@ int command_run(int argument_count, char **arguments);
 int command_report(int argument_count, char **arguments);
 int command_replay(int argument_count, char **arguments);
 int command_tour(int argument_count, char **arguments);
+int command_prove(int argument_count, char **arguments);
+int command_topology(int argument_count, char **arguments);
 
 /* "acre run: <sentence>" to stderr. */
 void complain(const char *command_name, const char *format, ...) ACRE_PRINTF(2, 3);

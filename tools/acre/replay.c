@@ -567,7 +567,8 @@ static int compare(const replay_options *options, engine *engines, size_t engine
     }
     if (options->json_path != NULL) {
         json_t *const document = comparison_json(&header, engines, engine_count);
-        const int failed = is_json_only ? json_dumpf(document, stdout, JSON_INDENT(1)) : json_dump_file(document, options->json_path, JSON_INDENT(1));
+        const int failed =
+            is_json_only ? json_dumpf(document, stdout, JSON_INDENT(1)) : json_dump_file(document, options->json_path, JSON_INDENT(1));
         if (is_json_only) putchar('\n');
         json_decref(document);
         if (failed != 0) {

@@ -40,7 +40,11 @@ static void append(json_t *array, json_t *value)
 }
 
 /* Seconds with microseconds. */
-static json_t *seconds(uint64_t ns) { return json_real((double)(ns / 1000) / 1e6); }
+static json_t *seconds(uint64_t ns)
+{
+    const uint64_t us = ns / 1000;
+    return json_real((double)us / 1e6);
+}
 
 /* "exit code 3", "killed by signal 9 (Killed)", ... */
 static char *ending_text(const trace_process_info *info)
