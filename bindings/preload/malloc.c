@@ -60,10 +60,11 @@ EXPORT void *calloc(size_t count, size_t size)
     }
     bool is_zero = false;
     acre_heap *const heap = acre_process_heap();
-    const acre_addr address =
-        heap == NULL ? 0 : acre_alloc_aligned(heap, bytes, ACRE_BLOCK_BYTES_MIN, ACRE_HEAP_OP_CALLOC, &is_zero);
-    if (address == 0) errno = ENOMEM;
-    else if (!is_zero) memset((void *)(uintptr_t)address, 0, bytes);
+    const acre_addr address = heap == NULL ? 0 : acre_alloc_aligned(heap, bytes, ACRE_BLOCK_BYTES_MIN, ACRE_HEAP_OP_CALLOC, &is_zero);
+    if (address == 0)
+        errno = ENOMEM;
+    else if (!is_zero)
+        memset((void *)(uintptr_t)address, 0, bytes);
     return (void *)(uintptr_t)address;
 }
 

@@ -4,10 +4,8 @@
 #include "base/bits.h"
 #include "base/status.h"
 
-#define OPERATION(allocator, name)                                                                                     \
-    ((allocator)->ops->size_bytes >= offsetof(acre_allocator_ops, name) + sizeof((allocator)->ops->name)               \
-         ? (allocator)->ops->name                                                                                      \
-         : NULL)
+#define OPERATION(allocator, name)                                                                                                         \
+    ((allocator)->ops->size_bytes >= offsetof(acre_allocator_ops, name) + sizeof((allocator)->ops->name) ? (allocator)->ops->name : NULL)
 
 static bool is_open(const acre_allocator *allocator, const char *operation)
 {
@@ -25,8 +23,7 @@ acre_addr acre_allocator_alloc(acre_allocator *allocator, uint64_t size, uint64_
 {
     if (!is_open(allocator, "alloc")) return 0;
     if (!acre_is_power_of_two(alignment)) {
-        (void)acre_fail(ACRE_INVALID, "allocator '%s': alignment %llu is no power of two", allocator->name,
-                        (unsigned long long)alignment);
+        (void)acre_fail(ACRE_INVALID, "allocator '%s': alignment %llu is no power of two", allocator->name, (unsigned long long)alignment);
         return 0;
     }
     return allocator->ops->alloc(allocator, size, alignment, hints);

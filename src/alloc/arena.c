@@ -17,10 +17,7 @@ enum {
 
 static acre_addr units_to_bytes(uint64_t unit_count) { return unit_count << ACRE_UNIT_SHIFT; }
 
-static acre_span *descriptor(const acre_arena *arena, acre_addr address)
-{
-    return acre_page_map_span(arena->map, address);
-}
+static acre_span *descriptor(const acre_arena *arena, acre_addr address) { return acre_page_map_span(arena->map, address); }
 
 static acre_addr end_of(const acre_span *run) { return run->base + units_to_bytes(run->unit_count); }
 
@@ -77,8 +74,7 @@ static unsigned bin_find(const acre_arena *arena, unsigned bin)
 /* ---- free runs ---- */
 
 /* Makes [address, address + unit_count) one free run in its bin. */
-static void free_run_make(acre_arena *arena, acre_region *region, acre_addr address, uint64_t unit_count,
-                          uint64_t dirty_count)
+static void free_run_make(acre_arena *arena, acre_region *region, acre_addr address, uint64_t unit_count, uint64_t dirty_count)
 {
     assert(dirty_count <= unit_count && unit_count <= UINT32_MAX);
     acre_span *const run = descriptor(arena, address);
@@ -152,8 +148,7 @@ static acre_span *cut(acre_arena *arena, acre_span *run, acre_addr address, uint
     const acre_addr run_base = run->base;
     const acre_addr run_end = end_of(run);
     uint64_t dirty_left = run->dirty_count;
-    const uint64_t dirty_taken =
-        dirty_left == 0 ? 0 : acre_page_map_count_dirty(arena->map, address, (size_t)unit_count);
+    const uint64_t dirty_taken = dirty_left == 0 ? 0 : acre_page_map_count_dirty(arena->map, address, (size_t)unit_count);
 
     const uint64_t units_before = (address - run_base) >> ACRE_UNIT_SHIFT;
     const uint64_t units_after = (run_end - address - units_to_bytes(unit_count)) >> ACRE_UNIT_SHIFT;
@@ -199,9 +194,8 @@ static acre_span *take_from_bins(acre_arena *arena, uint64_t unit_count, uint64_
     }
     /* From here on every run is long enough, whatever its place, once the alignment is paid for. */
     const uint64_t enough = unit_count + (alignment > ACRE_UNIT_BYTES ? (alignment >> ACRE_UNIT_SHIFT) - 1 : 0);
-    const unsigned bin = bin_find(arena, enough > ACRE_BIN_EXACT_MAX || enough == unit_count
-                                             ? acre_bin_of(enough) + 1
-                                             : acre_bin_of(enough));
+    const unsigned bin =
+        bin_find(arena, enough > ACRE_BIN_EXACT_MAX || enough == unit_count ? acre_bin_of(enough) + 1 : acre_bin_of(enough));
     if (bin == ACRE_BIN_COUNT) return NULL;
     acre_span *const run = arena->bins[bin];
     if (!place_in(run, unit_count, alignment, &address)) return NULL; /* only in the last, open-ended bin */
@@ -234,8 +228,7 @@ static acre_status commit_up_to(acre_arena *arena, acre_region *region, uint64_t
 }
 
 /* Takes from what was never used, together with the free run right below it. */
-static acre_span *take_from_end(acre_arena *arena, acre_region *region, uint64_t unit_count, uint64_t alignment,
-                                bool *is_zero)
+static acre_span *take_from_end(acre_arena *arena, acre_region *region, uint64_t unit_count, uint64_t alignment, bool *is_zero)
 {
     acre_span *const below = free_run_before(arena, region, used_end(region));
     const acre_addr start = below != NULL ? below->base : used_end(region);
@@ -281,8 +274,7 @@ static acre_region *add_region(acre_arena *arena, uint64_t unit_count, uint64_t 
 {
     if (alignment < ACRE_UNIT_BYTES) alignment = ACRE_UNIT_BYTES;
     if (unit_count > UINT32_MAX) {
-        (void)acre_fail(ACRE_NO_MEMORY, "a block of %llu units of %d bytes: at most 2^32", (unsigned long long)unit_count,
-                        ACRE_UNIT_BYTES);
+        (void)acre_fail(ACRE_NO_MEMORY, "a block of %llu units of %d bytes: at most 2^32", (unsigned long long)unit_count, ACRE_UNIT_BYTES);
         return NULL;
     }
     const uint64_t needed = units_to_bytes(unit_count);
@@ -346,8 +338,7 @@ static acre_span *take_locked(acre_arena *arena, uint64_t unit_count, uint64_t a
     return run;
 }
 
-acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alignment, acre_span_kind kind,
-                           bool *is_zero)
+acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alignment, acre_span_kind kind, bool *is_zero)
 {
     assert(unit_count > 0 && acre_is_power_of_two(alignment));
     acre_lock_take(&arena->lock);
@@ -463,8 +454,8 @@ acre_arena_figures acre_arena_read_figures(acre_arena *arena)
 }
 
 /* Walks one region from run to run. Returns false at the first thing that is wrong. */
-static bool region_is_valid(const acre_arena *arena, const acre_region *region, uint64_t *free_units,
-                            uint64_t *dirty_units, uint64_t *free_runs)
+static bool region_is_valid(const acre_arena *arena, const acre_region *region, uint64_t *free_units, uint64_t *dirty_units,
+                            uint64_t *free_runs)
 {
     if (region->used_count > region->committed_count || region->committed_count > region->unit_count) return false;
     bool is_after_free = false;

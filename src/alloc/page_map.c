@@ -7,10 +7,7 @@
 
 static size_t leaf_spans_offset(const acre_page_map *map) { return (size_t)acre_align_up(map->slot_units * 2, 64); }
 
-static size_t leaf_words_offset(const acre_page_map *map)
-{
-    return leaf_spans_offset(map) + map->slot_units * sizeof(acre_span);
-}
+static size_t leaf_words_offset(const acre_page_map *map) { return leaf_spans_offset(map) + map->slot_units * sizeof(acre_span); }
 
 static size_t leaf_size(const acre_page_map *map)
 {
@@ -50,8 +47,10 @@ acre_status acre_page_map_cover(acre_page_map *map, acre_addr address, uint64_t 
     for (uint64_t slot = first; slot <= last && status == ACRE_OK; slot++) {
         if (map->root[slot] != NULL) continue;
         uint8_t *const leaf = acre_meta_alloc(map->meta, leaf_size(map));
-        if (leaf == NULL) status = ACRE_NO_MEMORY;
-        else acre_store_pointer(&map->root[slot], leaf);
+        if (leaf == NULL)
+            status = ACRE_NO_MEMORY;
+        else
+            acre_store_pointer(&map->root[slot], leaf);
     }
     acre_lock_drop(&map->lock);
     return status;

@@ -21,8 +21,7 @@ void acre_span_init(acre_span *span, unsigned class, acre_word *words)
     const size_t last = acre_span_word_count(span) - 1;
     for (size_t i = 0; i < last; i++) words[i] = ACRE_WORD_ALL;
     words[last] = acre_word_first(capacity - (unsigned)last * ACRE_WORD_BITS);
-    acre_store_release(&span->state,
-                       next_generation(span->state) | ACRE_SPAN_OWNED | (ACRE_SPAN_COUNT_BIAS + capacity));
+    acre_store_release(&span->state, next_generation(span->state) | ACRE_SPAN_OWNED | (ACRE_SPAN_COUNT_BIAS + capacity));
     assert(acre_span_is_valid(span));
 }
 

@@ -30,8 +30,8 @@ size_t acre_fault_text(const acre_fault *fault, char *text, size_t size)
     size_t length = acre_format(text, size, "acre: heap '%s': %s of 0x%llx: %s", fault->heap_name, fault->operation,
                                 (unsigned long long)fault->address, kind_texts[fault->kind]);
     if (fault->block != 0) {
-        length += acre_format(text + length, size - length, " (block 0x%llx of %llu bytes)",
-                              (unsigned long long)fault->block, (unsigned long long)fault->size_bytes);
+        length += acre_format(text + length, size - length, " (block 0x%llx of %llu bytes)", (unsigned long long)fault->block,
+                              (unsigned long long)fault->size_bytes);
     }
     return length;
 }

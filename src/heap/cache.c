@@ -32,8 +32,10 @@ static void depot_insert(acre_depot *depot, acre_span *span)
 static void depot_remove(acre_depot *depot, acre_span *span)
 {
     if (span->next != NULL) span->next->previous = span->previous;
-    if (span->previous != NULL) span->previous->next = span->next;
-    else set_first(depot, span->next);
+    if (span->previous != NULL)
+        span->previous->next = span->next;
+    else
+        set_first(depot, span->next);
 }
 
 /* The units go back to the arena. The span is retired, so nobody else knows it. */
@@ -102,21 +104,16 @@ typedef struct batch {
     acre_heap *heap;
     acre_span *span; /* NULL: nothing is pending */
     size_t word;
-    acre_word mask;  /* of `word`, not given yet */
-    unsigned count;  /* of `span`, given but not counted */
+    acre_word mask; /* of `word`, not given yet */
+    unsigned count; /* of `span`, given but not counted */
     unsigned class;
     const char *operation;
 } batch;
 
-static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr address, acre_addr block, uint64_t size,
-                   const char *operation)
+static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr address, acre_addr block, uint64_t size, const char *operation)
 {
-    acre_fault_report(&(acre_fault){.kind = kind,
-                                    .heap_name = heap->name,
-                                    .address = address,
-                                    .block = block,
-                                    .size_bytes = size,
-                                    .operation = operation});
+    acre_fault_report(&(acre_fault){
+        .kind = kind, .heap_name = heap->name, .address = address, .block = block, .size_bytes = size, .operation = operation});
 }
 
 static void report_double_frees(const batch *pending, acre_word blocks)
@@ -245,10 +242,8 @@ static acre_addr *freed_array(const acre_cache *cache, unsigned class)
 
 static void set_arrays(acre_cache *cache, unsigned class, acre_addr *popped, size_t popped_count, acre_addr *freed)
 {
-    cache->magazines[class] = (acre_magazine){.top = popped + popped_count,
-                                              .put = freed + 1,
-                                              .end = freed + 1 + acre_magazine_capacity(class),
-                                              .bottom = popped};
+    cache->magazines[class] =
+        (acre_magazine){.top = popped + popped_count, .put = freed + 1, .end = freed + 1 + acre_magazine_capacity(class), .bottom = popped};
 }
 
 /* Puts a 0 into the array that is popped, where enough bytes will have been handed out for a sample to be due. */
@@ -333,8 +328,10 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
         }
         acre_addr *const freed = freed_array(cache, class);
         const size_t freed_count = (size_t)(magazine->put - (freed + 1));
-        if (freed_count > 0) set_arrays(cache, class, freed, freed_count, magazine->bottom);
-        else if (!refill(cache, class)) return ACRE_POP_NO_MEMORY;
+        if (freed_count > 0)
+            set_arrays(cache, class, freed, freed_count, magazine->bottom);
+        else if (!refill(cache, class))
+            return ACRE_POP_NO_MEMORY;
         set_sample_stop(cache, class);
     }
 }
@@ -377,7 +374,7 @@ void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 
 void acre_cache_flush(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
         acre_magazine *const magazine = &cache->magazines[class];
         acre_addr *const freed = freed_array(cache, class);
         empty_array(cache, class, freed + 1, magazine->put, "free");
@@ -391,14 +388,14 @@ void acre_cache_flush(acre_cache *cache)
 
 static void draw_samples(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT + 1; class++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT + 1; class ++) {
         cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
     }
 }
 
 static void reset(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
         acre_addr *const first = cache->slots[class];
         set_arrays(cache, class, first, 0, first + array_slots(class));
         cache->current[class] = NULL;
@@ -423,14 +420,14 @@ acre_cache *acre_cache_acquire(acre_heap *heap)
     if (cache != NULL) return cache;
 
     size_t slot_count = 0;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) slot_count += 2 * array_slots(class);
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) slot_count += 2 * array_slots(class);
     const size_t head_bytes = (size_t)acre_align_up(sizeof *cache, 64);
     cache = acre_meta_alloc(&heap->meta, head_bytes + slot_count * sizeof(acre_addr));
     if (cache == NULL) return NULL;
     cache->heap = heap;
     cache->random = (uintptr_t)cache ^ 0x9e3779b97f4a7c15u;
     acre_addr *slots = (acre_addr *)(void *)((char *)cache + head_bytes);
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
         cache->slots[class] = slots;
         slots += 2 * array_slots(class);
     }
@@ -446,7 +443,7 @@ acre_cache *acre_cache_acquire(acre_heap *heap)
 
 static void disown_all(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
         acre_span *const span = cache->current[class];
         cache->current[class] = NULL;
         if (span != NULL) disown(cache->heap, span);
@@ -464,7 +461,7 @@ void acre_cache_release(acre_cache *cache)
 
 void acre_cache_abandon(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
         if (cache->current[class] != NULL) acre_span_recount(cache->current[class]);
     }
     disown_all(cache);
@@ -474,7 +471,7 @@ void acre_cache_abandon(acre_cache *cache)
 
 bool acre_cache_is_valid(const acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
         const acre_magazine *const magazine = &cache->magazines[class];
         const acre_addr *const first = cache->slots[class];
         const acre_addr *const second = first + array_slots(class);

@@ -11,12 +11,12 @@
 #include <string.h>
 
 enum {
-    LARGE_SAMPLE = ACRE_CLASS_COUNT + 1,       /* its place in acre_cache.sample_left */
-    MOVE_BYTES_MIN = 128 * 1024,               /* from here on moving pages is cheaper than copying */
-    HEADROOM_BYTES_MIN = 1024 * 1024,          /* a block that has to move and is as large as this gets an eighth more */
-    DIRTY_BYTES_MIN = 4 * 1024 * 1024,         /* free memory is kept for reuse up to this, or a quarter of what is in use */
+    LARGE_SAMPLE = ACRE_CLASS_COUNT + 1, /* its place in acre_cache.sample_left */
+    MOVE_BYTES_MIN = 128 * 1024,         /* from here on moving pages is cheaper than copying */
+    HEADROOM_BYTES_MIN = 1024 * 1024,    /* a block that has to move and is as large as this gets an eighth more */
+    DIRTY_BYTES_MIN = 4 * 1024 * 1024,   /* free memory is kept for reuse up to this, or a quarter of what is in use */
     PURGE_RUN_BYTES_MIN = 64 * 1024,
-    HUGE_BYTES_MIN = 2 * 1024 * 1024,          /* no huge page fits into less */
+    HUGE_BYTES_MIN = 2 * 1024 * 1024, /* no huge page fits into less */
 };
 
 #define REGION_BYTES     ((uint64_t)256 * 1024 * 1024)
@@ -138,10 +138,7 @@ static void mark_large(acre_heap *heap, const acre_span *run)
 
 static int64_t run_bytes(const acre_span *run) { return (int64_t)((uint64_t)run->unit_count << ACRE_UNIT_SHIFT); }
 
-static void count_large(acre_heap *heap, int64_t bytes)
-{
-    __atomic_fetch_add(&heap->large_bytes, bytes, __ATOMIC_RELAXED);
-}
+static void count_large(acre_heap *heap, int64_t bytes) { __atomic_fetch_add(&heap->large_bytes, bytes, __ATOMIC_RELAXED); }
 
 /* Free memory that is more than what the program is likely to want again goes back to the space. */
 static void purge_surplus(acre_heap *heap)
@@ -243,16 +240,19 @@ static acre_addr take_small(acre_heap *heap, acre_cache *cache, unsigned class, 
     if (cache == NULL) return acre_block_take(heap, class);
     acre_addr address;
     switch (acre_cache_pop(cache, class, &address)) {
-    case ACRE_POP_BLOCK: return address;
-    case ACRE_POP_NO_MEMORY: return 0;
-    case ACRE_POP_SAMPLE_DUE: break;
+    case ACRE_POP_BLOCK:
+        return address;
+    case ACRE_POP_NO_MEMORY:
+        return 0;
+    case ACRE_POP_SAMPLE_DUE:
+        break;
     }
     *weight = acre_sample_weight(size, acre_size_classes[class].block_bytes, heap->sample_bytes);
     return acre_block_take(heap, class | ACRE_CLASS_WATCHED);
 }
 
-static acre_addr take(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t alignment,
-                      uint64_t *weight, bool *is_zero)
+static acre_addr take(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t alignment, uint64_t *weight,
+                      bool *is_zero)
 {
     *is_zero = false;
     if (class != ACRE_CLASS_LARGE) return take_small(heap, cache, class, size, weight);
@@ -305,13 +305,17 @@ void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bo
     }
     if (class == ACRE_CLASS_LARGE) {
         acre_span *const run = acre_page_map_span(heap->map, address);
-        if (run->base == address && run->region->arena == &heap->arena) give_large(heap, run);
-        else report_foreign(heap, address, ACRE_CLASS_LARGE_REST, operation);
+        if (run->base == address && run->region->arena == &heap->arena)
+            give_large(heap, run);
+        else
+            report_foreign(heap, address, ACRE_CLASS_LARGE_REST, operation);
         return;
     }
     acre_cache *const cache = (class & ACRE_CLASS_WATCHED) != 0 ? NULL : acre_cache_of(heap);
-    if (cache != NULL) acre_cache_push(cache, class, address);
-    else (void)acre_block_give(heap, address, operation);
+    if (cache != NULL)
+        acre_cache_push(cache, class, address);
+    else
+        (void)acre_block_give(heap, address, operation);
 }
 
 uint64_t acre_heap_usable_size(acre_heap *heap, acre_addr block)
@@ -340,8 +344,10 @@ void *acre_resize_any(acre_heap *heap, void *block, size_t size, const char *ope
     uint64_t weight = 0;
     if (class == ACRE_CLASS_LARGE && size > ACRE_SMALL_BYTES_MAX) {
         acre_span *const run = acre_page_map_span(heap->map, from);
-        if (resize_in_place(heap, run, size)) to = from;
-        else to = move_large(heap, run, size);
+        if (resize_in_place(heap, run, size))
+            to = from;
+        else
+            to = move_large(heap, run, size);
     } else if (class != ACRE_CLASS_LARGE && stays(room, size)) {
         to = from;
     }
@@ -524,9 +530,8 @@ static bool depot_is_valid(acre_depot *depot, unsigned class)
     acre_lock_take(&depot->lock);
     for (const acre_span *span = depot->first; span != NULL && is_valid; span = span->next) {
         const int free_count = acre_span_free_count(span->state);
-        is_valid = acre_span_is_valid(span) && span->class == class && (span->state & ACRE_SPAN_LISTED) != 0 &&
-                   free_count > 0 && free_count < (int)acre_span_capacity(span) &&
-                   (span->next == NULL || span->next->previous == span);
+        is_valid = acre_span_is_valid(span) && span->class == class && (span->state & ACRE_SPAN_LISTED) != 0 && free_count > 0 &&
+                   free_count < (int)acre_span_capacity(span) && (span->next == NULL || span->next->previous == span);
     }
     acre_lock_drop(&depot->lock);
     return is_valid;
@@ -535,7 +540,7 @@ static bool depot_is_valid(acre_depot *depot, unsigned class)
 bool acre_heap_is_valid(acre_heap *heap)
 {
     if (!acre_arena_is_valid(&heap->arena)) return false;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
         if (!depot_is_valid(&heap->depots[class], class)) return false;
         if (!depot_is_valid(&heap->watched_depots[class], class | ACRE_CLASS_WATCHED)) return false;
     }

@@ -19,9 +19,9 @@
 
 enum {
     ACRE_MAGAZINE_BLOCKS_MAX = 64,
-    ACRE_MAGAZINE_BYTES_MAX = 16 * 1024, /* of blocks in one array: what a class holds back from other threads */
+    ACRE_MAGAZINE_BYTES_MAX = 16 * 1024,       /* of blocks in one array: what a class holds back from other threads */
     ACRE_MAGAZINE_BYTES_MAX_BEYOND = 8 * 1024, /* the same for sizes beyond the table, which no fast path serves */
-    ACRE_REFILL_BLOCKS_FIRST = 4, /* a class that a thread hardly uses touches few pages; each refill doubles it */
+    ACRE_REFILL_BLOCKS_FIRST = 4,              /* a class that a thread hardly uses touches few pages; each refill doubles it */
 };
 
 /* Every array has a 0 below its first address, so that popping needs no comparison of ends. */
@@ -35,14 +35,14 @@ typedef struct acre_magazine {
 typedef struct acre_cache {
     acre_magazine magazines[ACRE_CLASS_COUNT + 1];
     acre_heap *heap;
-    struct acre_cache *next;     /* in the heap's list of all caches; never taken out */
+    struct acre_cache *next; /* in the heap's list of all caches; never taken out */
     acre_span *current[ACRE_CLASS_COUNT + 1];
     uint8_t refill_count[ACRE_CLASS_COUNT + 1]; /* blocks to take at the next refill */
-    acre_addr *slots[ACRE_CLASS_COUNT + 1]; /* both arrays of a class, one after the other */
-    int64_t sample_left[ACRE_CLASS_COUNT + 2]; /* bytes to allocate until the next sample; the last is for large blocks */
+    acre_addr *slots[ACRE_CLASS_COUNT + 1];     /* both arrays of a class, one after the other */
+    int64_t sample_left[ACRE_CLASS_COUNT + 2];  /* bytes to allocate until the next sample; the last is for large blocks */
     uint64_t random;
-    int64_t out_bytes;           /* of small blocks: taken less given back by this thread. Read by others */
-    uint32_t is_used;            /* a thread has it */
+    int64_t out_bytes; /* of small blocks: taken less given back by this thread. Read by others */
+    uint32_t is_used;  /* a thread has it */
 } acre_cache;
 
 typedef struct acre_depot {
@@ -81,15 +81,15 @@ struct acre_heap {
     acre_cache *caches;
     acre_lock lock; /* of the list of caches */
     const char *name;
-    uint64_t serial; /* tells heaps apart that had the same index */
-    unsigned index;  /* among the heaps of the process */
-    int64_t direct_bytes;  /* of small blocks that were taken and given without a cache */
+    uint64_t serial;      /* tells heaps apart that had the same index */
+    unsigned index;       /* among the heaps of the process */
+    int64_t direct_bytes; /* of small blocks that were taken and given without a cache */
     int64_t large_bytes;
     uint64_t run_bytes_at_purge; /* how busy it was when the purge job last looked */
-    uint64_t sample_bytes; /* mean distance of samples; 0: none */
+    uint64_t sample_bytes;       /* mean distance of samples; 0: none */
     acre_heap_observer *observer;
-    bool is_recording;     /* every event goes to the observer, and so does every call to the slow path */
-    acre_space own_space;  /* used when the caller gave none */
+    bool is_recording;    /* every event goes to the observer, and so does every call to the slow path */
+    acre_space own_space; /* used when the caller gave none */
     acre_space own_meta_space;
     acre_page_map own_map; /* of a space of fixed size: its descriptors too come from the meta space given */
     uint8_t *own_root;

@@ -19,10 +19,7 @@ static acre_addr heap_resize(acre_allocator *allocator, acre_addr block, uint64_
     return (uintptr_t)acre_heap_resize(heap_of(allocator), (void *)(uintptr_t)block, (size_t)size);
 }
 
-static uint64_t heap_usable_size(acre_allocator *allocator, acre_addr block)
-{
-    return acre_heap_usable_size(heap_of(allocator), block);
-}
+static uint64_t heap_usable_size(acre_allocator *allocator, acre_addr block) { return acre_heap_usable_size(heap_of(allocator), block); }
 
 static acre_status heap_where(acre_allocator *allocator, acre_addr address, acre_block *block)
 {
@@ -44,10 +41,7 @@ static void heap_read_figures(acre_allocator *allocator, acre_allocator_figures 
                                         .meta_bytes = all.meta_bytes};
 }
 
-static uint64_t heap_purge(acre_allocator *allocator, uint64_t keep_bytes)
-{
-    return acre_heap_purge(heap_of(allocator), keep_bytes);
-}
+static uint64_t heap_purge(acre_allocator *allocator, uint64_t keep_bytes) { return acre_heap_purge(heap_of(allocator), keep_bytes); }
 
 void acre_heap_allocator(acre_heap *heap, acre_allocator *allocator)
 {

@@ -19,7 +19,10 @@
 /* No block to pop, because every top points at a 0, and no room to push. Initialised by the linker: malloc may be called
  * before any constructor. */
 static acre_addr no_blocks;
-#define EMPTY      {.top = &no_blocks, .bottom = &no_blocks}
+#define EMPTY                                                                                                                              \
+    {                                                                                                                                      \
+        .top = &no_blocks, .bottom = &no_blocks                                                                                            \
+    }
 #define EIGHT_EMPTY EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY
 _Static_assert(ACRE_CLASS_COUNT == 7 * 8 + 3, "one EMPTY a class, and one for class 0");
 acre_cache acre_no_cache = {
@@ -191,7 +194,7 @@ typedef void lock_action(acre_lock *lock);
 static void each_lock_of(acre_heap *heap, lock_action *action)
 {
     action(&heap->lock);
-    for (unsigned class = 0; class <= ACRE_CLASS_COUNT; class++) {
+    for (unsigned class = 0; class <= ACRE_CLASS_COUNT; class ++) {
         action(&heap->depots[class].lock);
         action(&heap->watched_depots[class].lock);
     }
@@ -240,7 +243,4 @@ static void after_fork_in_child(void)
     }
 }
 
-acre_status acre_registry_handle_forks(void)
-{
-    return acre_os_at_fork(before_fork, after_fork, after_fork_in_child);
-}
+acre_status acre_registry_handle_forks(void) { return acre_os_at_fork(before_fork, after_fork, after_fork_in_child); }

@@ -21,7 +21,7 @@ static double ln_of_fraction(uint64_t value)
 {
     const unsigned exponent = acre_log2_floor(value);
     const double mantissa = (double)value / (double)((uint64_t)1 << exponent); /* in [1, 2) */
-    const double t = (mantissa - 1) / (mantissa + 1);                            /* in [0, 1/3) */
+    const double t = (mantissa - 1) / (mantissa + 1);                          /* in [0, 1/3) */
     const double tt = t * t;
     return 2 * t * (1 + tt * (1.0 / 3 + tt * (1.0 / 5 + tt / 7))) + ((double)exponent - 53) * ln2;
 }

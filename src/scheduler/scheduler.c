@@ -10,8 +10,8 @@
 #include "os/os.h"
 
 enum { POLL_NS = 50 * 1000 };
-#define THREAD_BUDGET_NS ((uint64_t)5 * 1000 * 1000)   /* a long chain of work still lets others in */
-#define LEAVE_NS         ((uint64_t)10 * 1000000000)   /* nothing due for this long: no thread is needed */
+#define THREAD_BUDGET_NS ((uint64_t)5 * 1000 * 1000) /* a long chain of work still lets others in */
+#define LEAVE_NS         ((uint64_t)10 * 1000000000) /* nothing due for this long: no thread is needed */
 
 static void take(acre_scheduler *scheduler) { acre_lock_take((acre_lock *)&scheduler->lock); }
 static void drop(acre_scheduler *scheduler) { acre_lock_drop((acre_lock *)&scheduler->lock); }
@@ -79,11 +79,13 @@ static acre_status ensure_thread(acre_scheduler *scheduler)
 {
     take(scheduler);
     const acre_job *const first = earliest(scheduler);
-    const bool is_wanted = scheduler->may_use_thread != 0 && first != NULL &&
-                           (first->due_ns == 0 || first->due_ns < acre_os_now_ns() + LEAVE_NS);
+    const bool is_wanted =
+        scheduler->may_use_thread != 0 && first != NULL && (first->due_ns == 0 || first->due_ns < acre_os_now_ns() + LEAVE_NS);
     const bool has_thread = scheduler->has_thread != 0;
-    if (is_wanted && !has_thread) scheduler->has_thread = 1;
-    else if (is_wanted) wake_thread(scheduler);
+    if (is_wanted && !has_thread)
+        scheduler->has_thread = 1;
+    else if (is_wanted)
+        wake_thread(scheduler);
     drop(scheduler);
     if (!is_wanted || has_thread) return ACRE_OK;
     const acre_status status = acre_os_start_thread(thread_main, scheduler);
@@ -164,8 +166,10 @@ static void run_step(acre_scheduler *scheduler, acre_job *job, uint64_t budget_n
     job->step_count++;
     job->busy_ns += end_ns - start_ns;
     if (end_ns - start_ns > job->step_ns_max) job->step_ns_max = end_ns - start_ns;
-    if (result == ACRE_JOB_MORE) job->due_ns = 0;
-    else if (job->due_ns == UINT64_MAX) job->due_ns = after(end_ns, job->period_ns);
+    if (result == ACRE_JOB_MORE)
+        job->due_ns = 0;
+    else if (job->due_ns == UINT64_MAX)
+        job->due_ns = after(end_ns, job->period_ns);
 }
 
 uint64_t acre_scheduler_step(acre_scheduler *scheduler, uint64_t budget_ns)

@@ -57,8 +57,8 @@ static const acre_space_ops secret_ops = {
 };
 
 /* Maps the whole descriptor and takes it over: on failure it is closed. */
-static acre_status open_mapped(acre_space *space, const acre_space_ops *ops, acre_space_kind kind,
-                               uint32_t capabilities, int descriptor, uint64_t size)
+static acre_status open_mapped(acre_space *space, const acre_space_ops *ops, acre_space_kind kind, uint32_t capabilities, int descriptor,
+                               uint64_t size)
 {
     void *base = NULL;
     acre_status status = acre_os_map_shared(descriptor, size, &base);
@@ -100,8 +100,7 @@ acre_status acre_space_open_file(acre_space *space, const char *path, uint64_t s
     if (status == ACRE_OK) status = acre_os_open_file(path, size, &descriptor);
     if (status != ACRE_OK) return status;
     return open_mapped(space, &file_ops, ACRE_SPACE_FILE,
-                       ACRE_CAP_PERSISTENT | ACRE_CAP_SHARED | ACRE_CAP_COMMIT | ACRE_CAP_PURGE | ACRE_CAP_FLUSH,
-                       descriptor, size);
+                       ACRE_CAP_PERSISTENT | ACRE_CAP_SHARED | ACRE_CAP_COMMIT | ACRE_CAP_PURGE | ACRE_CAP_FLUSH, descriptor, size);
 }
 
 acre_status acre_space_open_shared(acre_space *space, const char *name, uint64_t size)
@@ -111,8 +110,7 @@ acre_status acre_space_open_shared(acre_space *space, const char *name, uint64_t
     acre_status status = whole_pages(space, "shared", &size);
     if (status == ACRE_OK) status = acre_os_open_shared(name, size, &descriptor);
     if (status != ACRE_OK) return status;
-    return open_mapped(space, &shared_ops, ACRE_SPACE_SHARED, ACRE_CAP_SHARED | ACRE_CAP_ZEROED | ACRE_CAP_PURGE,
-                       descriptor, size);
+    return open_mapped(space, &shared_ops, ACRE_SPACE_SHARED, ACRE_CAP_SHARED | ACRE_CAP_ZEROED | ACRE_CAP_PURGE, descriptor, size);
 }
 
 acre_status acre_space_open_secret(acre_space *space, uint64_t size)

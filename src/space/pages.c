@@ -19,16 +19,14 @@ static acre_status pages_query(acre_space *space, acre_space_info *info)
     return ACRE_OK;
 }
 
-static acre_status pages_reserve(acre_space *space, uint64_t size, uint64_t alignment, const acre_hints *hints,
-                                 acre_addr *address)
+static acre_status pages_reserve(acre_space *space, uint64_t size, uint64_t alignment, const acre_hints *hints, acre_addr *address)
 {
     if (size > SIZE_MAX || alignment > SIZE_MAX / 2) {
-        return acre_fail(ACRE_NO_MEMORY, "space '%s': %llu bytes aligned to %llu do not fit the address space",
-                         space->name, (unsigned long long)size, (unsigned long long)alignment);
+        return acre_fail(ACRE_NO_MEMORY, "space '%s': %llu bytes aligned to %llu do not fit the address space", space->name,
+                         (unsigned long long)size, (unsigned long long)alignment);
     }
     void *base = NULL;
-    const acre_status status =
-        acre_os_reserve((size_t)size, acre_max_size((size_t)alignment, acre_os_page_size()), &base);
+    const acre_status status = acre_os_reserve((size_t)size, acre_max_size((size_t)alignment, acre_os_page_size()), &base);
     if (status != ACRE_OK) return status;
     if (hints != NULL && hints->huge_pages == ACRE_HUGE_PREFER) (void)acre_os_advise(base, (size_t)size, ACRE_OS_HUGE);
     if (hints != NULL && hints->huge_pages == ACRE_HUGE_NEVER) {
@@ -70,18 +68,17 @@ static acre_status pages_purge(acre_space *space, acre_addr address, uint64_t si
 
 static acre_status pages_protect(acre_space *space, acre_addr address, uint64_t size, acre_protection protection)
 {
-    static const acre_os_access accesses[] = {[ACRE_PROTECT_NONE] = ACRE_OS_NONE,
-                                              [ACRE_PROTECT_READ] = ACRE_OS_READ,
-                                              [ACRE_PROTECT_READ_WRITE] = ACRE_OS_READ_WRITE};
+    static const acre_os_access accesses[] = {
+        [ACRE_PROTECT_NONE] = ACRE_OS_NONE, [ACRE_PROTECT_READ] = ACRE_OS_READ, [ACRE_PROTECT_READ_WRITE] = ACRE_OS_READ_WRITE};
     return acre_os_protect(pointer_of(address), (size_t)size, accesses[protection]);
 }
 
 static acre_status pages_advise(acre_space *space, acre_addr address, uint64_t size, acre_advice advice)
 {
     static const acre_os_advice advices[] = {
-        [ACRE_ADVISE_HUGE_PAGES] = ACRE_OS_HUGE,        [ACRE_ADVISE_NO_HUGE_PAGES] = ACRE_OS_NO_HUGE,
-        [ACRE_ADVISE_SEQUENTIAL] = ACRE_OS_SEQUENTIAL,  [ACRE_ADVISE_RANDOM] = ACRE_OS_RANDOM,
-        [ACRE_ADVISE_WILL_NEED] = ACRE_OS_WILL_NEED,    [ACRE_ADVISE_COLD] = ACRE_OS_COLD,
+        [ACRE_ADVISE_HUGE_PAGES] = ACRE_OS_HUGE,       [ACRE_ADVISE_NO_HUGE_PAGES] = ACRE_OS_NO_HUGE,
+        [ACRE_ADVISE_SEQUENTIAL] = ACRE_OS_SEQUENTIAL, [ACRE_ADVISE_RANDOM] = ACRE_OS_RANDOM,
+        [ACRE_ADVISE_WILL_NEED] = ACRE_OS_WILL_NEED,   [ACRE_ADVISE_COLD] = ACRE_OS_COLD,
         [ACRE_ADVISE_PAGE_OUT] = ACRE_OS_PAGE_OUT,
     };
     return acre_os_advise(pointer_of(address), (size_t)size, advices[advice]);
@@ -97,11 +94,11 @@ static acre_status pages_move(acre_space *space, acre_addr to, acre_addr from, u
     return acre_os_move_pages(pointer_of(from), pointer_of(to), (size_t)size);
 }
 
-#define PAGES_OPS(commit_operation)                                                                                    \
-    {                                                                                                                  \
-        .size_bytes = sizeof(acre_space_ops), .query = pages_query, .reserve = pages_reserve,                          \
-        .release = pages_release, .commit = (commit_operation), .purge = pages_purge, .protect = pages_protect,        \
-        .advise = pages_advise, .budget = pages_budget, .move = pages_move,                                            \
+#define PAGES_OPS(commit_operation)                                                                                                        \
+    {                                                                                                                                      \
+        .size_bytes = sizeof(acre_space_ops), .query = pages_query, .reserve = pages_reserve, .release = pages_release,                    \
+        .commit = (commit_operation), .purge = pages_purge, .protect = pages_protect, .advise = pages_advise, .budget = pages_budget,      \
+        .move = pages_move,                                                                                                                \
     }
 
 static const acre_space_ops pages_ops = PAGES_OPS(pages_commit);
@@ -111,14 +108,14 @@ acre_status acre_space_open_pages(acre_space *space, const acre_pages_options *o
 {
     if (space == NULL) return acre_fail(ACRE_INVALID, "pages: the space is NULL");
     if (options != NULL && ((unsigned)options->huge_pages > ACRE_HUGE_NEVER || options->numa_node < -1)) {
-        return acre_fail(ACRE_INVALID, "pages: huge pages %u, NUMA node %d: at most %u, at least -1",
-                         (unsigned)options->huge_pages, options->numa_node, (unsigned)ACRE_HUGE_NEVER);
+        return acre_fail(ACRE_INVALID, "pages: huge pages %u, NUMA node %d: at most %u, at least -1", (unsigned)options->huge_pages,
+                         options->numa_node, (unsigned)ACRE_HUGE_NEVER);
     }
     const bool is_placed = options != NULL && (options->huge_pages != ACRE_HUGE_DEFAULT || options->numa_node >= 0);
     const acre_space_info info = {
         .kind = ACRE_SPACE_PAGES,
-        .capabilities = ACRE_CAP_HOST_ACCESS | ACRE_CAP_COHERENT | ACRE_CAP_ZEROED | ACRE_CAP_COMMIT | ACRE_CAP_PURGE |
-                        ACRE_CAP_PROTECT | ACRE_CAP_ADVISE | ACRE_CAP_BUDGET | ACRE_CAP_MOVE,
+        .capabilities = ACRE_CAP_HOST_ACCESS | ACRE_CAP_COHERENT | ACRE_CAP_ZEROED | ACRE_CAP_COMMIT | ACRE_CAP_PURGE | ACRE_CAP_PROTECT |
+                        ACRE_CAP_ADVISE | ACRE_CAP_BUDGET | ACRE_CAP_MOVE,
         .page_bytes = acre_os_page_size(),
         .grain_bytes = acre_os_page_size(),
     };
@@ -129,10 +126,7 @@ acre_status acre_space_open_pages(acre_space *space, const acre_pages_options *o
 
 /* ---- address space that is never backed ---- */
 
-static void reserved_close(acre_space *space)
-{
-    (void)acre_os_release(pointer_of(space->base), (size_t)space->size_bytes);
-}
+static void reserved_close(acre_space *space) { (void)acre_os_release(pointer_of(space->base), (size_t)space->size_bytes); }
 
 static const acre_space_ops reserved_ops = {
     .size_bytes = sizeof(acre_space_ops),
@@ -146,8 +140,7 @@ acre_status acre_space_open_reserved(acre_space *space, uint64_t size)
 {
     const size_t page = acre_os_page_size();
     if (space == NULL || size == 0 || size > SIZE_MAX - page) {
-        return acre_fail(ACRE_INVALID, "reserved space of %llu bytes: not 0, and no more than the address space",
-                         (unsigned long long)size);
+        return acre_fail(ACRE_INVALID, "reserved space of %llu bytes: not 0, and no more than the address space", (unsigned long long)size);
     }
     const size_t whole = (size_t)acre_align_up(size, page);
     void *base = NULL;

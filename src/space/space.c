@@ -7,19 +7,15 @@
 #include <string.h>
 
 /* An operation of the table, NULL when the table is too old to have it. */
-#define OPERATION(space, name)                                                                                         \
+#define OPERATION(space, name)                                                                                                             \
     ((space)->ops->size_bytes >= offsetof(acre_space_ops, name) + sizeof((space)->ops->name) ? (space)->ops->name : NULL)
 
 static const char *const kind_texts[ACRE_SPACE_KIND_COUNT] = {
-    [ACRE_SPACE_PAGES] = "pages",       [ACRE_SPACE_STATIC] = "static", [ACRE_SPACE_FILE] = "file",
-    [ACRE_SPACE_SHARED] = "shared",     [ACRE_SPACE_SECRET] = "secret", [ACRE_SPACE_RESERVED] = "reserved",
-    [ACRE_SPACE_HANDLE] = "handles",
+    [ACRE_SPACE_PAGES] = "pages",   [ACRE_SPACE_STATIC] = "static",     [ACRE_SPACE_FILE] = "file",      [ACRE_SPACE_SHARED] = "shared",
+    [ACRE_SPACE_SECRET] = "secret", [ACRE_SPACE_RESERVED] = "reserved", [ACRE_SPACE_HANDLE] = "handles",
 };
 
-const char *acre_space_kind_text(acre_space_kind kind)
-{
-    return (unsigned)kind < ACRE_SPACE_KIND_COUNT ? kind_texts[kind] : "unknown";
-}
+const char *acre_space_kind_text(acre_space_kind kind) { return (unsigned)kind < ACRE_SPACE_KIND_COUNT ? kind_texts[kind] : "unknown"; }
 
 acre_status acre_space_init(acre_space *space, const acre_space_ops *ops, const char *name, const acre_space_info *info)
 {
@@ -40,8 +36,7 @@ acre_status acre_space_init(acre_space *space, const acre_space_ops *ops, const 
 
 /* ---- one fixed range ---- */
 
-acre_status acre_range_reserve(acre_space *space, uint64_t size, uint64_t alignment, const acre_hints *hints,
-                               acre_addr *address)
+acre_status acre_range_reserve(acre_space *space, uint64_t size, uint64_t alignment, const acre_hints *hints, acre_addr *address)
 {
     (void)hints;
     acre_lock *const lock = (acre_lock *)&space->lock;
@@ -60,8 +55,8 @@ acre_status acre_range_reserve(acre_space *space, uint64_t size, uint64_t alignm
     const uint64_t left = end - taken;
     acre_lock_drop(lock);
     if (status != ACRE_OK) {
-        acre_fail(status, "space '%s': reserve of %llu bytes aligned to %llu: %llu bytes are left", space->name,
-                  (unsigned long long)size, (unsigned long long)alignment, (unsigned long long)left);
+        acre_fail(status, "space '%s': reserve of %llu bytes aligned to %llu: %llu bytes are left", space->name, (unsigned long long)size,
+                  (unsigned long long)alignment, (unsigned long long)left);
     }
     return status;
 }
@@ -75,8 +70,8 @@ acre_status acre_range_release(acre_space *space, acre_addr address, uint64_t si
     if (is_ours && address + size == taken) space->reserved_bytes = address - space->base;
     acre_lock_drop(lock);
     if (is_ours) return ACRE_OK;
-    return acre_fail(ACRE_BAD_POINTER, "space '%s': release of %llu bytes at 0x%llx, which is not reserved",
-                     space->name, (unsigned long long)size, (unsigned long long)address);
+    return acre_fail(ACRE_BAD_POINTER, "space '%s': release of %llu bytes at 0x%llx, which is not reserved", space->name,
+                     (unsigned long long)size, (unsigned long long)address);
 }
 
 acre_status acre_range_query(acre_space *space, acre_space_info *info)
@@ -87,19 +82,17 @@ acre_status acre_range_query(acre_space *space, acre_space_info *info)
 
 /* ---- the gate ---- */
 
-static acre_status bad_argument(const acre_space *space, const char *operation, acre_addr address, uint64_t size,
-                                uint64_t grain)
+static acre_status bad_argument(const acre_space *space, const char *operation, acre_addr address, uint64_t size, uint64_t grain)
 {
-    return acre_fail(ACRE_INVALID, "space '%s': %s of %llu bytes at 0x%llx: address and size must be multiples of %llu, "
-                                   "size not 0, and the range may not wrap",
-                     space->name, operation, (unsigned long long)size, (unsigned long long)address,
-                     (unsigned long long)grain);
+    return acre_fail(ACRE_INVALID,
+                     "space '%s': %s of %llu bytes at 0x%llx: address and size must be multiples of %llu, "
+                     "size not 0, and the range may not wrap",
+                     space->name, operation, (unsigned long long)size, (unsigned long long)address, (unsigned long long)grain);
 }
 
 static acre_status unsupported(const acre_space *space, const char *operation)
 {
-    return acre_fail(ACRE_UNSUPPORTED, "space '%s' of kind %s: no %s", space->name,
-                     acre_space_kind_text(space->info.kind), operation);
+    return acre_fail(ACRE_UNSUPPORTED, "space '%s' of kind %s: no %s", space->name, acre_space_kind_text(space->info.kind), operation);
 }
 
 static bool is_range(acre_addr address, uint64_t size, uint64_t grain)
@@ -107,11 +100,11 @@ static bool is_range(acre_addr address, uint64_t size, uint64_t grain)
     return size > 0 && size % grain == 0 && address % grain == 0 && address <= UINT64_MAX - size;
 }
 
-#define REQUIRE_OPEN(space)                                                                                            \
-    do {                                                                                                               \
-        if ((space) == NULL || (space)->ops == NULL) {                                                                 \
-            return acre_fail(ACRE_INVALID, "%s: the space is NULL or not open", __func__);                             \
-        }                                                                                                              \
+#define REQUIRE_OPEN(space)                                                                                                                \
+    do {                                                                                                                                   \
+        if ((space) == NULL || (space)->ops == NULL) {                                                                                     \
+            return acre_fail(ACRE_INVALID, "%s: the space is NULL or not open", __func__);                                                 \
+        }                                                                                                                                  \
     } while (0)
 
 acre_status acre_space_query(acre_space *space, acre_space_info *info)
@@ -121,14 +114,13 @@ acre_status acre_space_query(acre_space *space, acre_space_info *info)
     return space->ops->query(space, info);
 }
 
-acre_status acre_space_reserve(acre_space *space, uint64_t size, uint64_t alignment, const acre_hints *hints,
-                               acre_addr *address)
+acre_status acre_space_reserve(acre_space *space, uint64_t size, uint64_t alignment, const acre_hints *hints, acre_addr *address)
 {
     REQUIRE_OPEN(space);
     if (address == NULL) return acre_fail(ACRE_INVALID, "space '%s': reserve into NULL", space->name);
     if (!acre_is_power_of_two(alignment)) {
-        return acre_fail(ACRE_INVALID, "space '%s': reserve with alignment %llu, which is no power of two",
-                         space->name, (unsigned long long)alignment);
+        return acre_fail(ACRE_INVALID, "space '%s': reserve with alignment %llu, which is no power of two", space->name,
+                         (unsigned long long)alignment);
     }
     if (!is_range(0, size, space->info.grain_bytes)) {
         return bad_argument(space, "reserve", 0, size, space->info.grain_bytes);
@@ -205,8 +197,8 @@ acre_status acre_space_copy(acre_space *space, acre_addr to, acre_addr from, uin
     REQUIRE_OPEN(space);
     const bool is_disjoint = to <= from ? from - to >= size : to - from >= size;
     if (!is_disjoint) {
-        return acre_fail(ACRE_INVALID, "space '%s': copy of %llu bytes from 0x%llx to 0x%llx: the ranges overlap",
-                         space->name, (unsigned long long)size, (unsigned long long)from, (unsigned long long)to);
+        return acre_fail(ACRE_INVALID, "space '%s': copy of %llu bytes from 0x%llx to 0x%llx: the ranges overlap", space->name,
+                         (unsigned long long)size, (unsigned long long)from, (unsigned long long)to);
     }
     void *const target = acre_space_pointer(space, to); /* NULL: no host access */
     const void *const source = acre_space_pointer(space, from);

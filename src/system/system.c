@@ -47,8 +47,8 @@ acre_status acre_system_create(const acre_system_options *options, acre_system *
     acre_heap_purge_job(system->heap, &system->purge_job);
     (void)acre_scheduler_add(&system->scheduler, &system->purge_job);
     if (options->contract.limits != 0 && options->contract_period_ns != 0) {
-        system->contract_job = (acre_job){
-            .name = "contract", .step = check_contract, .context = system, .period_ns = options->contract_period_ns};
+        system->contract_job =
+            (acre_job){.name = "contract", .step = check_contract, .context = system, .period_ns = options->contract_period_ns};
         (void)acre_scheduler_add(&system->scheduler, &system->contract_job);
     }
     if (options->uses_thread) status = acre_scheduler_use_thread(&system->scheduler, true);
@@ -74,8 +74,10 @@ acre_addr acre_system_alloc(acre_system *system, uint64_t size, uint64_t alignme
     const uint64_t taken_ns = acre_os_now_ns() - start;
     const uint64_t room = acre_heap_usable_size(system->heap, block);
     acre_lock_take((acre_lock *)&system->lock);
-    if (block != 0) acre_meter_count_alloc(&system->counted, room, taken_ns);
-    else acre_meter_count_failure(&system->counted);
+    if (block != 0)
+        acre_meter_count_alloc(&system->counted, room, taken_ns);
+    else
+        acre_meter_count_failure(&system->counted);
     acre_lock_drop((acre_lock *)&system->lock);
     return block;
 }
@@ -93,10 +95,7 @@ void acre_system_free(acre_system *system, acre_addr block)
     acre_lock_drop((acre_lock *)&system->lock);
 }
 
-uint64_t acre_system_step(acre_system *system, uint64_t budget_ns)
-{
-    return acre_scheduler_step(&system->scheduler, budget_ns);
-}
+uint64_t acre_system_step(acre_system *system, uint64_t budget_ns) { return acre_scheduler_step(&system->scheduler, budget_ns); }
 
 acre_status acre_system_check(acre_system *system)
 {

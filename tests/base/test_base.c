@@ -48,8 +48,8 @@ static void messages_are_formatted_as_printf_would(void **state)
     const size_t length =
         acre_format(ours, sizeof ours, "%s %c %d %u %x %zu %zx %lld %llu %llx %%", "text", 'c', -5, 7u, 0xabcu, (size_t)123456789012,
                     (size_t)0xdeadbeef, -9000000000000ll, 18446744073709551615ull, 0x123456789abcdefull);
-    snprintf(expected, sizeof expected, "%s %c %d %u %x %zu %zx %lld %llu %llx %%", "text", 'c', -5, 7u, 0xabcu,
-             (size_t)123456789012, (size_t)0xdeadbeef, -9000000000000ll, 18446744073709551615ull, 0x123456789abcdefull);
+    snprintf(expected, sizeof expected, "%s %c %d %u %x %zu %zx %lld %llu %llx %%", "text", 'c', -5, 7u, 0xabcu, (size_t)123456789012,
+             (size_t)0xdeadbeef, -9000000000000ll, 18446744073709551615ull, 0x123456789abcdefull);
     assert_string_equal(ours, expected);
     assert_int_equal(length, strlen(expected));
     (void)acre_format(ours, sizeof ours, "%d %p", -2147483647 - 1, (void *)0x1234);

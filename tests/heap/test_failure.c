@@ -15,8 +15,10 @@ static void use(acre_heap *heap)
     for (int i = 0; i < BLOCK_COUNT; i++) {
         const uint64_t size = sizes[(size_t)i % (sizeof sizes / sizeof *sizes)];
         blocks[i] = acre_heap_alloc_address(heap, size, i % 9 == 0 ? 4096 : 16, NULL);
-        if (blocks[i] == 0) assert_int_equal(acre_last_status(), ACRE_NO_MEMORY);
-        else memset((void *)(uintptr_t)blocks[i], i, (size_t)size);
+        if (blocks[i] == 0)
+            assert_int_equal(acre_last_status(), ACRE_NO_MEMORY);
+        else
+            memset((void *)(uintptr_t)blocks[i], i, (size_t)size);
         if (i % 3 == 2) {
             acre_heap_free_address(heap, blocks[i - 1]);
             blocks[i - 1] = 0;

@@ -126,8 +126,7 @@ static void pointers_that_are_no_blocks_are_reported_and_change_nothing(void **s
     char *const small = acre_heap_alloc(heap, 100);
     char *const large = acre_heap_alloc(heap, 100000);
     int local = 0;
-    const acre_addr bad[] = {(uintptr_t)&local, 1, 0xdeadbeefdeadbeef, UINT64_MAX, (uintptr_t)large + 16,
-                             (uintptr_t)large + 40000};
+    const acre_addr bad[] = {(uintptr_t)&local, 1, 0xdeadbeefdeadbeef, UINT64_MAX, (uintptr_t)large + 16, (uintptr_t)large + 40000};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fault_count = 0;
         acre_heap_free_address(heap, bad[i]);

@@ -33,8 +33,10 @@ static size_t place_of(const model *m, acre_addr base)
     size_t high = m->count;
     while (low < high) {
         const size_t middle = (low + high) / 2;
-        if (m->blocks[middle].base < base) low = middle + 1;
-        else high = middle;
+        if (m->blocks[middle].base < base)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -75,11 +77,15 @@ static uint64_t random_size(uint64_t *random)
 {
     const uint64_t number = next_random(random);
     switch (number % 16) {
-    case 0: return number % 7 == 0 ? 0 : (number >> 8) % 300000;
+    case 0:
+        return number % 7 == 0 ? 0 : (number >> 8) % 300000;
     case 1:
-    case 2: return (number >> 8) % 40000;
-    case 3: return 16u << ((number >> 8) % 12);
-    default: return 1 + (number >> 8) % 600;
+    case 2:
+        return (number >> 8) % 40000;
+    case 3:
+        return 16u << ((number >> 8) % 12);
+    default:
+        return 1 + (number >> 8) % 600;
     }
 }
 
@@ -92,8 +98,10 @@ static void random_step(model *m, uint64_t *random)
         const uint64_t size = random_size(random);
         const uint64_t alignment = number % 10 == 0 ? (uint64_t)16 << (number >> 20) % 13 : 16;
         const acre_addr base = acre_heap_alloc_address(m->heap, size, alignment, NULL);
-        if (base != 0) model_insert(m, base, size, alignment, (uint8_t)number);
-        else assert_int_equal(acre_last_status(), ACRE_NO_MEMORY);
+        if (base != 0)
+            model_insert(m, base, size, alignment, (uint8_t)number);
+        else
+            assert_int_equal(acre_last_status(), ACRE_NO_MEMORY);
         return;
     }
     const size_t at = (size_t)((number >> 8) % m->count);
@@ -161,11 +169,11 @@ static void the_heap_behaves_like_the_model_over(acre_space_kind kind)
     free(m);
 }
 
-#define OVER(kind, name)                                                                                               \
-    static void random_calls_over_##name(void **state)                                                                 \
-    {                                                                                                                  \
-        (void)state;                                                                                                   \
-        the_heap_behaves_like_the_model_over(kind);                                                                    \
+#define OVER(kind, name)                                                                                                                   \
+    static void random_calls_over_##name(void **state)                                                                                     \
+    {                                                                                                                                      \
+        (void)state;                                                                                                                       \
+        the_heap_behaves_like_the_model_over(kind);                                                                                        \
     }
 
 OVER(ACRE_SPACE_PAGES, pages)

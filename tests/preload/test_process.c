@@ -114,8 +114,10 @@ static void allocate_late(void *argument)
 {
     free(argument);
     static _Thread_local int round;
-    if (++round < 3) pthread_setspecific(late_key, do_malloc(50));
-    else free(do_malloc(3000));
+    if (++round < 3)
+        pthread_setspecific(late_key, do_malloc(50));
+    else
+        free(do_malloc(3000));
 }
 
 static void *end_with_destructors(void *argument)

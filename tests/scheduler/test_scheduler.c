@@ -146,12 +146,9 @@ static void a_heap_gives_memory_back_while_nobody_calls_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_job_runs_when_it_is_due_and_not_before),
-        cmocka_unit_test(a_period_brings_it_back),
-        cmocka_unit_test(a_step_ends_when_the_budget_is_used_up),
-        cmocka_unit_test(bad_calls_are_refused),
-        cmocka_unit_test(the_thread_comes_when_asked_and_goes_when_told),
-        cmocka_unit_test(a_heap_gives_memory_back_while_nobody_calls_it),
+        cmocka_unit_test(a_job_runs_when_it_is_due_and_not_before),       cmocka_unit_test(a_period_brings_it_back),
+        cmocka_unit_test(a_step_ends_when_the_budget_is_used_up),         cmocka_unit_test(bad_calls_are_refused),
+        cmocka_unit_test(the_thread_comes_when_asked_and_goes_when_told), cmocka_unit_test(a_heap_gives_memory_back_while_nobody_calls_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

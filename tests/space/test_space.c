@@ -180,12 +180,9 @@ static void a_table_from_an_older_version_still_works(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_does_what_its_capabilities_say),
-        cmocka_unit_test(ranges_that_make_no_sense_are_refused),
-        cmocka_unit_test(opening_with_bad_arguments_is_refused),
-        cmocka_unit_test(pages_can_move_without_copying),
-        cmocka_unit_test(a_node_that_does_not_exist_is_refused_at_commit),
-        cmocka_unit_test(a_table_from_an_older_version_still_works),
+        cmocka_unit_test(every_kind_does_what_its_capabilities_say),       cmocka_unit_test(ranges_that_make_no_sense_are_refused),
+        cmocka_unit_test(opening_with_bad_arguments_is_refused),           cmocka_unit_test(pages_can_move_without_copying),
+        cmocka_unit_test(a_node_that_does_not_exist_is_refused_at_commit), cmocka_unit_test(a_table_from_an_older_version_still_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

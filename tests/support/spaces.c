@@ -13,7 +13,8 @@ acre_status test_space_open(acre_space *space, acre_space_kind kind, uint64_t si
     char path[] = "/tmp/acre-test-XXXXXX";
     acre_status status = ACRE_UNSUPPORTED;
     switch (kind) {
-    case ACRE_SPACE_PAGES: return acre_space_open_pages(space, NULL);
+    case ACRE_SPACE_PAGES:
+        return acre_space_open_pages(space, NULL);
     case ACRE_SPACE_STATIC:
         static_bytes = malloc((size_t)size);
         assert_non_null(static_bytes);
@@ -26,10 +27,14 @@ acre_status test_space_open(acre_space *space, acre_space_kind kind, uint64_t si
         close(file);
         return status;
     }
-    case ACRE_SPACE_SHARED: return acre_space_open_shared(space, "acre-test", size);
-    case ACRE_SPACE_SECRET: return acre_space_open_secret(space, size);
-    case ACRE_SPACE_RESERVED: return acre_space_open_reserved(space, size);
-    case ACRE_SPACE_HANDLE: return acre_space_open_handles(space, (acre_addr)0xface << 44, size);
+    case ACRE_SPACE_SHARED:
+        return acre_space_open_shared(space, "acre-test", size);
+    case ACRE_SPACE_SECRET:
+        return acre_space_open_secret(space, size);
+    case ACRE_SPACE_RESERVED:
+        return acre_space_open_reserved(space, size);
+    case ACRE_SPACE_HANDLE:
+        return acre_space_open_handles(space, (acre_addr)0xface << 44, size);
     }
     return status;
 }
@@ -52,8 +57,7 @@ static bool fails_now(acre_space *space)
     return ++failing->calls == failing->failing_call;
 }
 
-static acre_status failing_reserve(acre_space *space, uint64_t size, uint64_t alignment, const acre_hints *hints,
-                                   acre_addr *address)
+static acre_status failing_reserve(acre_space *space, uint64_t size, uint64_t alignment, const acre_hints *hints, acre_addr *address)
 {
     if (fails_now(space)) return ACRE_NO_MEMORY;
     const acre_status status = acre_range_reserve(space, size, alignment, hints, address);

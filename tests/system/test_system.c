@@ -88,8 +88,7 @@ static void bad_options_are_refused(void **state)
     static acre_system system;
     assert_int_equal(acre_system_create(NULL, &system), ACRE_INVALID);
     assert_int_equal(acre_system_create(&(acre_system_options){.guard = (acre_guard_level)9}, &system), ACRE_INVALID);
-    assert_int_equal(acre_system_create(&(acre_system_options){.contract = {.limits = ACRE_LIMIT_LIVE_BYTES}}, &system),
-                     ACRE_INVALID);
+    assert_int_equal(acre_system_create(&(acre_system_options){.contract = {.limits = ACRE_LIMIT_LIVE_BYTES}}, &system), ACRE_INVALID);
     assert_int_equal(acre_system_check(NULL), ACRE_INVALID);
     acre_system_destroy(NULL);
 }

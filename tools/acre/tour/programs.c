@@ -79,8 +79,10 @@ static int find_allocators(tour_state *tour, allocator *allocators)
     allocators[count++] = (allocator){"glibc", must_copy("")};
     for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
         char *const path = find_library(peers[i].library);
-        if (path != NULL) allocators[count++] = (allocator){peers[i].name, path};
-        else tour_say(tour, "%s is not compared: the package %s is not installed", peers[i].name, peers[i].package);
+        if (path != NULL)
+            allocators[count++] = (allocator){peers[i].name, path};
+        else
+            tour_say(tour, "%s is not compared: the package %s is not installed", peers[i].name, peers[i].package);
     }
     return count;
 }
@@ -145,8 +147,8 @@ static double median(const double *values, int count)
 
 /* Measures one program on all allocators in turn, so that what disturbs the machine disturbs all alike. The scratch folder
  * gets one output a allocator. Returns a mask of the allocators whose output was glibc's (index 1) in every round. */
-static unsigned measure_program(tour_state *tour, const char *script, const char *name, const char *folder,
-                                const allocator *allocators, int allocator_count, measure *measures)
+static unsigned measure_program(tour_state *tour, const char *script, const char *name, const char *folder, const allocator *allocators,
+                                int allocator_count, measure *measures)
 {
     unsigned same = (1u << allocator_count) - 1;
     char *const reference = must_print("%s/expected", folder);
@@ -215,8 +217,8 @@ static void visit(tour_state *tour)
             all[i].log_bytes += log(bytes[i] / bytes[1]);
             all[i].count++;
             json_object_set_new(figures, allocators[i].name,
-                                json_pack("{s:f, s:f, s:b}", "cpu_seconds", time[i], "peak_rss_bytes", bytes[i],
-                                          "output_is_identical", (int)(same >> i & 1)));
+                                json_pack("{s:f, s:f, s:b}", "cpu_seconds", time[i], "peak_rss_bytes", bytes[i], "output_is_identical",
+                                          (int)(same >> i & 1)));
         }
         json_array_append_new(rows, json_pack("{s:s, s:o}", "program", programs[p], "allocators", figures));
 
@@ -242,8 +244,8 @@ static void visit(tour_state *tour)
         const double time = exp(all[i].log_time / all[i].count);
         const double bytes = exp(all[i].log_bytes / all[i].count);
         json_object_set_new(means, allocators[i].name, json_pack("{s:f, s:f}", "time_ratio", time, "rss_ratio", bytes));
-        tour_say(tour, "%-9s %.2f of glibc's CPU time, %.2f of its peak memory (geometric means of %d programs)",
-                 allocators[i].name, time, bytes, all[i].count);
+        tour_say(tour, "%-9s %.2f of glibc's CPU time, %.2f of its peak memory (geometric means of %d programs)", allocators[i].name, time,
+                 bytes, all[i].count);
     }
     tour_detail(tour, "geometric_means_to_glibc", means);
     tour_promise(tour, "CPU time against glibc", exp(all[0].log_time / all[0].count), 1.00, "x");

@@ -63,16 +63,19 @@ static void append(tour_state *tour, const char *key, json_t *value)
 
 static const char *verdict(tour_state *tour, bool is_kept)
 {
-    if (is_kept) tour->kept_count++;
-    else tour->broken_count++;
+    if (is_kept)
+        tour->kept_count++;
+    else
+        tour->broken_count++;
     return is_kept ? "kept" : "broken";
 }
 
 void tour_add_row(tour_state *tour, const tour_row *row)
 {
     const char *const result = verdict(tour, row->is_kept);
-    append(tour, "rows", json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:s}", "what", row->what, "bytes", (json_int_t)row->bytes, "seconds",
-                                   row->seconds, "peer", row->peer, "peer_figure", row->peer_figure, "promise", row->promise, "result", result));
+    append(tour, "rows",
+           json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:s}", "what", row->what, "bytes", (json_int_t)row->bytes, "seconds", row->seconds,
+                     "peer", row->peer, "peer_figure", row->peer_figure, "promise", row->promise, "result", result));
     struct libscols_line *const line = scols_table_new_line(tour->table, NULL);
     char *const time = must_print("%.2f s", row->seconds);
     char *const peer = must_print("%s: %s", row->peer, row->peer_figure);
@@ -100,8 +103,9 @@ void tour_say(tour_state *tour, const char *format, ...)
 
 void tour_promise(tour_state *tour, const char *what, double figure, double bar, const char *unit)
 {
-    append(tour, "promises", json_pack("{s:s, s:f, s:f, s:s, s:s}", "what", what, "figure", figure, "bar", bar, "unit", unit,
-                                       "result", verdict(tour, figure <= bar)));
+    append(tour, "promises",
+           json_pack("{s:s, s:f, s:f, s:s, s:s}", "what", what, "figure", figure, "bar", bar, "unit", unit, "result",
+                     verdict(tour, figure <= bar)));
 }
 
 void tour_skip(tour_state *tour, const char *reason)
@@ -135,7 +139,8 @@ static void print_stop(tour_state *tour)
     if (tour->is_json) return;
     if (json_object_get(tour->stop, "rows") != NULL) scols_print_table(tour->table);
     json_array_foreach(json_object_get(tour->stop, "notes"), index, value) printf("  %s\n", json_string_value(value));
-    json_array_foreach(json_object_get(tour->stop, "promises"), index, value) {
+    json_array_foreach(json_object_get(tour->stop, "promises"), index, value)
+    {
         printf("  %s: %.3f %s, at most %.2f: %s\n", json_string_value(json_object_get(value, "what")),
                json_real_value(json_object_get(value, "figure")), json_string_value(json_object_get(value, "unit")),
                json_real_value(json_object_get(value, "bar")), json_string_value(json_object_get(value, "result")));
@@ -193,25 +198,32 @@ static const tour_stop *find_stop(const char *name)
 
 int command_tour(int argument_count, char **arguments)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {"list", no_argument, NULL, 'l'},
-                                            {"json", no_argument, NULL, 'j'}, {"rounds", required_argument, NULL, 'r'},
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'},       {"list", no_argument, NULL, 'l'},
+                                            {"json", no_argument, NULL, 'j'},       {"rounds", required_argument, NULL, 'r'},
                                             {"page", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
     tour_state tour = {.rounds = 3};
     const char *page = "acre-tour.html";
     uint64_t number = 0;
     for (int option; (option = getopt_long(argument_count, arguments, "h", options, NULL)) != -1;) {
         switch (option) {
-        case 'h': print_help(); return EXIT_SUCCESS;
+        case 'h':
+            print_help();
+            return EXIT_SUCCESS;
         case 'l':
             for (const tour_stop *stop = stops; stop != NULL; stop = stop->next) printf("%-12s %s\n", stop->name, stop->title);
             return EXIT_SUCCESS;
-        case 'j': tour.is_json = true; break;
+        case 'j':
+            tour.is_json = true;
+            break;
         case 'r':
             if (!parse_number(optarg, 1, 25, &number)) return complain_usage("tour", "--rounds '%s' is no number from 1 to 25", optarg);
             tour.rounds = (int)number;
             break;
-        case 'p': page = optarg; break;
-        default: return complain_usage("tour", "see the message above");
+        case 'p':
+            page = optarg;
+            break;
+        default:
+            return complain_usage("tour", "see the message above");
         }
     }
     for (int i = optind; i < argument_count; i++) {
