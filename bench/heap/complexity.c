@@ -36,7 +36,8 @@ static void alloc_and_free_large(acre_heap *heap, size_t size)
 /* `count` blocks, of which every second goes back: as many isolated holes as can be. */
 static void make_holes(acre_heap *heap, size_t count, size_t size, bool has_holes)
 {
-    void **const blocks = must(malloc(count * sizeof *blocks));
+    void **const blocks = malloc(count * sizeof *blocks);
+    if (blocks == NULL) abort();
     for (size_t i = 0; i < count; i++) blocks[i] = must(acre_heap_alloc(heap, size));
     for (size_t i = 0; i < count && has_holes; i += 2) acre_heap_free(heap, blocks[i]);
     free(blocks);

@@ -84,7 +84,7 @@ void prove_page_map_range(void)
     assume(base <= UINT64_MAX - size);
     uint8_t byte;
     uint8_t *one_root = &byte;
-    acre_page_map_init_range(&map, &one_root, base, size);
+    acre_page_map_init_range(&map, &one_root, NULL, base, size);
     const acre_addr address = nondet_u64();
     size_t unit = 0;
     const uint8_t *const leaf = acre_page_map_leaf(&map, address, &unit);
@@ -100,7 +100,7 @@ void prove_page_map_range(void)
  */
 void prove_page_map_host(void)
 {
-    acre_page_map_init_host(&map, root);
+    acre_page_map_init_host(&map, root, NULL);
     assert(map.slot_count << map.slot_shift == (uint64_t)1 << ACRE_HOST_ADDRESS_BITS);
     assert((uint64_t)map.slot_units << ACRE_UNIT_SHIFT == (uint64_t)1 << map.slot_shift);
     const acre_addr address = nondet_u64();

@@ -45,7 +45,7 @@ void prove_class_table(void)
  *   property: the multiplication by a reciprocal is the division: block i holds exactly the offsets from i to i + 1 times its size
  *   bound:    unbounded: every class, every offset in a span
  *   assumes:  nothing
- *   options:  --unwind 58
+ *   options:  --unwind 80
  */
 void prove_block_index(void)
 {
