@@ -374,7 +374,7 @@ void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 
 void acre_cache_flush(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         acre_magazine *const magazine = &cache->magazines[class];
         acre_addr *const freed = freed_array(cache, class);
         empty_array(cache, class, freed + 1, magazine->put, "free");
@@ -388,14 +388,14 @@ void acre_cache_flush(acre_cache *cache)
 
 static void draw_samples(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT + 1; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT + 1; class++) {
         cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
     }
 }
 
 static void reset(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         acre_addr *const first = cache->slots[class];
         set_arrays(cache, class, first, 0, first + array_slots(class));
         cache->current[class] = NULL;
@@ -420,14 +420,14 @@ acre_cache *acre_cache_acquire(acre_heap *heap)
     if (cache != NULL) return cache;
 
     size_t slot_count = 0;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) slot_count += 2 * array_slots(class);
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) slot_count += 2 * array_slots(class);
     const size_t head_bytes = (size_t)acre_align_up(sizeof *cache, 64);
     cache = acre_meta_alloc(&heap->meta, head_bytes + slot_count * sizeof(acre_addr));
     if (cache == NULL) return NULL;
     cache->heap = heap;
     cache->random = (uintptr_t)cache ^ 0x9e3779b97f4a7c15u;
     acre_addr *slots = (acre_addr *)(void *)((char *)cache + head_bytes);
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         cache->slots[class] = slots;
         slots += 2 * array_slots(class);
     }
@@ -443,7 +443,7 @@ acre_cache *acre_cache_acquire(acre_heap *heap)
 
 static void disown_all(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         acre_span *const span = cache->current[class];
         cache->current[class] = NULL;
         if (span != NULL) disown(cache->heap, span);
@@ -461,7 +461,7 @@ void acre_cache_release(acre_cache *cache)
 
 void acre_cache_abandon(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         if (cache->current[class] != NULL) acre_span_recount(cache->current[class]);
     }
     disown_all(cache);
@@ -471,7 +471,7 @@ void acre_cache_abandon(acre_cache *cache)
 
 bool acre_cache_is_valid(const acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         const acre_magazine *const magazine = &cache->magazines[class];
         const acre_addr *const first = cache->slots[class];
         const acre_addr *const second = first + array_slots(class);

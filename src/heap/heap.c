@@ -540,7 +540,7 @@ static bool depot_is_valid(acre_depot *depot, unsigned class)
 bool acre_heap_is_valid(acre_heap *heap)
 {
     if (!acre_arena_is_valid(&heap->arena)) return false;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         if (!depot_is_valid(&heap->depots[class], class)) return false;
         if (!depot_is_valid(&heap->watched_depots[class], class | ACRE_CLASS_WATCHED)) return false;
     }

@@ -194,7 +194,7 @@ typedef void lock_action(acre_lock *lock);
 static void each_lock_of(acre_heap *heap, lock_action *action)
 {
     action(&heap->lock);
-    for (unsigned class = 0; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = 0; class <= ACRE_CLASS_COUNT; class++) {
         action(&heap->depots[class].lock);
         action(&heap->watched_depots[class].lock);
     }

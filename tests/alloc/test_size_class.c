@@ -17,7 +17,7 @@ static void every_size_gets_the_smallest_class_that_holds_it(void **state)
 static void blocks_are_multiples_of_16_and_no_more_than_an_eighth_too_large(void **state)
 {
     (void)state;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         const uint32_t bytes = acre_size_classes[class].block_bytes;
         assert_int_equal(bytes % ACRE_BLOCK_BYTES_MIN, 0);
         if (class == ACRE_CLASS_FIRST) continue;
@@ -31,7 +31,7 @@ static void blocks_are_multiples_of_16_and_no_more_than_an_eighth_too_large(void
 static void spans_hold_enough_blocks_and_waste_at_most_an_eighth(void **state)
 {
     (void)state;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         const acre_size_class *const c = &acre_size_classes[class];
         const uint32_t span_bytes = (uint32_t)c->unit_count * ACRE_UNIT_BYTES;
         assert_true(c->capacity >= 8);
@@ -44,7 +44,7 @@ static void spans_hold_enough_blocks_and_waste_at_most_an_eighth(void **state)
 static void the_index_of_a_block_is_exact_for_every_byte_of_a_span(void **state)
 {
     (void)state;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         const acre_size_class *const c = &acre_size_classes[class];
         for (uint32_t offset = 0; offset < (uint32_t)c->unit_count * ACRE_UNIT_BYTES; offset++) {
             if (acre_block_index(class, offset) != offset / c->block_bytes) {

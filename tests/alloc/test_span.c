@@ -28,7 +28,7 @@ static unsigned claim_all(fixture *f)
 static void a_fresh_span_has_every_block_free_in_every_class(void **state)
 {
     (void)state;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class ++) {
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
         fixture f;
         make_span(&f, class);
         assert_true(acre_span_is_valid(&f.span));
