@@ -290,56 +290,6 @@ static unsigned take_from_current(acre_cache *cache, unsigned class, unsigned wa
     return count;
 }
 
-static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, const acre_addr *to, const char *operation)
-{
-    batch pending = {.heap = cache->heap, .operation = operation};
-    int64_t given_bytes = 0;
-    for (acre_addr *at = from; at < to; at++) {
-        if (*at != 0 && give(&pending, *at)) given_bytes += acre_size_classes[class].block_bytes;
-    }
-    give_pending(&pending);
-    __atomic_store_n(&cache->out_bytes, cache->out_bytes - given_bytes, __ATOMIC_RELAXED);
-}
-
-/* A span of which nothing is out may serve another class better. */
-static void let_go_if_free(acre_cache *cache, unsigned class)
-{
-    acre_span *const span = cache->current[class];
-    if (span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) < (int)acre_span_capacity(span)) return;
-    cache->current[class] = NULL;
-    disown(cache->heap, span);
-}
-
-/* A class's magazine gives everything back. */
-static void flush_class(acre_cache *cache, unsigned class)
-{
-    acre_magazine *const magazine = &cache->magazines[class];
-    acre_addr *const freed = freed_array(cache, class);
-    empty_array(cache, class, freed + 1, magazine->put, "free");
-    empty_array(cache, class, magazine->bottom + 1, magazine->top + 1, "return");
-    set_arrays(cache, class, magazine->bottom, 0, freed);
-}
-
-/* Classes of which nothing has come or gone since the last sweep give back what they hold, so that a program that has turned to
- * other sizes does not keep spans for the old ones. O(classes), once in ACRE_SWEEP_SPANS spans. */
-static void sweep(acre_cache *cache, unsigned busy_class)
-{
-    if (cache->spans_to_sweep-- > 0) return;
-    cache->spans_to_sweep = ACRE_SWEEP_SPANS;
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
-        const acre_magazine *const magazine = &cache->magazines[class];
-        acre_span *const span = cache->current[class];
-        const uintptr_t looks = (uintptr_t)magazine->top + 2 * (uintptr_t)magazine->put;
-        if (looks == cache->seen[class] && span != NULL && class != busy_class) {
-            flush_class(cache, class);
-            cache->current[class] = NULL;
-            disown(cache->heap, span);
-            cache->refill_count[class] = (uint16_t)acre_min_size(ACRE_REFILL_BLOCKS_FIRST, acre_magazine_capacity(class));
-        }
-        cache->seen[class] = looks;
-    }
-}
-
 /* Fills the empty array; takes another span when the thread's is exhausted. */
 static bool refill(acre_cache *cache, unsigned class)
 {
@@ -348,7 +298,6 @@ static bool refill(acre_cache *cache, unsigned class)
         /* Forgotten first: in the child of a fork that comes in between, nobody takes it for the cache's. */
         cache->current[class] = NULL;
         if (span != NULL) disown(cache->heap, span);
-        sweep(cache, class);
         cache->current[class] = own_span(cache->heap, class);
         if (cache->current[class] == NULL) return false;
     }
@@ -361,7 +310,9 @@ static void change_arrays(acre_cache *cache, unsigned class, acre_addr *freed, s
 {
     set_arrays(cache, class, freed, freed_count, cache->magazines[class].bottom);
     const size_t round_count = acre_min_size(cache->refill_count[class], ACRE_ROUND_BYTES / acre_size_classes[class].block_bytes);
-    if (freed_count < round_count) (void)take_from_current(cache, class, (unsigned)(round_count - freed_count));
+    const acre_span *const span = cache->current[class];
+    if (freed_count >= round_count || span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) <= 0) return;
+    (void)take_from_current(cache, class, (unsigned)(round_count - freed_count));
 }
 
 /* Blocks above the table's sizes always come this way. The one freed last is taken first, since its pages are there: a program
@@ -404,6 +355,26 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
     }
 }
 
+static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, const acre_addr *to, const char *operation)
+{
+    batch pending = {.heap = cache->heap, .operation = operation};
+    int64_t given_bytes = 0;
+    for (acre_addr *at = from; at < to; at++) {
+        if (*at != 0 && give(&pending, *at)) given_bytes += acre_size_classes[class].block_bytes;
+    }
+    give_pending(&pending);
+    __atomic_store_n(&cache->out_bytes, cache->out_bytes - given_bytes, __ATOMIC_RELAXED);
+}
+
+/* A span of which nothing is out may serve another class better. */
+static void let_go_if_free(acre_cache *cache, unsigned class)
+{
+    acre_span *const span = cache->current[class];
+    if (span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) < (int)acre_span_capacity(span)) return;
+    cache->current[class] = NULL;
+    disown(cache->heap, span);
+}
+
 void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 {
     acre_magazine *const magazine = &cache->magazines[class];
@@ -423,7 +394,11 @@ void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 void acre_cache_flush(acre_cache *cache)
 {
     for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
-        flush_class(cache, class);
+        acre_magazine *const magazine = &cache->magazines[class];
+        acre_addr *const freed = freed_array(cache, class);
+        empty_array(cache, class, freed + 1, magazine->put, "free");
+        empty_array(cache, class, magazine->bottom + 1, magazine->top + 1, "return");
+        set_arrays(cache, class, magazine->bottom, 0, freed);
         let_go_if_free(cache, class);
     }
 }

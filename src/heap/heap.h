@@ -22,7 +22,6 @@ enum {
     ACRE_MAGAZINE_BYTES_MAX = 16 * 1024,       /* of blocks in one array: what a class holds back from other threads */
     ACRE_MAGAZINE_BYTES_MAX_BEYOND = 8 * 1024, /* the same for sizes beyond the table, which no fast path serves */
     ACRE_REFILL_BLOCKS_FIRST = 4,              /* a class that a thread hardly uses touches few pages; each refill doubles it */
-    ACRE_SWEEP_SPANS = 16,                     /* after as many, a thread looks for classes that it has left idle */
     ACRE_ROUND_BYTES = 2 * 1024,               /* with as many in an array, a thread that frees soon changes arrays seldom */
 };
 
@@ -40,8 +39,6 @@ typedef struct acre_cache {
     struct acre_cache *next; /* in the heap's list of all caches; never taken out */
     acre_span *current[ACRE_CLASS_COUNT + 1];
     uint16_t refill_count[ACRE_CLASS_COUNT + 1]; /* blocks to take at the next refill */
-    uint16_t spans_to_sweep;
-    uintptr_t seen[ACRE_CLASS_COUNT + 1];        /* what the magazine looked like at the last sweep */
     acre_addr *slots[ACRE_CLASS_COUNT + 1];      /* both arrays of a class, one after the other */
     int64_t sample_left[ACRE_CLASS_COUNT + 2];   /* bytes to allocate until the next sample; the last is for large blocks */
     uint64_t random;
