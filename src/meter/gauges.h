@@ -1,7 +1,7 @@
 /* gauges.h - plain 64-bit values that a heap keeps up to date and an observer in another process reads.
  *
  * Each is one aligned word, written by its owner and read by anyone: a reader sees some value that it had, and values of
- * one moment only roughly belong together. A gauge that nobody writes stays 0 and is not shown.
+ * one moment only roughly belong together.
  */
 #ifndef ACRE_METER_GAUGES_H
 #define ACRE_METER_GAUGES_H
@@ -16,14 +16,11 @@ typedef enum acre_gauge {
     ACRE_GAUGE_DIRTY_BYTES = 3,    /* free, and still backed by memory */
     ACRE_GAUGE_RESERVED_BYTES = 4, /* address space */
     ACRE_GAUGE_METADATA_BYTES = 5,
-    ACRE_GAUGE_ALLOC_COUNT = 6,    /* since the start */
-    ACRE_GAUGE_FREE_COUNT = 7,
-    ACRE_GAUGE_ALLOC_BYTES = 8,    /* handed out since the start */
-    ACRE_GAUGE_LIVE_PEAK_BYTES = 9,
-    ACRE_GAUGE_COMMITTED_PEAK_BYTES = 10,
-    ACRE_GAUGE_RSS_BYTES = 11,     /* written by the observer: resident memory, without the recording's own pages */
-    ACRE_GAUGE_RSS_PEAK_BYTES = 12,
-    ACRE_GAUGE_COUNT = 13,
+    ACRE_GAUGE_LIVE_PEAK_BYTES = 6,
+    ACRE_GAUGE_COMMITTED_PEAK_BYTES = 7,
+    ACRE_GAUGE_RSS_BYTES = 8,      /* written by the observer: resident memory, without the recording's own pages */
+    ACRE_GAUGE_RSS_PEAK_BYTES = 9,
+    ACRE_GAUGE_COUNT = 10,
 } acre_gauge;
 
 typedef struct acre_recorder_gauges {

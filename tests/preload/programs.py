@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-scripts, library, acre = sys.argv[1:4]
+scripts, library, acre = (path and os.path.abspath(path) for path in sys.argv[1:4])
 RECORDED = ("lua", "git", "sqlite")
 TIME_MAX_S = 100
 failed = 0
