@@ -26,7 +26,7 @@ typedef struct observed {
     uint32_t process_id;
     uint32_t index;    /* in the trace */
     bool is_in_trace;  /* its PROCESS frame is written: it has recorded something of its own */
-    uint64_t next_gauge_ns, start_ns, last_ticks, event_count;
+    uint64_t next_gauge_ns, start_ns, start_ticks, last_ticks, event_count;
     uint64_t shown[ACRE_GAUGE_COUNT]; /* gauge values as last written */
     uint8_t gauge_bytes[GAUGE_BUFFER_BYTES];
     size_t gauge_used;
@@ -80,7 +80,7 @@ static void meet(collector *self, const char *path)
     process->file = file;
     process->process_id = file->process_id;
     process->start_ns = acre_os_now_ns();
-    process->last_ticks = file->start_ticks;
+    process->start_ticks = process->last_ticks = file->start_ticks;
     self->processes = grow_array(self->processes, self->count, &self->capacity, sizeof(observed *));
     self->processes[self->count++] = process;
 }
@@ -236,9 +236,11 @@ static void sample_gauges(collector *self, observed *process)
 
 static bool has_ended(const collector *self, const observed *process)
 {
-    /* After exec the same process goes on in a later file. */
-    for (size_t i = self->count; i-- > 0 && self->processes[i] != process;)
-        if (self->processes[i]->process_id == process->process_id) return true;
+    /* After exec the same process goes on in a later file; a folder lists the two in any order. */
+    for (size_t i = 0; i < self->count; i++) {
+        const observed *const other = self->processes[i];
+        if (other->process_id == process->process_id && other->start_ticks > process->start_ticks) return true;
+    }
     if (process->process_id == self->expected_id) return false;
     if (kill((pid_t)process->process_id, 0) != 0 && errno == ESRCH) return true;
     return resident_bytes(process->process_id) == 0;
