@@ -9,7 +9,6 @@
 #include "outputs.h"
 #include "os/ticks.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -283,8 +282,7 @@ int command_run(int argument_count, char **arguments)
 {
     run_options options = {.sample_bytes = SAMPLE_BYTES_DEFAULT};
     const int parsed = parse_options(&options, argument_count, arguments);
-    if (parsed >= 0) return parsed;
-    assert(options.program != NULL);
+    if (parsed >= 0 || options.program == NULL) return parsed;
 
     int wait_status = 0;
     outputs_result found = {0};
