@@ -264,36 +264,55 @@ static void set_sample_stop(acre_cache *cache, unsigned class)
     magazine->top++;
 }
 
-/* Fills the empty array from the thread's span, lowest address on top; takes another span when it is exhausted. */
-static bool refill(acre_cache *cache, unsigned class)
+/* Takes up to `wanted` blocks out of the thread's span and puts them below those of the array that is popped, lowest address on
+ * top. Returns how many; the next time twice as many will be wanted. */
+static unsigned take_from_current(acre_cache *cache, unsigned class, unsigned wanted)
 {
-    acre_heap *const heap = cache->heap;
-    const unsigned wanted = cache->refill_count[class];
+    const acre_span *const span = cache->current[class];
     const uint64_t size = acre_size_classes[class].block_bytes;
+    const size_t word_count = span == NULL ? 0 : acre_span_word_count(span);
     acre_addr taken[ACRE_MAGAZINE_BLOCKS_MAX];
     unsigned count = 0;
-    for (;;) {
-        acre_span *const span = cache->current[class];
-        const size_t word_count = span == NULL ? 0 : acre_span_word_count(span);
-        for (size_t word = 0; word < word_count && count < wanted; word++) {
-            acre_word blocks = acre_span_claim(span, word, wanted - count);
-            for (; blocks != 0; blocks &= blocks - 1) {
-                taken[count++] = span->base + (word * ACRE_WORD_BITS + acre_word_lowest(blocks)) * size;
-            }
+    for (size_t word = 0; word < word_count && count < wanted; word++) {
+        acre_word blocks = acre_span_claim(cache->current[class], word, wanted - count);
+        for (; blocks != 0; blocks &= blocks - 1) {
+            taken[count++] = span->base + (word * ACRE_WORD_BITS + acre_word_lowest(blocks)) * size;
         }
-        if (count > 0) break;
+    }
+    if (count == 0) return 0;
+    acre_magazine *const magazine = &cache->magazines[class];
+    acre_addr *const first = magazine->bottom + 1;
+    memmove(first + count, first, (size_t)(magazine->top - magazine->bottom) * sizeof *first);
+    for (unsigned i = 0; i < count; i++) first[i] = taken[count - 1 - i];
+    magazine->top += count;
+    cache->refill_count[class] = (uint16_t)acre_min_size(2 * cache->refill_count[class], acre_magazine_capacity(class));
+    __atomic_store_n(&cache->out_bytes, cache->out_bytes + (int64_t)(count * size), __ATOMIC_RELAXED);
+    return count;
+}
+
+/* Fills the empty array; takes another span when the thread's is exhausted. */
+static bool refill(acre_cache *cache, unsigned class)
+{
+    while (take_from_current(cache, class, cache->refill_count[class]) == 0) {
+        acre_span *const span = cache->current[class];
         /* Forgotten first: in the child of a fork that comes in between, nobody takes it for the cache's. */
         cache->current[class] = NULL;
-        if (span != NULL) disown(heap, span);
-        cache->current[class] = own_span(heap, class);
+        if (span != NULL) disown(cache->heap, span);
+        cache->current[class] = own_span(cache->heap, class);
         if (cache->current[class] == NULL) return false;
     }
-    cache->refill_count[class] = (uint8_t)acre_min_size(2 * wanted, acre_magazine_capacity(class));
-    acre_magazine *const magazine = &cache->magazines[class];
-    for (unsigned i = 0; i < count; i++) magazine->bottom[count - i] = taken[i];
-    magazine->top = magazine->bottom + count;
-    __atomic_store_n(&cache->out_bytes, cache->out_bytes + (int64_t)(count * size), __ATOMIC_RELAXED);
     return true;
+}
+
+/* The freed array becomes the one that is popped. A thread that frees each block soon would change arrays all the time with the
+ * few that it began with, so more of them are taken into the round. */
+static void change_arrays(acre_cache *cache, unsigned class, acre_addr *freed, size_t freed_count)
+{
+    set_arrays(cache, class, freed, freed_count, cache->magazines[class].bottom);
+    const size_t round_count = acre_min_size(cache->refill_count[class], ACRE_ROUND_BYTES / acre_size_classes[class].block_bytes);
+    const acre_span *const span = cache->current[class];
+    if (freed_count >= round_count || span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) <= 0) return;
+    (void)take_from_current(cache, class, (unsigned)(round_count - freed_count));
 }
 
 /* Blocks above the table's sizes always come this way. The one freed last is taken first, since its pages are there: a program
@@ -329,7 +348,7 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
         acre_addr *const freed = freed_array(cache, class);
         const size_t freed_count = (size_t)(magazine->put - (freed + 1));
         if (freed_count > 0)
-            set_arrays(cache, class, freed, freed_count, magazine->bottom);
+            change_arrays(cache, class, freed, freed_count);
         else if (!refill(cache, class))
             return ACRE_POP_NO_MEMORY;
         set_sample_stop(cache, class);
@@ -399,7 +418,7 @@ static void reset(acre_cache *cache)
         acre_addr *const first = cache->slots[class];
         set_arrays(cache, class, first, 0, first + array_slots(class));
         cache->current[class] = NULL;
-        cache->refill_count[class] = (uint8_t)acre_min_size(ACRE_REFILL_BLOCKS_FIRST, acre_magazine_capacity(class));
+        cache->refill_count[class] = (uint16_t)acre_min_size(ACRE_REFILL_BLOCKS_FIRST, acre_magazine_capacity(class));
     }
     draw_samples(cache);
 }

@@ -12,7 +12,8 @@
 
 enum {
     LARGE_SAMPLE = ACRE_CLASS_COUNT + 1, /* its place in acre_cache.sample_left */
-    MOVE_BYTES_MIN = 128 * 1024,         /* from here on moving pages is cheaper than copying */
+    MOVE_BYTES_MIN = 1024 * 1024,        /* from here on moving pages to where no memory is yet is cheaper than copying */
+    MOVE_OVER_BYTES_MIN = 4096 * 1024,   /* and from here on to where some is, which is lost */
     HEADROOM_BYTES_MIN = 1024 * 1024,    /* a block that has to move and is as large as this gets an eighth more */
     DIRTY_BYTES_MIN = 4 * 1024 * 1024,   /* free memory is kept for reuse up to this, or a quarter of what is in use */
     PURGE_RUN_BYTES_MIN = 64 * 1024,
@@ -207,6 +208,11 @@ static acre_addr move_large(acre_heap *heap, acre_span *run, uint64_t size)
     if (to == 0) return 0;
     acre_span *const target = acre_page_map_span(heap->map, to);
     target->size_bytes = size;
+    if (!is_zero && old_bytes < MOVE_OVER_BYTES_MIN && has(heap->space, ACRE_CAP_HOST_ACCESS)) {
+        memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)run->base, (size_t)old_bytes);
+        give_large(heap, run);
+        return to;
+    }
     if (acre_space_move(heap->space, to, run->base, old_bytes) != ACRE_OK) {
         give_large(heap, target);
         return 0;

@@ -18,10 +18,11 @@
 #include <acre/heap.h>
 
 enum {
-    ACRE_MAGAZINE_BLOCKS_MAX = 64,
+    ACRE_MAGAZINE_BLOCKS_MAX = 256,
     ACRE_MAGAZINE_BYTES_MAX = 16 * 1024,       /* of blocks in one array: what a class holds back from other threads */
     ACRE_MAGAZINE_BYTES_MAX_BEYOND = 8 * 1024, /* the same for sizes beyond the table, which no fast path serves */
     ACRE_REFILL_BLOCKS_FIRST = 4,              /* a class that a thread hardly uses touches few pages; each refill doubles it */
+    ACRE_ROUND_BYTES = 2 * 1024,               /* with as many in an array, a thread that frees soon changes arrays seldom */
 };
 
 /* Every array has a 0 below its first address, so that popping needs no comparison of ends. */
@@ -37,9 +38,9 @@ typedef struct acre_cache {
     acre_heap *heap;
     struct acre_cache *next; /* in the heap's list of all caches; never taken out */
     acre_span *current[ACRE_CLASS_COUNT + 1];
-    uint8_t refill_count[ACRE_CLASS_COUNT + 1]; /* blocks to take at the next refill */
-    acre_addr *slots[ACRE_CLASS_COUNT + 1];     /* both arrays of a class, one after the other */
-    int64_t sample_left[ACRE_CLASS_COUNT + 2];  /* bytes to allocate until the next sample; the last is for large blocks */
+    uint16_t refill_count[ACRE_CLASS_COUNT + 1]; /* blocks to take at the next refill */
+    acre_addr *slots[ACRE_CLASS_COUNT + 1];      /* both arrays of a class, one after the other */
+    int64_t sample_left[ACRE_CLASS_COUNT + 2];   /* bytes to allocate until the next sample; the last is for large blocks */
     uint64_t random;
     int64_t out_bytes; /* of small blocks: taken less given back by this thread. Read by others */
     uint32_t is_used;  /* a thread has it */

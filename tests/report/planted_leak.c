@@ -1,6 +1,6 @@
 /* planted_leak.c - a program whose memory is known: remember_session leaks one block in three, load_index allocates most.
  *
- * usage: planted-leak [exit N | kill N | wait | cat | fork]
+ * usage: planted-leak [exit N | kill N | wait | cat | fork | start]
  */
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +37,12 @@ int main(int argument_count, char **arguments)
 {
     const char *const what = argument_count > 1 ? arguments[1] : "";
     const int number = argument_count > 2 ? atoi(arguments[2]) : 0;
+    if (strcmp(what, "start") == 0) {
+        const pid_t child = fork();
+        if (child == 0) execl(arguments[0], arguments[0], (char *)NULL);
+        (void)waitpid(child, NULL, 0);
+        return 0;
+    }
     void **const index = load_index();
     serve();
     for (int i = 0; i < INDEX_COUNT; i++) free(index[i]);

@@ -181,9 +181,20 @@ def leaks_and_children_are_seen():
         check(len(child) == 1 and child[0]["totals"]["allocated_bytes"] == session_bytes, "the child's own block is not seen")
 
 
+def a_child_that_goes_on_to_exec_is_recorded_to_its_end():
+    """It has two files, and the observer may meet them in any order."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "j")
+        for _ in range(3):
+            observe(["--record", os.path.join(folder, "t"), "--quiet", "--no-html", "--json", path], "start")
+            allocated = max(p["totals"]["allocated_bytes"] for p in json.load(open(path))["processes"])
+            true = index_count * (index_bytes + 8) + 3 * sessions_left * session_bytes
+            check(allocated >= true, f"of {true} bytes that the child allocates only {allocated} are seen")
+
+
 for test in (exit_code_signals_and_streams_are_the_programs_own, what_cannot_be_run_is_said_with_its_name,
              every_output_of_an_exact_recording_says_the_same, a_sampled_run_estimates_within_its_error,
-             leaks_and_children_are_seen):
+             leaks_and_children_are_seen, a_child_that_goes_on_to_exec_is_recorded_to_its_end):
     before = len(failures)
     test()
     print("%s %s" % ("ok    " if len(failures) == before else "FAILED", test.__name__))

@@ -24,10 +24,9 @@ typedef struct observed {
     char *path;
     record_file *file; /* mapped; NULL when it has ended */
     uint32_t process_id;
-    uint64_t file_ticks; /* when the file was made */
     uint32_t index;    /* in the trace */
     bool is_in_trace;  /* its PROCESS frame is written: it has recorded something of its own */
-    uint64_t next_gauge_ns, start_ns, last_ticks, event_count;
+    uint64_t next_gauge_ns, start_ns, start_ticks, last_ticks, event_count;
     uint64_t shown[ACRE_GAUGE_COUNT]; /* gauge values as last written */
     uint8_t gauge_bytes[GAUGE_BUFFER_BYTES];
     size_t gauge_used;
@@ -81,8 +80,7 @@ static void meet(collector *self, const char *path)
     process->file = file;
     process->process_id = file->process_id;
     process->start_ns = acre_os_now_ns();
-    process->file_ticks = file->start_ticks;
-    process->last_ticks = file->start_ticks;
+    process->start_ticks = process->last_ticks = file->start_ticks;
     self->processes = grow_array(self->processes, self->count, &self->capacity, sizeof(observed *));
     self->processes[self->count++] = process;
 }
@@ -238,9 +236,11 @@ static void sample_gauges(collector *self, observed *process)
 
 static bool has_ended(const collector *self, const observed *process)
 {
-    /* After exec the same process goes on in a later file. Two that appear between two rounds are met in any order. */
-    for (size_t i = 0; i < self->count; i++)
-        if (self->processes[i]->process_id == process->process_id && self->processes[i]->file_ticks > process->file_ticks) return true;
+    /* After exec the same process goes on in a later file; a folder lists the two in any order. */
+    for (size_t i = 0; i < self->count; i++) {
+        const observed *const other = self->processes[i];
+        if (other->process_id == process->process_id && other->start_ticks > process->start_ticks) return true;
+    }
     if (process->process_id == self->expected_id) return false;
     if (kill((pid_t)process->process_id, 0) != 0 && errno == ESRCH) return true;
     return resident_bytes(process->process_id) == 0;
