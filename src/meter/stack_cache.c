@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define OUTERMOST UINT64_MAX
+_Static_assert(STACK_CACHE_FRAME_BYTES_MAX / sizeof(uint64_t) < STACK_CACHE_OUTERMOST, "a step can hold every distance");
 
 static size_t index_of(uintptr_t slot, uint64_t return_address)
 {
@@ -18,7 +18,7 @@ static uint64_t word_at(uintptr_t address) { return *(const uint64_t *)address; 
 static const stack_step *find(const stack_cache *cache, uintptr_t slot, uint64_t return_address)
 {
     const stack_step *const step = &cache->steps[index_of(slot, return_address)];
-    return step->slot == slot && step->return_address == return_address && step->distance != 0 ? step : NULL;
+    return step->slot == slot && step->return_address == return_address && step->distance_words != 0 ? step : NULL;
 }
 
 /* The first frame from `from` on whose return address is not the one of the last walk any more; count when all are. */
@@ -70,8 +70,8 @@ const stack_walk *stack_cache_walk(stack_cache *cache, uintptr_t slot)
         if (step == NULL) return NULL;
         slots[count] = slot;
         pcs[count++] = return_address;
-        is_whole = step->distance == OUTERMOST;
-        slot += step->distance;
+        is_whole = step->distance_words == STACK_CACHE_OUTERMOST;
+        slot += (uintptr_t)step->distance_words * sizeof(uint64_t);
     }
     last->is_whole = is_whole;
     return keep(last, slots, pcs, count, last->count);
@@ -113,19 +113,21 @@ void stack_cache_learn(stack_cache *cache, uintptr_t slot, void *const *pcs, siz
     for (size_t i = 0; i < count; i++) {
         const uint64_t return_address = (uint64_t)(uintptr_t)pcs[i];
         const stack_step *const known = find(cache, slot, return_address);
-        uint64_t distance = OUTERMOST;
+        uint64_t distance_words = STACK_CACHE_OUTERMOST;
+        if (return_address >> 48 != 0) return; /* no code of a program on the machines that are known */
         if (i + 1 < count) {
             const uint64_t wanted = (uint64_t)(uintptr_t)pcs[i + 1];
-            const bool fits = known != NULL && known->distance != OUTERMOST && word_at(slot + known->distance) == wanted;
-            const uintptr_t next = fits ? slot + known->distance : search(cache, slot, wanted);
+            const bool leads_on = known != NULL && known->distance_words != STACK_CACHE_OUTERMOST;
+            const uintptr_t guess = leads_on ? slot + (uintptr_t)known->distance_words * sizeof(uint64_t) : 0;
+            const uintptr_t next = leads_on && word_at(guess) == wanted ? guess : search(cache, slot, wanted);
             if (next == 0) return;
-            distance = next - slot;
+            distance_words = (next - slot) / sizeof(uint64_t);
         } else if (!is_whole) {
             return;
         }
         cache->steps[index_of(slot, return_address)] =
-            (stack_step){.slot = slot, .return_address = return_address, .distance = distance};
-        slot += distance;
+            (stack_step){.slot = slot, .return_address = return_address & 0xFFFFFFFFFFFF, .distance_words = distance_words & 0xFFFF};
+        slot += distance_words * sizeof(uint64_t);
     }
 }
 

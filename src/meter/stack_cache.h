@@ -25,13 +25,15 @@ enum {
     STACK_CACHE_STEP_COUNT = 8192,
     STACK_CACHE_ID_COUNT = 2048,
     STACK_CACHE_FRAME_BYTES_MAX = 64 * 1024,
+    STACK_CACHE_OUTERMOST = 65535,
     STACK_CACHE_FRAMES_MAX = 64, /* deeper stacks lose their outermost frames */
 };
 
+/* 16 bytes, so that looking one up touches one line of the cache. */
 typedef struct stack_step {
-    uintptr_t slot;
-    uint64_t return_address;
-    uint64_t distance; /* bytes to the next slot; 0: the entry is empty; UINT64_MAX: the outermost frame */
+    uint64_t slot;
+    uint64_t return_address : 48;
+    uint64_t distance_words : 16; /* words to the next slot; 0: the entry is empty; STACK_CACHE_OUTERMOST: there is none */
 } stack_step;
 
 typedef struct stack_id {

@@ -89,6 +89,12 @@ static bool write_all(const char *command_name, const run_report *report, const 
     return is_good;
 }
 
+bool outputs_want_any(const outputs *wanted)
+{
+    return !wanted->is_quiet || wanted->has_leak_exit_code || wanted->html_path != NULL || wanted->json_path != NULL ||
+           wanted->csv_path != NULL || wanted->collapsed_path != NULL || wanted->pprof_path != NULL;
+}
+
 int outputs_make(const char *command_name, const char *trace_path, const outputs *wanted, outputs_result *result)
 {
     trace_reader *reader = NULL;

@@ -24,6 +24,9 @@ typedef struct outputs_result {
     bool is_damaged; /* the trace was read in part only */
 } outputs_result;
 
+/* False when nobody asks for anything that would need the trace to be read. */
+bool outputs_want_any(const outputs *wanted);
+
 /* Reads the trace and makes everything that is asked for. Returns EXIT_SUCCESS, or EXIT_TOOL after a message. */
 int outputs_make(const char *command_name, const char *trace_path, const outputs *wanted, outputs_result *result);
 

@@ -308,7 +308,8 @@ int command_run(int argument_count, char **arguments)
     if (page != NULL) options.wanted.html_path = page;
 
     int result = record(&options, library, directory, trace_path, &wait_status);
-    if (result == EXIT_SUCCESS) result = outputs_make("run", trace_path, &options.wanted, &found);
+    if (result == EXIT_SUCCESS && outputs_want_any(&options.wanted))
+        result = outputs_make("run", trace_path, &options.wanted, &found);
     remove_directory(directory);
     free(trace_path);
     free(directory);
