@@ -13,7 +13,7 @@ int main(void)
         return 1;
     }
     char *const text = acre_space_pointer(&pages, at);
-    strcpy(text, "hello");
+    memcpy(text, "hello", sizeof "hello");
     acre_space_purge(&pages, at, 1 << 20);
     printf("after a purge: '%s'\n", text); /* ACRE_CAP_ZEROED: it reads as zero */
     acre_space_release(&pages, at, 1 << 20);

@@ -1,10 +1,12 @@
 /* record.c - when ACRE_RECORD_DIR names a folder (acre run sets it), what the heap tells about blocks goes to the recorder.
  *
- * ACRE_SAMPLE_BYTES is the mean number of bytes between two samples; 0 records every call.
+ * ACRE_SAMPLE_BYTES is the mean number of bytes between two samples, 512 KiB if it is not set; 0 records every call. What cannot be
+ * done is said on standard error, and the program goes on.
  *
  * What the recorder itself causes to be allocated (libunwind's tables, on a thread's first unwinding) is not recorded:
  * `is_busy` is set while it works.
  */
+#include "base/format.h"
 #include "heap/heap.h"
 #include "meter/recorder.h"
 #include "os/os.h"
@@ -13,8 +15,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <unistd.h>
 
-enum { GAUGE_STEP_NS = 1000 * 1000 };
+enum { GAUGE_STEP_NS = 1000 * 1000, SAMPLE_BYTES_DEFAULT = 512 * 1024 };
+#define SAMPLE_BYTES_MAX ((uint64_t)1 << 40)
 
 static acre_recorder *recorder;
 static acre_clock clock_kind;
@@ -102,11 +106,30 @@ static void child_begins(void)
     is_busy = was_busy;
 }
 
-static uint64_t sample_bytes_of(const char *text)
+/* The program goes on, unobserved: it did not ask for this. */
+static void say_not_recorded(const char *why)
 {
+    char text[400];
+    const size_t length = acre_format(text, sizeof text, "acre: nothing is recorded: %s\n", why);
+    acre_os_write_error(text, length);
+}
+
+/* What ACRE_SAMPLE_BYTES says, or the default. False after a message when it is no number. */
+static bool read_sample_bytes(uint64_t *bytes)
+{
+    const char *const text = acre_os_environment("ACRE_SAMPLE_BYTES");
+    *bytes = SAMPLE_BYTES_DEFAULT;
+    if (text == NULL) return true;
     uint64_t value = 0;
-    for (const char *c = text; c != NULL && *c >= '0' && *c <= '9'; c++) value = value * 10 + (uint64_t)(*c - '0');
-    return value;
+    const char *c = text;
+    for (; *c >= '0' && *c <= '9' && value <= SAMPLE_BYTES_MAX; c++) value = value * 10 + (uint64_t)(*c - '0');
+    *bytes = value;
+    if (c != text && *c == 0 && value <= SAMPLE_BYTES_MAX) return true;
+    char why[200];
+    (void)acre_format(why, sizeof why, "ACRE_SAMPLE_BYTES='%s' is no number from 0 (everything) to %llu", text,
+                      (unsigned long long)SAMPLE_BYTES_MAX);
+    say_not_recorded(why);
+    return false;
 }
 
 __attribute__((constructor(101))) static void begin(void)
@@ -114,17 +137,20 @@ __attribute__((constructor(101))) static void begin(void)
     enum { CALIBRATE_NS = 100 * 1000 };
     const char *const directory = acre_os_environment("ACRE_RECORD_DIR");
     acre_heap *const heap = directory != NULL ? acre_process_heap() : NULL;
-    if (heap == NULL) return;
+    uint64_t sample_bytes;
+    if (heap == NULL || access(directory, F_OK) != 0) return; /* the tool that made the folder may have ended */
+    if (!read_sample_bytes(&sample_bytes)) return;
 
     is_busy = true;
     const bool can_unwind = acre_unwind_load();
     if (acre_os_thread_key_create(&thread_key, thread_ends) == ACRE_OK &&
         acre_recorder_open(&recorder, directory, can_unwind ? acre_unwind : NULL) == ACRE_OK) {
-        const uint64_t sample_bytes = sample_bytes_of(acre_os_environment("ACRE_SAMPLE_BYTES"));
         clock_kind = acre_clock_of_machine();
         gauge_step_ticks = acre_ticks_per_second(clock_kind, CALIBRATE_NS) / 1000000000u * GAUGE_STEP_NS;
         (void)acre_os_at_fork(NULL, NULL, child_begins);
         acre_heap_observe(heap, observe, sample_bytes, sample_bytes == 0);
+    } else {
+        say_not_recorded(acre_last_error());
     }
     is_busy = false;
 }

@@ -17,7 +17,8 @@ static void words_are_small_sets(void **state)
     }
     uint64_t random = 3;
     for (int i = 0; i < 1000; i++) {
-        const acre_word word = (acre_word)(next_random(&random) & next_random(&random));
+        const uint64_t first = next_random(&random);
+        const acre_word word = (acre_word)(first & next_random(&random)); /* about a quarter of the bits */
         unsigned count = 0;
         for (unsigned bit = 0; bit < ACRE_WORD_BITS; bit++) count += (word >> bit & 1) != 0;
         assert_int_equal(acre_word_count(word), count);
@@ -34,7 +35,7 @@ static void logarithms_and_alignments(void **state)
         assert_int_equal(acre_log2_floor(power), exponent);
         assert_int_equal(acre_log2_ceil(power), exponent);
         assert_int_equal(acre_log2_ceil(power + 1), exponent + 1);
-        assert_true(acre_align_up(1, power) == power && acre_align_down(power + power / 2, power) == (power == 1 ? 1 : power));
+        assert_true(acre_align_up(1, power) == power && acre_align_down(power + power / 2, power) == power);
     }
     assert_false(acre_is_power_of_two(0));
     assert_false(acre_is_power_of_two(12));
@@ -47,9 +48,9 @@ static void messages_are_formatted_as_printf_would(void **state)
     char expected[200];
     const size_t length =
         acre_format(ours, sizeof ours, "%s %c %d %u %x %zu %zx %lld %llu %llx %%", "text", 'c', -5, 7u, 0xabcu, (size_t)123456789012,
-                    (size_t)0xdeadbeef, -9000000000000ll, 18446744073709551615ull, 0x123456789abcdefull);
+                    (size_t)0xdeadbeef, -9000000000000LL, 18446744073709551615ULL, 0x123456789abcdefULL);
     snprintf(expected, sizeof expected, "%s %c %d %u %x %zu %zx %lld %llu %llx %%", "text", 'c', -5, 7u, 0xabcu, (size_t)123456789012,
-             (size_t)0xdeadbeef, -9000000000000ll, 18446744073709551615ull, 0x123456789abcdefull);
+             (size_t)0xdeadbeef, -9000000000000LL, 18446744073709551615ULL, 0x123456789abcdefULL);
     assert_string_equal(ours, expected);
     assert_int_equal(length, strlen(expected));
     (void)acre_format(ours, sizeof ours, "%d %p", -2147483647 - 1, (void *)0x1234);

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-scripts, library, acre = (path and os.path.abspath(path) for path in sys.argv[1:4])
+scripts, library, acre = (os.path.abspath(path) if path else "" for path in sys.argv[1:4])
 RECORDED = ("lua", "git", "sqlite")
 TIME_MAX_S = 100
 failed = 0
@@ -76,6 +76,11 @@ def tell(result, case, sentence=""):
         print("%s: %s" % (case, sentence))
     print("[ %8s ] %s" % (result, case), flush=True)
 
+
+# Without this a library that is not loaded would pass every comparison.
+maps = subprocess.run(["cat", "/proc/self/maps"], env=dict(os.environ, LD_PRELOAD=library), capture_output=True, text=True).stdout
+if os.path.realpath(library) not in maps:
+    sys.exit("'%s' is not loaded into a program by LD_PRELOAD" % library)
 
 for program in sorted(os.listdir(scripts)):
     case = "output_of_%s_is_the_same" % program

@@ -188,10 +188,13 @@ static void wrong_pointers_abort_with_a_sentence_that_names_them(void **state)
     }
 }
 
+/* RLIMIT_AS counts address space; RLIMIT_DATA what could be written, as a kernel that does not overcommit does. */
+static int limited_resource;
+
 static void work_under_a_limit(void)
 {
     const struct rlimit limit = {200 << 20, 200 << 20};
-    if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(10);
+    if (setrlimit((unsigned)limited_resource, &limit) != 0) _exit(10);
     errno = 0;
     if (do_malloc(1 << 30) != NULL || errno != ENOMEM) _exit(11);
     size_t total = 0;
@@ -214,6 +217,15 @@ static void a_limit_on_the_address_space_ends_in_enomem_not_in_a_crash(void **st
 {
     (void)state;
     char text[500];
+    limited_resource = RLIMIT_AS;
+    assert_int_equal(in_child(work_under_a_limit, text, sizeof text), 0);
+}
+
+static void memory_that_is_not_overcommitted_ends_in_enomem_not_in_a_crash(void **state)
+{
+    (void)state;
+    char text[500];
+    limited_resource = RLIMIT_DATA;
     assert_int_equal(in_child(work_under_a_limit, text, sizeof text), 0);
 }
 
@@ -247,6 +259,7 @@ int main(void)
         cmocka_unit_test(destructors_of_a_thread_may_allocate_and_free),
         cmocka_unit_test(wrong_pointers_abort_with_a_sentence_that_names_them),
         cmocka_unit_test(a_limit_on_the_address_space_ends_in_enomem_not_in_a_crash),
+        cmocka_unit_test(memory_that_is_not_overcommitted_ends_in_enomem_not_in_a_crash),
         cmocka_unit_test(libraries_may_come_and_go),
     };
     at_exit_block = do_malloc(100);

@@ -36,7 +36,7 @@ static void on_signal(int number) { _exit(number == SIGTERM ? 43 : 44); }
 int main(int argument_count, char **arguments)
 {
     const char *const what = argument_count > 1 ? arguments[1] : "";
-    const int number = argument_count > 2 ? atoi(arguments[2]) : 0;
+    const int number = argument_count > 2 ? (int)strtol(arguments[2], NULL, 10) : 0;
     if (strcmp(what, "start") == 0) {
         const pid_t child = fork();
         if (child == 0) execl(arguments[0], arguments[0], (char *)NULL);

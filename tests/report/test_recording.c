@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,22 @@ static void forking(const char *directory)
     _exit(0);
 }
 
+/* As a process that calls exec: after some time in the first file it goes on in the second. */
+static int go_on[2];
+
+static void two_files(const char *directory)
+{
+    char byte = 0;
+    acre_recorder *recorders[2];
+    for (int i = 0; i < 2; i++) {
+        recorders[i] = open_recorder(directory, NULL);
+        put_events(acre_recorder_stream_open(recorders[i]), 0x1000, 10);
+    }
+    if (write(go_on[1], &byte, 1) != 1 || read(go_on[1], &byte, 1) != 1) _exit(97);
+    put_events(acre_recorder_stream_open(recorders[1]), 0x1000, 1000);
+    _exit(0);
+}
+
 /* An unwinder of a stack that the test makes up: frames above the caller lie in this array. */
 static void *fake_pcs[3];
 
@@ -119,8 +136,12 @@ static char directory[64], trace_path[96];
 static int make_directory(void **state)
 {
     (void)state;
-    snprintf(directory, sizeof directory, "/tmp/acre-test-XXXXXX");
-    assert_non_null(mkdtemp(directory));
+    /* Where `acre run` has it: a tmpfs names the latest file first, and a later file is not to be taken for an earlier one. */
+    snprintf(directory, sizeof directory, "/dev/shm/acre-test-XXXXXX");
+    if (mkdtemp(directory) == NULL) {
+        snprintf(directory, sizeof directory, "/tmp/acre-test-XXXXXX");
+        assert_non_null(mkdtemp(directory));
+    }
     snprintf(trace_path, sizeof trace_path, "%s/trace", directory);
     return 0;
 }
@@ -130,6 +151,18 @@ static int remove_directory(void **state)
     (void)state;
     unlink(trace_path);
     return rmdir(directory); /* fails when a record file is left behind */
+}
+
+/* Rounds in which both files of two_files() are seen, and after them it goes on. */
+static void collect_before_it_goes_on(collector *from)
+{
+    char byte = 0;
+    assert_int_equal(read(go_on[0], &byte, 1), 1);
+    for (int i = 0; i < 3; i++) {
+        (void)collector_round(from);
+        acre_os_sleep_ns(20 * ROUND_NS);
+    }
+    assert_int_equal(write(go_on[0], &byte, 1), 1);
 }
 
 /* Runs the program and returns the trace of what it recorded. */
@@ -145,6 +178,7 @@ static trace_reader *record(program *run)
 
     int status = 0;
     collector_expect(from, (uint32_t)child);
+    if (run == two_files) collect_before_it_goes_on(from);
     while (waitpid(child, &status, WNOHANG) == 0) {
         (void)collector_round(from);
         acre_os_sleep_ns(ROUND_NS);
@@ -232,6 +266,18 @@ static void a_forked_child_records_into_its_own_file(void **state)
     trace_reader_close(reader);
 }
 
+static void a_process_goes_on_in_its_later_file(void **state)
+{
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, go_on), 0);
+    trace_reader *const reader = record(two_files);
+    close(go_on[0]);
+    close(go_on[1]);
+    assert_int_equal(trace_process_count(reader), 2);
+    assert_int_equal(tally_of(reader, 0).count + tally_of(reader, 1).count, 1020);
+    trace_reader_close(reader);
+}
+
 static void each_different_stack_has_one_id_with_its_addresses(void **state)
 {
     (void)state;
@@ -290,6 +336,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_event_of_every_thread_arrives, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(nothing_is_lost_when_the_program_is_killed, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(a_forked_child_records_into_its_own_file, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(a_process_goes_on_in_its_later_file, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(each_different_stack_has_one_id_with_its_addresses, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(without_a_collector_events_are_dropped_and_counted, make_directory, remove_directory),
         cmocka_unit_test(a_bad_directory_is_refused),

@@ -207,7 +207,7 @@ static void take_mark(analysis *out, const acre_event *event)
     enum { MARK_COUNT_MAX = 1000 };
     if (out->mark_count == MARK_COUNT_MAX || event->payload_bytes == 0) return;
     out->marks = must_realloc(out->marks, (out->mark_count + 1) * sizeof *out->marks);
-    out->marks[out->mark_count++] = (struct mark){event->time, strndup(event->payload, event->payload_bytes)};
+    out->marks[out->mark_count++] = (struct mark){event->time, must_copy_part(event->payload, event->payload_bytes)};
 }
 
 static void take_event(void *context, const acre_event *event)

@@ -131,6 +131,8 @@ void *must_calloc(size_t count, size_t size) { return checked(calloc(count, size
 void *must_realloc(void *old, size_t size) { return checked(realloc(old, size), size); }
 char *must_copy(const char *text) { return checked(strdup(text), 1); }
 
+char *must_copy_part(const char *text, size_t length) { return checked(strndup(text, length), 1); }
+
 char *must_print(const char *format, ...)
 {
     va_list arguments;

@@ -9,7 +9,7 @@
 #include "outputs.h"
 #include "os/ticks.h"
 
-#include <assert.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -207,6 +207,14 @@ static pid_t start(const run_options *options, const char *library, const char *
     return child;
 }
 
+/* The program itself loads it, and records without stacks where it is missing. */
+static void complain_without_unwinder(void)
+{
+    void *const unwinder = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
+    if (unwinder == NULL) complain("run", "call sites stay unknown: libunwind.so.8 is not installed (Debian's package libunwind8)");
+    else (void)dlclose(unwinder);
+}
+
 /* Collects until the program ends; returns its wait status. */
 static int watch(collector *from, pid_t child)
 {
@@ -254,6 +262,7 @@ static int record(const run_options *options, const char *library, const char *d
     (void)sigprocmask(SIG_BLOCK, &block, &old_mask);
     catch_signals();
 
+    complain_without_unwinder();
     int result = EXIT_SUCCESS;
     const pid_t child = start(options, library, directory, &old_mask);
     if (child < 0) {
@@ -283,8 +292,7 @@ int command_run(int argument_count, char **arguments)
 {
     run_options options = {.sample_bytes = SAMPLE_BYTES_DEFAULT};
     const int parsed = parse_options(&options, argument_count, arguments);
-    if (parsed >= 0) return parsed;
-    assert(options.program != NULL);
+    if (parsed >= 0 || options.program == NULL) return parsed;
 
     int wait_status = 0;
     outputs_result found = {0};

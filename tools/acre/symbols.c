@@ -26,17 +26,27 @@ typedef struct function_entry {
     const char *name; /* elfutils' own memory */
 } function_entry;
 
-/* The functions in a module's symbol table by address: elfutils itself looks through all of them each time. */
-typedef struct module_functions {
+typedef struct unit_range {
+    uint64_t begin, end;
+    Dwarf_Die *unit;
+} unit_range;
+
+/* What elfutils lacks: the functions in a module's symbol table by address (it looks through all of them each time), and the
+ * compilation units by address where the compiler wrote no .debug_aranges, as clang and rustc do not. */
+typedef struct module_index {
     Dwfl_Module *module;
     function_entry *entries;
     size_t count;
-} module_functions;
+    unit_range *ranges;
+    size_t range_count;
+    bool has_ranges; /* they have been looked for */
+    Dwarf_Addr bias; /* of the ranges */
+} module_index;
 
 struct symbols {
     const trace_process_info *info;
     Dwfl *dwfl;
-    module_functions *modules;
+    module_index *modules;
     size_t module_count, module_capacity;
     resolved *cache; /* open addressing */
     size_t slot_count, used_count;
@@ -149,12 +159,12 @@ static int compare_functions(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
-static const module_functions *functions_of(symbols *self, Dwfl_Module *module)
+static module_index *index_of(symbols *self, Dwfl_Module *module)
 {
     for (size_t i = 0; i < self->module_count; i++)
         if (self->modules[i].module == module) return &self->modules[i];
 
-    module_functions found = {.module = module};
+    module_index found = {.module = module};
     size_t capacity = 0;
     const int count = dwfl_module_getsymtab(module);
     for (int i = 1; i < count; i++) {
@@ -173,10 +183,47 @@ static const module_functions *functions_of(symbols *self, Dwfl_Module *module)
     return &self->modules[self->module_count++];
 }
 
+static int compare_ranges(const void *left, const void *right)
+{
+    const unit_range *const a = left, *const b = right;
+    return a->begin < b->begin ? -1 : a->begin > b->begin;
+}
+
+static void find_ranges(module_index *index)
+{
+    size_t capacity = 0;
+    index->has_ranges = true;
+    for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(index->module, unit, &index->bias)) != NULL;) {
+        Dwarf_Addr base, begin, end;
+        for (ptrdiff_t at = 0; (at = dwarf_ranges(unit, at, &base, &begin, &end)) > 0;) {
+            index->ranges = grow_array(index->ranges, index->range_count, &capacity, sizeof *index->ranges);
+            index->ranges[index->range_count++] = (unit_range){.begin = begin, .end = end, .unit = unit};
+        }
+    }
+    if (index->range_count > 0) qsort(index->ranges, index->range_count, sizeof *index->ranges, compare_ranges);
+}
+
+/* The compilation unit that `address` belongs to, NULL: none is known; `bias`: memory's addresses less the unit's. */
+static Dwarf_Die *unit_at(symbols *self, Dwfl_Module *module, uint64_t address, Dwarf_Addr *bias)
+{
+    Dwarf_Die *const unit = dwfl_module_addrdie(module, address, bias);
+    if (unit != NULL) return unit;
+    module_index *const index = index_of(self, module);
+    if (!index->has_ranges) find_ranges(index);
+    *bias = index->bias;
+    size_t low = 0, high = index->range_count; /* ranges before `low` begin at or before the address */
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (index->ranges[middle].begin <= address - *bias) low = middle + 1;
+        else high = middle;
+    }
+    return low > 0 && address - *bias < index->ranges[low - 1].end ? index->ranges[low - 1].unit : NULL;
+}
+
 /* The function that contains `address`, or the last one without a size before it (assembly); NULL: none. */
 static const char *function_at(symbols *self, Dwfl_Module *module, uint64_t address)
 {
-    const module_functions *const functions = functions_of(self, module);
+    const module_index *const functions = index_of(self, module);
     size_t low = 0, high = functions->count; /* entries before `low` begin at or before the address */
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
@@ -190,15 +237,12 @@ static const char *function_at(symbols *self, Dwfl_Module *module, uint64_t addr
 
 /* --- resolving --- */
 
-/* The functions inlined at `address`, innermost first, after them the function itself: into frames. Their lines: the
+/* The functions inlined at `address` of a unit, innermost first, after them the function itself: into frames. Their lines: the
  * innermost has the address's own, each other the line of the call into it. */
-static size_t inlined_frames(symbols *self, Dwfl_Module *module, uint64_t address, symbol_frame *frames)
+static size_t inlined_frames(symbols *self, Dwarf_Die *unit, Dwarf_Addr address, symbol_frame *frames)
 {
-    Dwarf_Addr bias = 0;
-    Dwarf_Die *const unit = dwfl_module_addrdie(module, address, &bias);
     Dwarf_Die *scopes = NULL, *chain = NULL;
-    if (unit == NULL) return 0;
-    const int scope_count = dwarf_getscopes(unit, address - bias, &scopes);
+    const int scope_count = dwarf_getscopes(unit, address, &scopes);
     if (scope_count <= 0) return 0;
     const int chain_count = dwarf_getscopes_die(&scopes[0], &chain);
     free(scopes);
@@ -242,14 +286,17 @@ static size_t resolve(symbols *self, uint64_t return_address, symbol_frame *fram
     size_t count = 0;
 
     if (module != NULL) {
-        count = inlined_frames(self, module, address, frames);
-        Dwfl_Line *const source = dwfl_module_getsrc(module, address);
+        Dwarf_Addr bias = 0;
+        Dwarf_Die *const unit = unit_at(self, module, address, &bias);
+        if (unit != NULL) count = inlined_frames(self, unit, address - bias, frames);
+        Dwarf_Line *const source = unit != NULL ? dwarf_getsrc_die(unit, address - bias) : NULL;
         if (count == 0) {
             const char *const name = function_at(self, module, address);
             if (name != NULL) frames[count++] = (symbol_frame){.function = readable_name(self, name)};
         }
         int line = 0;
-        const char *const file = source != NULL ? dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL) : NULL;
+        const char *const file = source != NULL ? dwarf_linesrc(source, NULL, NULL) : NULL;
+        if (source != NULL) (void)dwarf_lineno(source, &line);
         if (count > 0 && file != NULL) {
             frames[0].file = keep(self, must_copy(file));
             frames[0].line = line > 0 ? (uint32_t)line : 0;
@@ -326,7 +373,10 @@ void symbols_close(symbols *self)
 {
     for (size_t i = 0; i < self->slot_count; i++) free(self->cache[i].frames);
     for (size_t i = 0; i < self->text_count; i++) free(self->texts[i]);
-    for (size_t i = 0; i < self->module_count; i++) free(self->modules[i].entries);
+    for (size_t i = 0; i < self->module_count; i++) {
+        free(self->modules[i].entries);
+        free(self->modules[i].ranges);
+    }
     free(self->modules);
     free(self->texts);
     free(self->cache);

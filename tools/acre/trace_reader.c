@@ -129,7 +129,7 @@ static bool take_process(trace_reader *reader, size_t offset, const trace_frame 
     trace_process_info *const info = &reader->processes[reader->process_count++];
     *info = (trace_process_info){.process = process, .start_ns = trace_ns(reader, process.start_ticks)};
     info->end_ns = info->start_ns;
-    info->program = strndup(texts, process.program_bytes);
+    info->program = must_copy_part(texts, process.program_bytes);
     info->command = must_calloc(process.command_bytes + 1, 1);
     memcpy(info->command, texts + process.program_bytes, process.command_bytes);
     /* The first argument is how it was called; a file of several programs is another one then. A login shell has a '-'. */
@@ -284,7 +284,7 @@ static void define_module(trace_process_info *info, const acre_event *event)
         .begin = event->address,
         .end = event->address + event->size,
         .file_offset = event->alignment,
-        .path = event->payload_bytes > 0 ? strndup(event->payload, event->payload_bytes) : must_copy(""),
+        .path = must_copy_part(event->payload, event->payload_bytes),
     };
 }
 

@@ -14,6 +14,7 @@
 #include <glob.h>
 #include <limits.h>
 #include <math.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -91,25 +92,26 @@ static int find_allocators(tour_state *tour, allocator *allocators)
 
 static double seconds_of(struct timeval time) { return (double)time.tv_sec + (double)time.tv_usec * 1e-6; }
 
-/* Runs `script verb` in `folder`, its output into `output` (NULL: nowhere). Returns the exit code, -1 when it was killed. */
-static int run_script(const char *script, const char *verb, const char *folder, const char *library, const char *output,
-                      struct rusage *usage)
+/* Runs `script verb` in `folder`, its output into `output` (NULL: nowhere). Returns the exit code, -1 when it was killed. Spawned
+ * rather than forked: after a fork this tool's own memory would count as the child's peak. */
+static int run_script(const char *script, const char *verb, const char *folder, const char *library, const char *output, struct rusage *usage)
 {
-    const pid_t child = vfork(); /* a fork would count this tool's own memory as the child's peak */
-    if (child == 0) {
-        const int file = open(output != NULL ? output : "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        const int nothing = open("/dev/null", O_RDWR);
-        if (chdir(folder) != 0 || file < 0 || nothing < 0) _exit(EXIT_TOOL);
-        dup2(nothing, STDIN_FILENO);
-        dup2(file, STDOUT_FILENO);
-        dup2(nothing, STDERR_FILENO);
-        setenv("ALLOCATOR", library, 1);
-        unsetenv("LD_PRELOAD");
-        execl(script, script, verb, (char *)NULL);
-        _exit(EXIT_NOT_EXECUTABLE);
-    }
+    char *const words[] = {must_copy(script), must_copy(verb), NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addchdir_np(&actions, folder);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output != NULL ? output : "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    setenv("ALLOCATOR", library, 1);
+    unsetenv("LD_PRELOAD");
+    pid_t child = 0;
+    const int code = posix_spawn(&child, script, &actions, NULL, words, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    free(words[0]);
+    free(words[1]);
     int status = -1;
-    if (child < 0 || wait4(child, &status, 0, usage) != child) return -1;
+    if (code != 0 || wait4(child, &status, 0, usage) != child) return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -152,7 +154,7 @@ static unsigned measure_program(tour_state *tour, const char *script, const char
 {
     unsigned same = (1u << allocator_count) - 1;
     char *const reference = must_print("%s/expected", folder);
-    struct rusage usage;
+    struct rusage usage = {.ru_maxrss = 0};
     if (run_script(script, "run", folder, "", reference, &usage) != 0) same = 0; /* also warms the files up */
     for (int round = 0; round < tour_rounds(tour); round++) {
         for (int turn = 0; turn < allocator_count; turn++) {

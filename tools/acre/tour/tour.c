@@ -234,7 +234,10 @@ int command_tour(int argument_count, char **arguments)
     if (optind == argument_count) {
         for (const tour_stop *stop = stops; stop != NULL; stop = stop->next) visit_stop(&tour, stop);
     }
-    for (int i = optind; i < argument_count; i++) visit_stop(&tour, find_stop(arguments[i]));
+    for (int i = optind; i < argument_count; i++) {
+        const tour_stop *const stop = find_stop(arguments[i]);
+        if (stop != NULL) visit_stop(&tour, stop);
+    }
     json_object_set_new(tour.document, "kept", json_integer(tour.kept_count));
     json_object_set_new(tour.document, "broken", json_integer(tour.broken_count));
     json_object_set_new(tour.document, "skipped", json_integer(tour.skipped_count));
