@@ -8,8 +8,6 @@ void acre_lock_wait(acre_lock *lock)
 
 void acre_lock_wake(acre_lock *lock) { (void)lock; }
 
-bool acre_os_is_single_threaded(void) { return true; }
-
 size_t acre_os_page_size(void) { return 4096; }
 
 _Noreturn void acre_os_abort(const char *format, ...)

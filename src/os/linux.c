@@ -18,11 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
-#include <sys/single_threaded.h>
-#define HAS_SINGLE_THREADED 1
-#endif
-
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -316,15 +311,6 @@ void acre_os_wait(uint32_t *word, uint32_t seen, uint64_t timeout_ns)
 }
 
 void acre_os_wake(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
-
-bool acre_os_is_single_threaded(void)
-{
-#ifdef HAS_SINGLE_THREADED
-    return __libc_single_threaded;
-#else
-    return false;
-#endif
-}
 
 typedef struct thread_start {
     void (*work)(void *);

@@ -100,8 +100,14 @@ static inline void acre_lock_drop(acre_lock *lock)
 void acre_os_wait(uint32_t *word, uint32_t seen, uint64_t timeout_ns);
 void acre_os_wake(uint32_t *word);
 
-/* True while the process has never had a second thread. May turn false only inside the calling thread itself. */
-bool acre_os_is_single_threaded(void);
+/* True while the process has never had a second thread; false also where nobody knows. May turn false only inside the calling
+ * thread itself. */
+#if __STDC_HOSTED__ && defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
+#include <sys/single_threaded.h>
+static inline bool acre_os_is_single_threaded(void) { return __libc_single_threaded; }
+#else
+static inline bool acre_os_is_single_threaded(void) { return false; }
+#endif
 
 /* Starts a detached thread that runs `work(argument)` with every signal blocked. */
 acre_status acre_os_start_thread(void (*work)(void *), void *argument);
