@@ -131,7 +131,12 @@ void *must_calloc(size_t count, size_t size) { return checked(calloc(count, size
 void *must_realloc(void *old, size_t size) { return checked(realloc(old, size), size); }
 char *must_copy(const char *text) { return checked(strdup(text), 1); }
 
-char *must_copy_part(const char *text, size_t length) { return checked(strndup(text, length), 1); }
+char *must_copy_part(const char *text, size_t length)
+{
+    char *const copy = must_calloc(1, length + 1); /* ends in a 0 */
+    memcpy(copy, text, length);
+    return copy;
+}
 
 char *must_print(const char *format, ...)
 {

@@ -54,7 +54,7 @@ void *must_alloc(size_t size);
 void *must_calloc(size_t count, size_t size);
 void *must_realloc(void *old, size_t size);
 char *must_copy(const char *text);
-char *must_copy_part(const char *text, size_t length); /* up to a 0, at most */
+char *must_copy_part(const char *text, size_t length);
 char *must_print(const char *format, ...) ACRE_PRINTF(1, 2);
 
 /* Makes room for one more element of `size` bytes in an array of `count`; doubles. Returns the array. */
