@@ -17,6 +17,7 @@ static acre_span spans[UNITS];
 static bool dirty[UNITS];
 static acre_arena arena;
 static acre_region region;
+static size_t used_units = UNITS; /* of the region; what follows was never handed out */
 
 static size_t unit_of(acre_addr address)
 {
@@ -174,7 +175,7 @@ void prove_bin_remove(void)
 static bool make_region(unsigned starts, unsigned frees)
 {
     static acre_space space;
-    if ((starts & 1) == 0 || (frees & ~starts) != 0) return false;
+    if ((starts & 1) == 0 || (frees & ~starts) != 0 || starts >> used_units != 0) return false;
     for (unsigned unit = 0, last = 0; unit < UNITS; unit++) {
         if ((starts >> unit & 1) == 0) continue;
         if (unit > 0 && (frees >> last & 1) != 0 && (frees >> unit & 1) != 0) return false;
@@ -184,13 +185,13 @@ static bool make_region(unsigned starts, unsigned frees)
     arena.figures = (acre_arena_figures){0};
     arena.bin_words[0] = 0;
     for (unsigned bin = 0; bin < UNITS; bin++) arena.bins[bin] = NULL; /* no run is longer */
-    region = (acre_region){.base = BASE, .unit_count = UNITS, .used_count = UNITS, .committed_count = UNITS, .arena = &arena};
+    region = (acre_region){.base = BASE, .unit_count = UNITS, .used_count = used_units, .committed_count = UNITS, .arena = &arena};
     for (size_t unit = 0; unit < UNITS; unit++) {
-        dirty[unit] = nondet_bool();
+        dirty[unit] = unit < used_units && nondet_bool();
         spans[unit] = (acre_span){0};
     }
-    for (size_t at = 0, length; at < UNITS; at += length) {
-        for (length = 1; at + length < UNITS && (starts >> (at + length) & 1) == 0; length++) {}
+    for (size_t at = 0, length; at < used_units; at += length) {
+        for (length = 1; at + length < used_units && (starts >> (at + length) & 1) == 0; length++) {}
         const bool is_free = (frees >> at & 1) != 0;
         const acre_addr address = BASE + units_to_bytes(at);
         if (is_free) {
@@ -219,10 +220,11 @@ static void check_region(void)
     bool is_after_free = false;
     uint64_t dirty_units = 0;
     unsigned run_count[2] = {0, 0};
-    for (size_t at = 0; at < UNITS;) {
+    assert(region.used_count <= UNITS);
+    for (size_t at = 0; at < region.used_count;) {
         const acre_span *const run = &spans[at];
         assert(run->base == BASE + units_to_bytes(at) && run->region == &region);
-        assert(run->unit_count >= 1 && run->unit_count <= UNITS - at);
+        assert(run->unit_count >= 1 && run->unit_count <= region.used_count - at);
         const bool is_free = run->kind == ACRE_SPAN_FREE;
         if (is_free) {
             assert(!is_after_free);
@@ -351,3 +353,92 @@ void prove_arena_take(void)
  *   options:  --unwind 17
  */
 void prove_arena_take_aligned(void) { take_from_any_region(1, 2 * ACRE_UNIT_BYTES); }
+
+/* Every region of which the last unit may be unused, and every taken run of it: made longer by `more` units, or shorter. */
+static void resize_any_run(bool is_longer)
+{
+    for (used_units = UNITS - 1; used_units <= UNITS; used_units++) {
+        for (unsigned starts = 1; starts < 1 << UNITS; starts += 2) {
+            for (unsigned frees = 0; frees < 1 << UNITS; frees++) {
+                for (unsigned at = 0; at < used_units; at++) {
+                    for (unsigned to = 1; to <= UNITS; to++) {
+                        if ((starts >> at & 1) == 0 || (frees >> at & 1) != 0 || !make_region(starts, frees)) continue;
+                        const unsigned length = spans[at].unit_count;
+                        if (is_longer ? to <= length : to >= length) continue;
+                        const uint64_t run_bytes = arena.figures.run_bytes;
+                        const bool gives_zeros = nondet_bool();
+                        arena.space->info.capabilities = gives_zeros ? ACRE_CAP_ZEROED : 0;
+                        bool is_dirty = false, is_zero = false, is_done = true;
+                        for (size_t i = at + length; i < at + to && i < UNITS; i++) is_dirty = is_dirty || dirty[i];
+                        /* What follows the run: nothing taken before its new end. */
+                        bool may_grow = at + to <= UNITS;
+                        for (size_t i = at + length; i < at + to && i < used_units; i++) {
+                            if ((starts >> i & 1) != 0 && (frees >> i & 1) == 0) may_grow = false;
+                        }
+                        if (is_longer) is_done = acre_arena_extend(&arena, &spans[at], to, &is_zero);
+                        else acre_arena_shrink(&arena, &spans[at], to);
+                        assert(!is_longer || is_done == may_grow);
+                        assert(spans[at].unit_count == (is_done ? to : length) && spans[at].kind == ACRE_SPAN_LARGE);
+                        assert(arena.figures.run_bytes == (is_done ? run_bytes - units_to_bytes(length) + units_to_bytes(to) : run_bytes));
+                        if (is_longer && is_done) assert(is_zero == (gives_zeros && !is_dirty));
+                        for (size_t i = to; i < length; i++) assert(dirty[at + i]); /* what is cut off was written to */
+                        check_region();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* PROOF arena_extend
+ *   property: a run is made longer exactly if what follows it, up to the new end, is free or was never used; the new units are called
+ *             zero exactly if none is dirty and the space hands out zeros; tags, lists, dirty counts and figures are right
+ *   bound:    unbounded in history; every region of 3 units, the last of which may be unused, every taken run, every length
+ *   assumes:  the units of the region are committed
+ *   options:  --unwind 9 -DUNITS=3
+ */
+void prove_arena_extend(void) { resize_any_run(true); }
+
+/* PROOF arena_shrink
+ *   property: a run is cut to its first units and the rest is joined with what is free behind it; tags, lists, dirty counts and figures
+ *             are right
+ *   bound:    unbounded in history; every region of 3 units, the last of which may be unused, every taken run, every length
+ *   assumes:  nothing
+ *   options:  --unwind 9 -DUNITS=3
+ */
+void prove_arena_shrink(void) { resize_any_run(false); }
+
+/* PROOF arena_take_from_end
+ *   property: a run is taken out of what was never used and the free run below it whenever they are long enough, what is left of that
+ *             run is free again, and the new run is called zero exactly if none of its units is dirty and the space hands out zeros
+ *   bound:    unbounded in history; every region of 3 units of which 1 or 2 are unused, every length
+ *   assumes:  alignment of a unit; the units of the region are committed
+ *   options:  --unwind 9 -DUNITS=3
+ */
+void prove_arena_take_from_end(void)
+{
+    for (used_units = 1; used_units < UNITS; used_units++) {
+        for (unsigned starts = 1; starts < 1 << UNITS; starts += 2) {
+            for (unsigned frees = 0; frees < 1 << UNITS; frees++) {
+                for (unsigned count = 1; count <= UNITS; count++) {
+                    if (!make_region(starts, frees)) continue;
+                    const bool gives_zeros = nondet_bool();
+                    arena.space->info.capabilities = gives_zeros ? ACRE_CAP_ZEROED : 0;
+                    size_t first = used_units; /* of the free run below, if there is one */
+                    for (size_t at = 0; at < used_units; at++) {
+                        if ((starts >> at & 1) != 0) first = (frees >> at & 1) != 0 ? at : used_units;
+                    }
+                    bool is_dirty = false, is_zero = false;
+                    for (size_t i = first; i < first + count && i < UNITS; i++) is_dirty = is_dirty || dirty[i];
+                    acre_span *const run = take_from_end(&arena, &region, count, ACRE_UNIT_BYTES, &is_zero);
+                    assert((run != NULL) == (first + count <= UNITS));
+                    if (run != NULL) {
+                        assert(run == &spans[first] && run->unit_count == count && is_zero == (gives_zeros && !is_dirty));
+                        account_taken(&arena, run->base, count);
+                    }
+                    check_region();
+                }
+            }
+        }
+    }
+}
