@@ -94,7 +94,8 @@ static double seconds_of(struct timeval time) { return (double)time.tv_sec + (do
 
 /* Runs `script verb` in `folder`, its output into `output` (NULL: nowhere). Returns the exit code, -1 when it was killed. Spawned
  * rather than forked: after a fork this tool's own memory would count as the child's peak. */
-static int run_script(const char *script, const char *verb, const char *folder, const char *library, const char *output, struct rusage *usage)
+static int run_script(const char *script, const char *verb, const char *folder, const char *library, const char *output,
+                      struct rusage *usage)
 {
     char *const words[] = {must_copy(script), must_copy(verb), NULL};
     posix_spawn_file_actions_t actions;
