@@ -88,6 +88,24 @@ void prove_bin_find(void)
     if (other < found) assert(!other_has_runs);
 }
 
+/* PROOF bin_find_last
+ *   property: finds the last list at or before a given one whose bit is set, or says that there is none
+ *   bound:    unbounded
+ *   assumes:  the bits tell which lists may have dirty runs (free_run_make)
+ *   options:  --unwind 6
+ */
+void prove_bin_find_last(void)
+{
+    for (unsigned i = 0; i < ACRE_WORDS(ACRE_BIN_COUNT); i++) arena.bin_words[i] = nondet_word();
+    const unsigned up_to = nondet_unsigned(), other = nondet_unsigned();
+    assume(up_to < ACRE_BIN_COUNT && other <= up_to);
+    const unsigned found = bin_find_last(arena.bin_words, up_to);
+    const bool other_has_runs = (arena.bin_words[other / ACRE_WORD_BITS] >> (other % ACRE_WORD_BITS) & 1) != 0;
+    assert(found <= up_to || found == ACRE_BIN_COUNT);
+    if (found < ACRE_BIN_COUNT) assert((arena.bin_words[found / ACRE_WORD_BITS] >> (found % ACRE_WORD_BITS) & 1) != 0);
+    if (found == ACRE_BIN_COUNT || other > found) assert(!other_has_runs);
+}
+
 /* A list with any number of runs, of which those next to the one looked at are told: none, one or two. */
 static void any_list(unsigned bin, acre_span *first, acre_span *second)
 {

@@ -71,6 +71,18 @@ static unsigned bin_find(const acre_arena *arena, unsigned bin)
     return (unsigned)index * ACRE_WORD_BITS + acre_word_lowest(word);
 }
 
+/* The last bin up to `bin` whose bit is set in `words`, ACRE_BIN_COUNT if none is. */
+static unsigned bin_find_last(const acre_word *words, unsigned bin)
+{
+    size_t index = bin / ACRE_WORD_BITS;
+    acre_word word = words[index] & (ACRE_WORD_ALL >> (ACRE_WORD_BITS - 1 - bin % ACRE_WORD_BITS));
+    while (word == 0) {
+        if (index-- == 0) return ACRE_BIN_COUNT;
+        word = words[index];
+    }
+    return (unsigned)index * ACRE_WORD_BITS + acre_log2_floor(word);
+}
+
 /* ---- free runs ---- */
 
 /* Makes [address, address + unit_count) one free run in its bin. */
@@ -90,6 +102,8 @@ static void free_run_make(acre_arena *arena, acre_region *region, acre_addr addr
     }
     arena->figures.dirty_bytes += units_to_bytes(dirty_count);
     bin_insert(arena, run);
+    const unsigned bin = acre_bin_of(unit_count);
+    arena->dirty_bin_words[bin / ACRE_WORD_BITS] |= (acre_word)(dirty_count > 0) << (bin % ACRE_WORD_BITS);
 }
 
 /* Takes a free run out of its bin and erases its tags; what it said is left in `run` for the caller. */
@@ -406,13 +420,17 @@ uint64_t acre_arena_purge(acre_arena *arena, uint64_t keep_bytes, uint64_t run_b
 {
     if ((arena->space->info.capabilities & ACRE_CAP_PURGE) == 0) return 0;
     uint64_t purged_bytes = 0;
+    const unsigned bin_min = acre_bin_of(acre_max_size(run_bytes_min >> ACRE_UNIT_SHIFT, 1));
     acre_lock_take(&arena->lock);
     /* Longest first. A purged run is clean, so each is purged once; the lock is open during the system call. */
-    for (unsigned bin = ACRE_BIN_COUNT; bin > 0 && arena->figures.dirty_bytes > keep_bytes;) {
-        acre_span *run = arena->bins[bin - 1];
+    for (unsigned end = ACRE_BIN_COUNT; end > bin_min && arena->figures.dirty_bytes > keep_bytes;) {
+        const unsigned bin = bin_find_last(arena->dirty_bin_words, end - 1);
+        if (bin == ACRE_BIN_COUNT || bin < bin_min) break;
+        acre_span *run = arena->bins[bin];
         while (run != NULL && run->dirty_count == 0) run = run->next;
+        if (run == NULL) arena->dirty_bin_words[bin / ACRE_WORD_BITS] &= ~((acre_word)1 << (bin % ACRE_WORD_BITS));
         if (run == NULL || units_to_bytes(run->unit_count) < run_bytes_min) {
-            bin--;
+            end = bin;
             continue;
         }
         free_run_unmake(arena, run);
@@ -493,10 +511,11 @@ bool acre_arena_is_valid(acre_arena *arena)
     }
     for (unsigned bin = 0; bin < ACRE_BIN_COUNT && is_valid; bin++) {
         const bool is_marked = (arena->bin_words[bin / ACRE_WORD_BITS] >> (bin % ACRE_WORD_BITS) & 1) != 0;
+        const bool may_be_dirty = (arena->dirty_bin_words[bin / ACRE_WORD_BITS] >> (bin % ACRE_WORD_BITS) & 1) != 0;
         if (is_marked != (arena->bins[bin] != NULL)) is_valid = false;
         for (const acre_span *run = arena->bins[bin]; run != NULL && is_valid; run = run->next) {
             is_valid = run->kind == ACRE_SPAN_FREE && acre_bin_of(run->unit_count) == bin &&
-                       (run->next == NULL || run->next->previous == run) && free_runs > 0;
+                       (run->next == NULL || run->next->previous == run) && (run->dirty_count == 0 || may_be_dirty) && free_runs > 0;
             free_runs--;
         }
     }

@@ -51,7 +51,8 @@ struct acre_arena {
     uint64_t region_bytes; /* how much to reserve at a time */
     acre_lock lock;
     acre_arena_figures figures;
-    acre_word bin_words[ACRE_WORDS(ACRE_BIN_COUNT)]; /* bit set: the list is not empty */
+    acre_word bin_words[ACRE_WORDS(ACRE_BIN_COUNT)];       /* bit set: the list is not empty */
+    acre_word dirty_bin_words[ACRE_WORDS(ACRE_BIN_COUNT)]; /* bit clear: no run of the list is dirty */
     acre_span *bins[ACRE_BIN_COUNT];
 };
 
@@ -74,7 +75,8 @@ bool acre_arena_extend(acre_arena *arena, acre_span *run, uint64_t unit_count, b
 void acre_arena_shrink(acre_arena *arena, acre_span *run, uint64_t unit_count);
 
 /* Gives dirty free memory back to the space, longest runs first, until no more than `keep_bytes` are dirty or only runs
- * shorter than `run_bytes_min` are left. Returns how many bytes it gave back. 0 where the space cannot purge. */
+ * shorter than `run_bytes_min` are left. Returns how many bytes it gave back. 0 where the space cannot purge. Where nothing can be
+ * given back it is O(1) in the long run, however many clean runs there are: a list is looked through once for each dirty run in it. */
 uint64_t acre_arena_purge(acre_arena *arena, uint64_t keep_bytes, uint64_t run_bytes_min);
 
 /* Releases every region. No run may be used any more. */

@@ -161,7 +161,8 @@ acre_status acre_os_purge(void *address, size_t size)
 acre_status acre_os_move_pages(void *from, void *to, size_t size)
 {
     if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == MAP_FAILED) {
-        return fail_errno(memory_status(), "move of pages", from, size);
+        /* EINVAL: a kernel before 5.7, which would leave a hole behind */
+        return fail_errno(errno == EINVAL ? ACRE_UNSUPPORTED : memory_status(), "move of pages", from, size);
     }
     return ACRE_OK;
 }

@@ -18,25 +18,29 @@ typedef struct fixture {
     uint16_t owners[REGION_UNITS * REGION_COUNT]; /* 0: free */
 } fixture;
 
-static int set_up(void **state)
+static int set_up_over(void **state, acre_space_kind kind)
 {
     fixture *const f = calloc(1, sizeof *f);
     const uint64_t size = (uint64_t)REGION_UNITS * REGION_COUNT * ACRE_UNIT_BYTES;
-    assert_int_equal(acre_space_open_handles(&f->space, (acre_addr)1 << 40, size), ACRE_OK);
+    assert_int_equal(test_space_open(&f->space, kind, size), ACRE_OK);
     assert_int_equal(acre_space_open_pages(&f->meta_space, NULL), ACRE_OK);
     assert_int_equal(acre_meta_init(&f->meta, &f->meta_space), ACRE_OK);
-    acre_page_map_init_range(&f->map, &f->root, &f->meta, f->space.base, size);
+    const acre_addr base = f->space.base & ~(acre_addr)(ACRE_UNIT_BYTES - 1); /* mapped memory begins at any page */
+    acre_page_map_init_range(&f->map, &f->root, &f->meta, base, size + ACRE_UNIT_BYTES);
     acre_arena_init(&f->arena, &f->space, &f->map, &f->meta, (uint64_t)REGION_UNITS * ACRE_UNIT_BYTES);
     *state = f;
     return 0;
 }
+
+static int set_up(void **state) { return set_up_over(state, ACRE_SPACE_HANDLE); }
+static int set_up_purgeable(void **state) { return set_up_over(state, ACRE_SPACE_SHARED); }
 
 static int tear_down(void **state)
 {
     fixture *const f = *state;
     acre_arena_destroy(&f->arena);
     acre_meta_destroy(&f->meta);
-    acre_space_close(&f->space);
+    test_space_close(&f->space);
     free(f);
     return 0;
 }
@@ -141,6 +145,29 @@ static void a_full_space_gives_nothing_and_keeps_what_it_has(void **state)
     assert_non_null(acre_arena_take(&f->arena, 1, 1, ACRE_SPAN_LARGE, &is_zero));
 }
 
+static void dirty_runs_are_purged_wherever_clean_ones_stand(void **state)
+{
+    enum { COUNT = 24, UNITS = 2 };
+    fixture *const f = *state;
+    bool is_zero;
+    acre_span *holes[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        holes[i] = acre_arena_take(&f->arena, UNITS, ACRE_UNIT_BYTES, ACRE_SPAN_LARGE, &is_zero);
+        assert_non_null(acre_arena_take(&f->arena, 1, ACRE_UNIT_BYTES, ACRE_SPAN_LARGE, &is_zero)); /* keeps them apart */
+    }
+    for (int i = 0; i < COUNT; i++) acre_arena_give(&f->arena, holes[i], i % 2 != 0);
+    assert_true(acre_arena_is_valid(&f->arena));
+    const uint64_t hole_bytes = (uint64_t)UNITS * ACRE_UNIT_BYTES;
+    assert_int_equal(acre_arena_read_figures(&f->arena).dirty_bytes, COUNT / 2 * hole_bytes);
+
+    assert_int_equal(acre_arena_purge(&f->arena, 0, 2 * hole_bytes), 0); /* none is that long */
+    assert_int_equal(acre_arena_purge(&f->arena, 3 * hole_bytes, hole_bytes), (COUNT / 2 - 3) * hole_bytes);
+    assert_true(acre_arena_is_valid(&f->arena));
+    assert_int_equal(acre_arena_purge(&f->arena, 0, 0), 3 * hole_bytes);
+    assert_int_equal(acre_arena_read_figures(&f->arena).dirty_bytes, 0);
+    assert_true(acre_arena_is_valid(&f->arena));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -149,6 +176,7 @@ int main(void)
         TEST(the_shortest_run_that_fits_is_taken),
         TEST(every_length_has_a_list_and_longer_ones_never_an_earlier_one),
         TEST(a_full_space_gives_nothing_and_keeps_what_it_has),
+        cmocka_unit_test_setup_teardown(dirty_runs_are_purged_wherever_clean_ones_stand, set_up_purgeable, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,9 +125,11 @@ static void pages_can_move_without_copying(void **state)
     acre_space_commit(&space, from, SIZE);
     acre_space_commit(&space, to, SIZE);
     memset(acre_space_pointer(&space, from), 9, SIZE);
-    assert_int_equal(acre_space_move(&space, to, from, SIZE), ACRE_OK);
-    assert_int_equal(((uint8_t *)acre_space_pointer(&space, to))[SIZE - 1], 9);
-    assert_int_equal(((uint8_t *)acre_space_pointer(&space, from))[SIZE - 1], 0);
+    const acre_status moved = acre_space_move(&space, to, from, SIZE);
+    const bool is_old_kernel = moved == ACRE_UNSUPPORTED; /* or valgrind, which is one: then nothing has changed */
+    assert_true(moved == ACRE_OK || is_old_kernel);
+    assert_int_equal(((uint8_t *)acre_space_pointer(&space, to))[SIZE - 1], is_old_kernel ? 0 : 9);
+    assert_int_equal(((uint8_t *)acre_space_pointer(&space, from))[SIZE - 1], is_old_kernel ? 9 : 0);
     assert_int_equal(acre_space_protect(&space, to, 4096, ACRE_PROTECT_READ), ACRE_OK);
     acre_space_release(&space, from, SIZE);
     acre_space_release(&space, to, SIZE);
