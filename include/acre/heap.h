@@ -10,9 +10,9 @@
  *     acre_heap_destroy(heap);
  *
  * Costs. A block of at most 8 KiB: alloc and free pop and push in an array of the thread, about 20 instructions, no lock,
- * no atomic instruction. When the array runs empty or full (every 1 to 64 calls) whole words of a bitmap are claimed or
+ * no atomic instruction. When the array runs empty or full (every 1 to 256 calls) whole words of a bitmap are claimed or
  * given back without a lock; a span that runs out costs one lock. Larger blocks: one lock, O(1), and a byte a 16 KiB.
- * Memory beside the blocks: 1.2 % for descriptors, and about 25 KiB a thread.
+ * Memory beside the blocks: 1.2 % for descriptors, and at most 60 KiB a thread.
  * Blocks of 128 bytes to 8 KiB are at most 12.5 % larger than asked for; all are aligned to 16.
  */
 #ifndef ACRE_HEAP_H

@@ -1,33 +1,6 @@
 /* span.c - see span.h. Each function is one step of the protocol: no loop but over the words of a fresh span. */
 #include "alloc/span.h"
-#include "base/atomic.h"
-#include "os/os.h"
-
-/* All of these return the value before the change. Without other threads no atomic instruction is needed, which costs 20 cycles:
- * several for each block that goes back alone. */
-static acre_word fetch_or(acre_word *word, acre_word mask)
-{
-    if (!acre_os_is_single_threaded()) return acre_fetch_or(word, mask);
-    const acre_word before = acre_load_relaxed(word);
-    acre_store_relaxed(word, before | mask);
-    return before;
-}
-
-static acre_word fetch_and(acre_word *word, acre_word mask)
-{
-    if (!acre_os_is_single_threaded()) return acre_fetch_and(word, mask);
-    const acre_word before = acre_load_relaxed(word);
-    acre_store_relaxed(word, before & mask);
-    return before;
-}
-
-static acre_word fetch_add(acre_word *word, acre_word addend)
-{
-    if (!acre_os_is_single_threaded()) return acre_fetch_add(word, addend);
-    const acre_word before = acre_load_relaxed(word);
-    acre_store_relaxed(word, before + addend);
-    return before;
-}
+#include "alloc/shared_word.h"
 
 /* The generation survives in the descriptor from span to span; everything else of the state begins anew. */
 static acre_word next_generation(acre_word state)
@@ -78,8 +51,8 @@ acre_word acre_span_claim(acre_span *span, size_t index, unsigned count)
     }
     if (taken == 0) return 0;
     /* Only the owner clears bits, so those it saw are still set. */
-    (void)fetch_and(&span->words[index], ~taken);
-    (void)fetch_add(&span->state, (acre_word)0 - acre_word_count(taken));
+    (void)acre_fetch_and(&span->words[index], ~taken);
+    (void)acre_fetch_add(&span->state, (acre_word)0 - acre_word_count(taken));
     return taken;
 }
 
@@ -89,13 +62,13 @@ acre_word acre_span_give_bits(acre_span *span, size_t index, acre_word mask)
     const acre_word free_already = acre_load_relaxed(&span->words[index]) & mask;
     if (acre_unlikely(free_already != 0)) return free_already;
     /* Two threads that free the same block at once both pass the test above; the second sees it here. */
-    return fetch_or(&span->words[index], mask) & mask;
+    return acre_fetch_or(&span->words[index], mask) & mask;
 }
 
 acre_span_duty acre_span_give_count(acre_span *span, unsigned count, acre_word *after)
 {
     const int capacity = (int)acre_span_capacity(span); /* read before the count lets the span go */
-    const acre_word before = fetch_add(&span->state, count);
+    const acre_word before = acre_fetch_add(&span->state, count);
     *after = before + count;
     if ((before & ACRE_SPAN_OWNED) != 0) return ACRE_DUTY_NONE;
     const int free_before = acre_span_free_count(before);
@@ -114,14 +87,14 @@ void acre_span_recount(acre_span *span)
 
 acre_span_duty acre_span_disown(acre_span *span)
 {
-    const acre_word before = fetch_and(&span->state, ~(acre_word)ACRE_SPAN_OWNED);
+    const acre_word before = acre_fetch_and(&span->state, ~(acre_word)ACRE_SPAN_OWNED);
     assert((before & ACRE_SPAN_OWNED) != 0);
     return acre_span_free_count(before) > 0 ? ACRE_DUTY_LIST : ACRE_DUTY_NONE;
 }
 
 bool acre_span_list(acre_span *span)
 {
-    const acre_word before = fetch_or(&span->state, ACRE_SPAN_LISTED);
+    const acre_word before = acre_fetch_or(&span->state, ACRE_SPAN_LISTED);
     assert((before & (ACRE_SPAN_OWNED | ACRE_SPAN_LISTED)) == 0);
     return acre_span_free_count(before) < (int)acre_span_capacity(span);
 }
@@ -131,7 +104,7 @@ bool acre_span_may_retire(const acre_span *span, acre_word after) { return acre_
 void acre_span_own(acre_span *span)
 {
     /* LISTED goes and OWNED comes in one step: the two bits are neighbours, so subtracting one makes the other. */
-    const acre_word before = fetch_add(&span->state, (acre_word)ACRE_SPAN_OWNED - ACRE_SPAN_LISTED);
+    const acre_word before = acre_fetch_add(&span->state, (acre_word)ACRE_SPAN_OWNED - ACRE_SPAN_LISTED);
     assert((before & ACRE_SPAN_LISTED) != 0 && (before & ACRE_SPAN_OWNED) == 0);
     (void)before;
 }

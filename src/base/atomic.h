@@ -18,20 +18,6 @@ static inline void acre_store_release(acre_word *word, acre_word value)
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-/* All of these return the value before the change. */
-static inline acre_word acre_fetch_or(acre_word *word, acre_word mask)
-{
-    return __atomic_fetch_or(word, mask, __ATOMIC_ACQ_REL);
-}
-static inline acre_word acre_fetch_and(acre_word *word, acre_word mask)
-{
-    return __atomic_fetch_and(word, mask, __ATOMIC_ACQ_REL);
-}
-static inline acre_word acre_fetch_add(acre_word *word, acre_word addend)
-{
-    return __atomic_fetch_add(word, addend, __ATOMIC_ACQ_REL);
-}
-
 /* A pointer that is set once and read by everyone. */
 #define acre_load_pointer(place)         __atomic_load_n(place, __ATOMIC_ACQUIRE)
 #define acre_store_pointer(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
