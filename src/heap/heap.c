@@ -168,12 +168,13 @@ static acre_addr take_large(acre_heap *heap, uint64_t size, uint64_t alignment, 
     return run->base;
 }
 
-static void give_large(acre_heap *heap, acre_span *run)
+/* `is_clean`: its pages went elsewhere. */
+static void give_large(acre_heap *heap, acre_span *run, bool is_clean)
 {
     count_large(heap, -run_bytes(run));
     acre_page_map_set_class(heap->map, run->base, run->unit_count, ACRE_CLASS_NONE);
-    acre_arena_give(&heap->arena, run, false);
-    purge_surplus(heap);
+    acre_arena_give(&heap->arena, run, is_clean);
+    if (!is_clean) purge_surplus(heap);
 }
 
 /* Longer or shorter without changing its address. What is new is dirty or zero: nobody asked for zeros. */
@@ -196,31 +197,26 @@ static bool resize_in_place(acre_heap *heap, acre_span *run, uint64_t size)
     return true;
 }
 
-/* Moves the pages of a block to a longer run. 0: it cannot be done this way, and the block is as it was. */
-static acre_addr move_large(acre_heap *heap, acre_span *run, uint64_t size)
+/* Moves the contents of a block to a longer run; the old one is still the caller's to give. NULL: it cannot be done this way. */
+static acre_span *move_large(acre_heap *heap, acre_span *run, uint64_t size, bool *is_clean)
 {
     const uint64_t old_bytes = (uint64_t)run_bytes(run);
-    if (!has(heap->space, ACRE_CAP_MOVE) || old_bytes < MOVE_BYTES_MIN || size < old_bytes) return 0;
+    if (!has(heap->space, ACRE_CAP_MOVE) || old_bytes < MOVE_BYTES_MIN || size < old_bytes) return NULL;
     bool is_zero;
     const uint64_t room = size >= HEADROOM_BYTES_MIN ? size + size / 8 : size;
-    acre_addr to = take_large(heap, room, ACRE_UNIT_BYTES, (run->class & ACRE_CLASS_WATCHED) != 0, &is_zero);
-    if (to == 0 && room > size) to = take_large(heap, size, ACRE_UNIT_BYTES, (run->class & ACRE_CLASS_WATCHED) != 0, &is_zero);
-    if (to == 0) return 0;
+    acre_addr to = take_large(heap, room, ACRE_UNIT_BYTES, false, &is_zero);
+    if (to == 0 && room > size) to = take_large(heap, size, ACRE_UNIT_BYTES, false, &is_zero);
+    if (to == 0) return NULL;
     acre_span *const target = acre_page_map_span(heap->map, to);
     target->size_bytes = size;
-    if (!is_zero && old_bytes < MOVE_OVER_BYTES_MIN && has(heap->space, ACRE_CAP_HOST_ACCESS)) {
+    *is_clean = is_zero || old_bytes >= MOVE_OVER_BYTES_MIN || !has(heap->space, ACRE_CAP_HOST_ACCESS);
+    if (!*is_clean) {
         memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)run->base, (size_t)old_bytes);
-        give_large(heap, run);
-        return to;
+    } else if (acre_space_move(heap->space, to, run->base, old_bytes) != ACRE_OK) {
+        give_large(heap, target, false);
+        return NULL;
     }
-    if (acre_space_move(heap->space, to, run->base, old_bytes) != ACRE_OK) {
-        give_large(heap, target);
-        return 0;
-    }
-    count_large(heap, -(int64_t)old_bytes);
-    acre_page_map_set_class(heap->map, run->base, run->unit_count, ACRE_CLASS_NONE);
-    acre_arena_give(&heap->arena, run, true);
-    return to;
+    return target;
 }
 
 /* ---- blocks of any size ---- */
@@ -283,38 +279,48 @@ acre_addr acre_alloc_aligned(acre_heap *heap, uint64_t size, uint64_t alignment,
     return address;
 }
 
-static bool is_watched_block(const acre_heap *heap, acre_addr address, unsigned class)
+/* The span of the block that begins at an address, NULL when no block of this heap does. `*kind` says why not. */
+static acre_span *block_at(const acre_heap *heap, acre_addr address, acre_fault_kind *kind)
 {
-    if (class == ACRE_CLASS_LARGE) return (acre_page_map_span(heap->map, address)->class & ACRE_CLASS_WATCHED) != 0;
-    return (class & ACRE_CLASS_WATCHED) != 0;
+    const unsigned class = acre_page_map_class(heap->map, address);
+    *kind = class == ACRE_CLASS_LARGE_REST ? ACRE_FAULT_INTERIOR_FREE : ACRE_FAULT_FOREIGN_FREE;
+    if (class == ACRE_CLASS_NONE || class == ACRE_CLASS_LARGE_REST) return NULL;
+    acre_span *const span = class == ACRE_CLASS_LARGE ? acre_page_map_span(heap->map, address) : acre_span_of(heap, address);
+    if (span->region->arena != &heap->arena) return NULL;
+    *kind = ACRE_FAULT_INTERIOR_FREE;
+    const uint64_t offset = address - span->base;
+    if (class == ACRE_CLASS_LARGE) return offset == 0 ? span : NULL;
+    const unsigned size_class = acre_span_size_class(span);
+    const unsigned index = acre_block_index(size_class, offset);
+    const bool is_start = (uint64_t)index * acre_size_classes[size_class].block_bytes == offset;
+    return is_start && index < acre_span_capacity(span) ? span : NULL;
 }
 
-static void report_foreign(const acre_heap *heap, acre_addr address, unsigned class, const char *operation)
+static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr address, const char *operation)
 {
-    acre_fault_report(&(acre_fault){
-        .kind = class == ACRE_CLASS_LARGE_REST ? ACRE_FAULT_INTERIOR_FREE : ACRE_FAULT_FOREIGN_FREE,
-        .heap_name = heap->name,
-        .address = address,
-        .operation = operation,
-    });
+    acre_fault_report(&(acre_fault){.kind = kind, .heap_name = heap->name, .address = address, .operation = operation});
 }
 
+static bool is_watched(const acre_span *span) { return (span->class & ACRE_CLASS_WATCHED) != 0; }
+
+/* A small block is only looked up here; its place in the span is checked when its word is given back. */
 void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bool is_told)
 {
     const unsigned class = acre_page_map_class(heap->map, address);
-    if (class == ACRE_CLASS_NONE || class == ACRE_CLASS_LARGE_REST) {
-        report_foreign(heap, address, class, operation);
-        return;
-    }
-    if (acre_unlikely(heap->observer != NULL && !is_told && (heap->is_recording || is_watched_block(heap, address, class)))) {
-        tell(heap, ACRE_HEAP_OP_FREE, address, 0, 0, 0);
+    acre_span *run = NULL;
+    if (class > ACRE_CLASS_COUNT || class == ACRE_CLASS_NONE || heap->is_recording) {
+        acre_fault_kind kind;
+        run = block_at(heap, address, &kind);
+        if (run == NULL) {
+            report(heap, kind, address, operation);
+            return;
+        }
+        if (heap->observer != NULL && !is_told && (heap->is_recording || is_watched(run))) {
+            tell(heap, ACRE_HEAP_OP_FREE, address, 0, 0, 0);
+        }
     }
     if (class == ACRE_CLASS_LARGE) {
-        acre_span *const run = acre_page_map_span(heap->map, address);
-        if (run->base == address && run->region->arena == &heap->arena)
-            give_large(heap, run);
-        else
-            report_foreign(heap, address, ACRE_CLASS_LARGE_REST, operation);
+        give_large(heap, run, false);
         return;
     }
     acre_cache *const cache = (class & ACRE_CLASS_WATCHED) != 0 ? NULL : acre_cache_of(heap);
@@ -324,57 +330,81 @@ void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bo
         (void)acre_block_give(heap, address, operation);
 }
 
+static uint64_t room_of(const acre_span *span)
+{
+    return span->kind == ACRE_SPAN_LARGE ? (uint64_t)run_bytes(span) : acre_size_classes[acre_span_size_class(span)].block_bytes;
+}
+
 uint64_t acre_heap_usable_size(acre_heap *heap, acre_addr block)
 {
-    if (heap == NULL) return 0;
-    const unsigned class = acre_page_map_class(heap->map, block);
-    if (class == ACRE_CLASS_NONE || class == ACRE_CLASS_LARGE_REST) return 0;
-    if (class == ACRE_CLASS_LARGE) return (uint64_t)run_bytes(acre_page_map_span(heap->map, block));
-    return acre_size_classes[class & (ACRE_CLASS_WATCHED - 1)].block_bytes;
+    acre_fault_kind kind;
+    const acre_span *const span = heap == NULL ? NULL : block_at(heap, block, &kind);
+    return span == NULL ? 0 : room_of(span);
+}
+
+/* ---- resizing ---- */
+
+/* Tells that a block has become another (or has another size), before the old one can be anybody else's. While sampling each size is
+ * an allocation of its own, sampled anew: the block is told of from here on only if `weight` says so. */
+static void tell_resized(acre_heap *heap, acre_addr from, bool was_told, acre_addr to, uint64_t size, uint64_t weight)
+{
+    if (heap->is_recording || weight != 0) {
+        heap->observer(&(acre_heap_event){.op = ACRE_HEAP_OP_REALLOC,
+                                          .address = to,
+                                          .old_address = was_told ? from : 0,
+                                          .size_bytes = size,
+                                          .weight_bytes = weight});
+    } else if (was_told) {
+        tell(heap, ACRE_HEAP_OP_FREE, from, 0, 0, 0);
+    }
 }
 
 /* The block stays where it is if it has room and would not waste more than half of it. */
 static bool stays(uint64_t room, uint64_t size) { return size <= room && (size >= room / 2 || room <= 128); }
 
+/* A large block that stays large, without copying or into memory that is there. 0: it has to be copied. */
+static acre_addr resize_large(acre_heap *heap, acre_span *run, uint64_t size, bool was_told)
+{
+    const acre_addr from = run->base;
+    bool is_clean = false;
+    acre_span *const target = resize_in_place(heap, run, size) ? run : move_large(heap, run, size, &is_clean);
+    if (target == NULL) return 0;
+    const bool is_sample = is_large_sample(heap, acre_cache_of(heap), size);
+    target->class = is_sample ? ACRE_CLASS_WATCHED : 0;
+    tell_resized(heap, from, was_told, target->base, size, is_sample ? acre_sample_weight(size, size, heap->sample_bytes) : 0);
+    if (target != run) give_large(heap, run, is_clean);
+    return target->base;
+}
+
 void *acre_resize_any(acre_heap *heap, void *block, size_t size, const char *operation)
 {
     const acre_addr from = (uintptr_t)block;
-    const unsigned class = acre_page_map_class(heap->map, from);
-    const uint64_t room = acre_heap_usable_size(heap, from);
-    if (room == 0) {
-        report_foreign(heap, from, class, operation);
+    acre_fault_kind kind;
+    acre_span *const span = block_at(heap, from, &kind);
+    if (span == NULL) {
+        report(heap, kind, from, operation);
         return NULL;
     }
-    const bool is_told = heap->observer != NULL && (heap->is_recording || is_watched_block(heap, from, class));
-    acre_addr to = 0;
+    const bool was_told = heap->observer != NULL && (heap->is_recording || is_watched(span));
+    const bool is_large = span->kind == ACRE_SPAN_LARGE;
+    const uint64_t room = room_of(span);
+    if (!is_large && stays(room, size)) { /* nothing was allocated: a sample goes on to stand for what it stood for */
+        const uint64_t weight = heap->is_recording ? 0 : acre_sample_weight(size, room, heap->sample_bytes);
+        if (was_told) tell_resized(heap, from, true, from, size, weight);
+        return block;
+    }
+    if (is_large && size > ACRE_SMALL_BYTES_MAX) {
+        const acre_addr resized = resize_large(heap, span, size, was_told);
+        if (resized != 0) return (void *)(uintptr_t)resized;
+    }
+    bool is_zero;
     uint64_t weight = 0;
-    if (class == ACRE_CLASS_LARGE && size > ACRE_SMALL_BYTES_MAX) {
-        acre_span *const run = acre_page_map_span(heap->map, from);
-        if (resize_in_place(heap, run, size))
-            to = from;
-        else
-            to = move_large(heap, run, size);
-    } else if (class != ACRE_CLASS_LARGE && stays(room, size)) {
-        to = from;
-    }
-    if (to == 0) {
-        bool is_zero;
-        acre_cache *const cache = acre_cache_of(heap);
-        const unsigned to_class = size <= ACRE_SMALL_BYTES_MAX ? acre_class_of_size(size) : (unsigned)ACRE_CLASS_LARGE;
-        to = take(heap, cache, to_class, size, 1, &weight, &is_zero);
-        if (to == 0) return NULL;
-        memcpy((void *)(uintptr_t)to, block, (size_t)acre_min_size((size_t)room, size));
-        /* Told as one event before the old block can be anybody else's. */
-        if (is_told || weight != 0) {
-            heap->observer(&(acre_heap_event){
-                .op = ACRE_HEAP_OP_REALLOC, .address = to, .old_address = is_told ? from : 0, .size_bytes = size, .weight_bytes = weight});
-        }
-        acre_free_any(heap, from, operation, true);
-    } else if (is_told) {
-        const uint64_t kept_weight = heap->is_recording ? 0 : acre_sample_weight(size, acre_max_size(size, 16), heap->sample_bytes);
-        heap->observer(&(acre_heap_event){
-            .op = ACRE_HEAP_OP_REALLOC, .address = to, .old_address = from, .size_bytes = size, .weight_bytes = kept_weight});
-    }
+    const unsigned to_class = size <= ACRE_SMALL_BYTES_MAX ? acre_class_of_size(size) : (unsigned)ACRE_CLASS_LARGE;
+    const acre_addr to = take(heap, acre_cache_of(heap), to_class, size, 1, &weight, &is_zero);
+    if (to == 0) return NULL;
+    memcpy((void *)(uintptr_t)to, block, acre_min_size((size_t)room, size));
+    tell_resized(heap, from, was_told, to, size, weight);
+    acre_free_any(heap, from, operation, true);
     return (void *)(uintptr_t)to;
 }
 

@@ -46,6 +46,7 @@ int64_t acre_sample_distance(uint64_t *random, uint64_t mean_bytes)
 
 uint64_t acre_sample_weight(uint64_t size, uint64_t counted, uint64_t mean_bytes)
 {
+    if (size == 0) size = 1; /* a weight of 0 means no sample */
     if (mean_bytes == 0) return size;
     const double x = (double)counted / (double)mean_bytes;
     /* 1 - e^-x loses its digits for small x; there the series x (1 - x / 2 + x^2 / 6) has them. */

@@ -167,6 +167,25 @@ static void a_block_of_another_heap_is_foreign(void **state)
     acre_heap_destroy(other);
 }
 
+static void resizing_what_is_no_block_of_the_heap_is_a_fault(void **state)
+{
+    acre_heap *other = NULL;
+    assert_int_equal(acre_heap_create(NULL, &other), ACRE_OK);
+    char *const blocks[] = {acre_heap_alloc(other, 100), acre_heap_alloc(other, 100000), acre_heap_alloc(*state, 100),
+                            acre_heap_alloc(*state, 100000)};
+    void *const wrong[] = {blocks[0], blocks[1], blocks[2] + 16, blocks[3] + 16, blocks[3] + 20000};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        fault_count = 0;
+        assert_true(acre_heap_usable_size(*state, (uintptr_t)wrong[i]) == 0);
+        assert_null(acre_heap_resize(*state, wrong[i], 200000));
+        assert_int_equal(fault_count, 1);
+        assert_true(last_fault.address == (uintptr_t)wrong[i]);
+        assert_int_equal(last_fault.kind, i < 2 ? ACRE_FAULT_FOREIGN_FREE : ACRE_FAULT_INTERIOR_FREE);
+    }
+    assert_true(acre_heap_is_valid(other) && acre_heap_is_valid(*state));
+    acre_heap_destroy(other);
+}
+
 static void resizing_keeps_the_contents(void **state)
 {
     acre_heap *const heap = *state;
@@ -246,6 +265,7 @@ int main(void)
         TEST(a_block_freed_again_after_its_word_went_back_is_reported),
         TEST(pointers_that_are_no_blocks_are_reported_and_change_nothing),
         TEST(a_block_of_another_heap_is_foreign),
+        TEST(resizing_what_is_no_block_of_the_heap_is_a_fault),
         TEST(resizing_keeps_the_contents),
         TEST(freed_memory_is_dirty_until_it_is_purged),
         TEST(a_walk_ends_when_the_visitor_says_so),
