@@ -8,7 +8,8 @@
  *
  *     acre_scheduler_use_thread(&scheduler, true);
  *
- * No memory is allocated: scheduler and jobs lie in memory of the caller.
+ * No memory is allocated: scheduler and jobs lie in memory of the caller. In the child of a fork the jobs are there and the thread is
+ * not; it starts again when a job is asked for or added.
  */
 #ifndef ACRE_SCHEDULER_H
 #define ACRE_SCHEDULER_H
@@ -50,6 +51,7 @@ typedef struct acre_scheduler {
     uint32_t may_use_thread;
     uint32_t has_thread;
     uint32_t wake_count;    /* what the thread sleeps on */
+    uint64_t process_id;    /* where the thread is: a child of a fork has none */
 } acre_scheduler;
 
 /* Makes a scheduler without jobs. ACRE_INVALID: NULL. */

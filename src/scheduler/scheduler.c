@@ -19,8 +19,20 @@ static void drop(acre_scheduler *scheduler) { acre_lock_drop((acre_lock *)&sched
 acre_status acre_scheduler_init(acre_scheduler *scheduler)
 {
     if (scheduler == NULL) return acre_fail(ACRE_INVALID, "scheduler: NULL");
-    *scheduler = (acre_scheduler){.jobs = NULL};
+    *scheduler = (acre_scheduler){.process_id = acre_os_process_id()};
     return ACRE_OK;
+}
+
+/* In the child of a fork nobody else runs jobs, whatever the fork interrupted. Called before the lock is taken. */
+static void notice_fork(acre_scheduler *scheduler)
+{
+    const uint64_t here = acre_os_process_id();
+    if (scheduler->process_id == here) return;
+    scheduler->lock = 0;
+    scheduler->running = NULL;
+    scheduler->is_stepping = 0;
+    scheduler->has_thread = 0;
+    scheduler->process_id = here;
 }
 
 /* Where a job stands in the list; NULL when it does not. Under the lock. */
@@ -96,6 +108,7 @@ static acre_status ensure_thread(acre_scheduler *scheduler)
 acre_status acre_scheduler_use_thread(acre_scheduler *scheduler, bool may_use)
 {
     if (scheduler == NULL) return acre_fail(ACRE_INVALID, "scheduler: NULL");
+    notice_fork(scheduler);
     take(scheduler);
     scheduler->may_use_thread = may_use;
     wake_thread(scheduler);
@@ -115,6 +128,7 @@ acre_status acre_scheduler_add(acre_scheduler *scheduler, acre_job *job)
         return acre_fail(ACRE_INVALID, "scheduler: job '%s' needs a scheduler, a name and a step",
                          job != NULL && job->name != NULL ? job->name : "NULL");
     }
+    notice_fork(scheduler);
     take(scheduler);
     const bool is_in = find(scheduler, job) != NULL;
     if (!is_in) {
@@ -132,6 +146,7 @@ acre_status acre_scheduler_add(acre_scheduler *scheduler, acre_job *job)
 acre_status acre_scheduler_remove(acre_scheduler *scheduler, acre_job *job)
 {
     if (scheduler == NULL || job == NULL) return acre_fail(ACRE_INVALID, "scheduler: remove of NULL");
+    notice_fork(scheduler);
     take(scheduler);
     acre_job **const place = find(scheduler, job);
     if (place != NULL) *place = job->next;
@@ -146,6 +161,7 @@ acre_status acre_scheduler_remove(acre_scheduler *scheduler, acre_job *job)
 
 void acre_scheduler_ask(acre_scheduler *scheduler, acre_job *job)
 {
+    notice_fork(scheduler);
     take(scheduler);
     job->due_ns = 0;
     drop(scheduler);
@@ -176,6 +192,7 @@ uint64_t acre_scheduler_step(acre_scheduler *scheduler, uint64_t budget_ns)
 {
     const uint64_t start_ns = acre_os_now_ns();
     uint64_t wait_ns = 0;
+    notice_fork(scheduler);
     take(scheduler);
     if (scheduler->is_stepping != 0) {
         drop(scheduler);
