@@ -18,8 +18,6 @@
 EXPORT void free_sized(void *block, size_t size);
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size);
 
-enum { PAGE_BYTES = 4096 };
-
 EXPORT void *malloc(size_t size) { return acre_fast_alloc(size, ACRE_HEAP_OP_ALLOC); }
 
 EXPORT void free(void *block) { acre_fast_free(block, "free"); }
@@ -121,15 +119,16 @@ EXPORT void *memalign(size_t alignment, size_t size)
     return aligned(size, alignment, ACRE_HEAP_OP_ALIGNED);
 }
 
-EXPORT void *valloc(size_t size) { return aligned(size, PAGE_BYTES, ACRE_HEAP_OP_ALIGNED); }
+EXPORT void *valloc(size_t size) { return aligned(size, acre_os_page_size(), ACRE_HEAP_OP_ALIGNED); }
 
 EXPORT void *pvalloc(size_t size)
 {
-    if (size > SIZE_MAX - PAGE_BYTES) {
+    const size_t page = acre_os_page_size();
+    if (size > SIZE_MAX - page) {
         errno = ENOMEM;
         return NULL;
     }
-    return aligned((size_t)acre_align_up(size, PAGE_BYTES), PAGE_BYTES, ACRE_HEAP_OP_ALIGNED);
+    return aligned((size_t)acre_align_up(size, page), page, ACRE_HEAP_OP_ALIGNED);
 }
 
 EXPORT size_t malloc_usable_size(void *block)

@@ -13,7 +13,6 @@ static const char *const kind_texts[ACRE_FAULT_KIND_COUNT] = {
     [ACRE_FAULT_DOUBLE_FREE] = "the block is free already",
     [ACRE_FAULT_FOREIGN_FREE] = "the address belongs to no block of this heap",
     [ACRE_FAULT_INTERIOR_FREE] = "the address lies inside of a block",
-    [ACRE_FAULT_SIZE_MISMATCH] = "the block has another size",
 };
 
 void acre_guard_set_handler(acre_fault_handler handler, void *context)

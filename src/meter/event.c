@@ -126,15 +126,3 @@ size_t acre_event_decode(acre_event_coder *coder, const uint8_t *in, size_t leng
     coder->address = address;
     return (size_t)(at - in);
 }
-
-const char *acre_event_op_name(unsigned op)
-{
-    static const char *const names[ACRE_EVENT_OP_COUNT] = {
-        [ACRE_EVENT_NONE] = "none",       [ACRE_EVENT_ALLOC] = "malloc",          [ACRE_EVENT_CALLOC] = "calloc",
-        [ACRE_EVENT_REALLOC] = "realloc", [ACRE_EVENT_ALIGNED] = "aligned_alloc", [ACRE_EVENT_NEW] = "operator new",
-        [ACRE_EVENT_FREE] = "free",       [ACRE_EVENT_MARK] = "mark",             [ACRE_EVENT_GAUGE] = "gauge",
-        [ACRE_EVENT_STACK] = "stack",     [ACRE_EVENT_MODULE] = "module",         [ACRE_EVENT_DEFINE] = "define",
-        [ACRE_EVENT_SYSTEM] = "system",
-    };
-    return op < ACRE_EVENT_OP_COUNT ? names[op] : "unknown";
-}

@@ -77,9 +77,6 @@ size_t acre_event_encode(acre_event_coder *coder, const acre_event *event, uint6
  * within the event or are no event (operation 0, payload too long). Bytes may come from anywhere. O(1). */
 size_t acre_event_decode(acre_event_coder *coder, const uint8_t *in, size_t length, acre_event *event);
 
-/* The operation in words: "malloc", "free", ...; "unknown" for numbers of later versions. */
-const char *acre_event_op_name(unsigned op);
-
 static inline int acre_event_is_allocation(unsigned op) { return op >= ACRE_EVENT_ALLOC && op <= ACRE_EVENT_NEW; }
 
 #endif

@@ -456,24 +456,6 @@ void acre_recorder_finish(acre_recorder *recorder)
     atomic_store(&recorder->file->is_finished, 1);
 }
 
-static void release_streams(acre_recorder_stream *stream)
-{
-    for (acre_recorder_stream *next; stream != NULL; stream = next) {
-        next = stream->next;
-        seal(stream);
-        acre_private_pages_release(stream, sizeof *stream);
-    }
-}
-
-void acre_recorder_close(acre_recorder *recorder)
-{
-    release_streams(recorder->open_streams);
-    release_streams(recorder->closed_streams);
-    if (recorder->file != NULL) acre_shared_file_unmap(recorder->file, RECORD_FILE_BYTES);
-    stack_table_clear(&recorder->stacks);
-    acre_private_pages_release(recorder, sizeof *recorder);
-}
-
 acre_recorder_gauges *acre_recorder_gauges_of(acre_recorder *recorder)
 {
     return recorder->file != NULL ? &recorder->file->gauges : NULL;

@@ -42,9 +42,6 @@ acre_status acre_recorder_after_fork(acre_recorder *recorder, acre_recorder_stre
 /* At exit of the process: records the modules loaded by then and the peak RSS. Events may still follow. Thread safe. */
 void acre_recorder_finish(acre_recorder *recorder);
 
-/* Unmaps everything. No stream may be used any more. For tests; a program just ends. */
-void acre_recorder_close(acre_recorder *recorder);
-
 /* A stream for the calling thread, NULL when there is no memory. Thread safe. O(1) but for the first touch of its pages. */
 acre_recorder_stream *acre_recorder_stream_open(acre_recorder *recorder);
 

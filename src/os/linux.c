@@ -80,12 +80,6 @@ static bool read_number(const char *path, unsigned skipped_fields, uint64_t *num
     return true;
 }
 
-size_t acre_os_huge_page_size(void)
-{
-    uint64_t size = 0;
-    return read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", 0, &size) ? (size_t)size : 0;
-}
-
 acre_status acre_os_memory_budget(uint64_t *used_bytes, uint64_t *limit_bytes)
 {
     uint64_t resident_pages = 0;
@@ -222,14 +216,6 @@ acre_status acre_os_open_secret(uint64_t size, int *descriptor)
         return acre_fail(ACRE_UNSUPPORTED, "secret memory: the kernel has no memfd_secret here (errno %d)", errno);
     }
     return sized(file, size, "secret memory", descriptor);
-}
-
-acre_status acre_os_file_size(int descriptor, uint64_t *size)
-{
-    struct stat status;
-    if (fstat(descriptor, &status) != 0) return acre_fail(ACRE_IO, "file %d: no size (errno %d)", descriptor, errno);
-    *size = (uint64_t)status.st_size;
-    return ACRE_OK;
 }
 
 acre_status acre_os_map_shared(int descriptor, uint64_t size, void **address)

@@ -16,9 +16,6 @@
 
 size_t acre_os_page_size(void);
 
-/* The size of the machine's huge pages in bytes, 0 where there are none. */
-size_t acre_os_huge_page_size(void);
-
 /* Bytes of address space that the process may still take, UINT64_MAX when nothing limits it (RLIMIT_AS). */
 uint64_t acre_os_address_space_limit(void);
 
@@ -57,7 +54,6 @@ acre_status acre_os_bind_node(void *address, size_t size, unsigned node);
 acre_status acre_os_open_file(const char *path, uint64_t size, int *descriptor);
 acre_status acre_os_open_shared(const char *name, uint64_t size, int *descriptor); /* memfd */
 acre_status acre_os_open_secret(uint64_t size, int *descriptor);                   /* memfd_secret */
-acre_status acre_os_file_size(int descriptor, uint64_t *size);
 acre_status acre_os_map_shared(int descriptor, uint64_t size, void **address);
 acre_status acre_os_fill_hole(int descriptor, uint64_t offset, uint64_t size); /* makes sure that a write finds room */
 acre_status acre_os_punch_hole(int descriptor, uint64_t offset, uint64_t size);

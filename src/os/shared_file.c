@@ -90,16 +90,6 @@ acre_status acre_shared_file_map(const char *path, size_t mapped_bytes, void **m
     return ACRE_OK;
 }
 
-acre_status acre_shared_file_discard(const char *path, size_t offset, size_t length)
-{
-    const int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0) return fail(errno, path, "open");
-    const int result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
-    const int error = errno;
-    close(fd);
-    return result == 0 ? ACRE_OK : fail(error, path, "punching a hole");
-}
-
 void acre_shared_file_unmap(void *memory, size_t mapped_bytes) { munmap(memory, mapped_bytes); }
 
 void *acre_private_pages(size_t size_bytes)

@@ -22,9 +22,6 @@ acre_status acre_shared_file_grow(const char *path, size_t old_bytes, size_t new
 /* Maps the file at `path` shared and writable; `*size_bytes` is its length. For the process that reads it. */
 acre_status acre_shared_file_map(const char *path, size_t mapped_bytes, void **memory);
 
-/* Gives the pages in [offset, offset + length) of the file back to the device; they read as 0 from then on. */
-acre_status acre_shared_file_discard(const char *path, size_t offset, size_t length);
-
 void acre_shared_file_unmap(void *memory, size_t mapped_bytes);
 
 /* Memory of this process alone, zeroed, not counted until touched. NULL when there is none. */

@@ -153,10 +153,10 @@ static void print_frame(void *context, const symbol_frame *frame)
     free(text);
 }
 
-static void print_leaks(const profile *self, FILE *out)
+static void print_leaks(const profile *self, bool is_sampled, FILE *out)
 {
     if (self->leak_count == 0) {
-        fputs("\nEverything was freed.\n", out);
+        fputs(is_sampled ? "\nEvery block that was sampled was freed.\n" : "\nEverything was freed.\n", out);
         return;
     }
     if (self->suspect_count > 0)
@@ -256,7 +256,7 @@ void print_summary(const run_report *report, FILE *out)
             (double)(info->end_ns - info->start_ns) / 1e9);
     print_totals(biggest, out);
     print_sites(biggest, out);
-    print_leaks(biggest, out);
+    print_leaks(biggest, trace_header_of(report->reader)->sample_bytes > 0, out);
     print_sizes(biggest->figures, out);
     print_lives(biggest->figures, out);
     print_cautions(report, out);

@@ -200,7 +200,7 @@
     details.textContent = "";
     holder.dataset.points = String(total > 0 ? process.flame.children.length : "none");
     if (!(total > 0)) {
-      holder.append(make("p", { class: "empty" }, measure === 2 ? "Everything was freed." : "Nothing was recorded."));
+      holder.append(make("p", { class: "empty" }, measure === 2 ? allFreed() : "Nothing was recorded."));
       return;
     }
     const tree = flameTree(process.flame, measure);
@@ -234,6 +234,7 @@
 
   // --- findings, tiles, tables ---
 
+  const allFreed = () => (report.sample_bytes > 0 ? "Every block that was sampled was freed" : "Everything was freed");
   const estimate = (error) => (report.sample_bytes > 0 && error > 0 ? ` (estimate, ± ${bytes(error)})` : "");
 
   function findings(process) {
@@ -252,8 +253,8 @@
           make("a", { href: "#unfreed" }, "How it is called"))));
     } else {
       cards.push(make("div", { class: "finding" }, make("div", { class: "kicker" }, "No growing leak seen"),
-        make("div", { class: "where" }, totals.unfreed_count === 0 ? "Everything was freed" : `${bytes(totals.unfreed_bytes)} not freed at the end`),
-        make("p", {}, totals.unfreed_count === 0 ? "No block was left when the program ended." : "Nothing among it kept growing: mostly what programs keep until they end. ",
+        make("div", { class: "where" }, totals.unfreed_count === 0 ? allFreed() : `${bytes(totals.unfreed_bytes)} not freed at the end`),
+        make("p", {}, totals.unfreed_count === 0 ? (report.sample_bytes > 0 ? "Small blocks that were left may not be among the samples." : "No block was left when the program ended.") : "Nothing among it kept growing: mostly what programs keep until they end. ",
           totals.unfreed_count === 0 ? null : make("a", { href: "#unfreed" }, "What was not freed"))));
     }
     return make("div", { class: "findings" }, ...cards);
@@ -298,7 +299,7 @@
 
   function unfreedTable(process) {
     const note = "Blocks that the program had not freed when it ended, by the calls that made them. The program may still have used them: acre does not look whether anything points to them. 'Later half' is the part from the later half of the time since the first such block: what comes in a burst has 0 %, what is renewed all the time 100 %. What was left evenly looks like a leak and is marked.";
-    if (process.unfreed.length === 0) return section("unfreed", "Not freed", null, make("p", { class: "empty" }, "Everything was freed."));
+    if (process.unfreed.length === 0) return section("unfreed", "Not freed", null, make("p", { class: "empty" }, allFreed()));
     const most = Math.max(...process.unfreed.map((row) => row.bytes));
     const rows = process.unfreed.map((row, i) => {
       const details = stackDetails(row);
@@ -327,7 +328,7 @@
     if (t.doubled_address_count > 0) lines.push(`${count(t.doubled_address_count)} blocks were handed out without a free before: some events are missing.`);
     if (t.unknown_free_count > 0) lines.push(`${count(t.unknown_free_count)} blocks were freed that this process did not allocate${process.is_fork ? ": it has them from its parent" : " while it was recorded"}.`);
     if (t.stack_wrong_count > 0) lines.push(`${count(t.stack_wrong_count)} of ${count(t.stack_audit_count)} cached call stacks that were checked named a wrong caller.`);
-    if (report.sample_bytes > 0) lines.push(`Sampled: about one allocation in ${bytes(report.sample_bytes)} was recorded. Call sites and what was not freed are estimates; ± is one standard error. The curves and peaks are exact. Use acre run --record FILE for every allocation.`);
+    if (report.sample_bytes > 0) lines.push(`Sampled: about one allocation in ${bytes(report.sample_bytes)} was recorded. Call sites and what was not freed are estimates; ± is one standard error. The curves are the heap's own counts, read every few milliseconds; they include rounding and blocks that threads hold ready. Use acre run --record FILE for every allocation.`);
     return lines.length === 0 ? null : make("section", { class: "caution" }, make("h2", {}, "Before you rely on it"), make("ul", {}, ...lines.map((text) => make("li", {}, text))));
   }
 
