@@ -6,9 +6,6 @@
 
 #include "os/os.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 typedef struct counting {
     uint32_t count;
     uint32_t more; /* how many times it says that more is left */
@@ -117,33 +114,6 @@ static void the_thread_comes_when_asked_and_goes_when_told(void **state)
     acre_scheduler_remove(&scheduler, &job);
 }
 
-static void the_child_of_a_fork_has_the_jobs_and_a_thread_of_its_own(void **state)
-{
-    (void)state;
-    acre_scheduler scheduler;
-    counting c = {0};
-    acre_job job = {.name = "count", .step = count, .context = &c, .period_ns = 1000000};
-    acre_scheduler_init(&scheduler);
-    acre_scheduler_add(&scheduler, &job);
-    acre_scheduler_use_thread(&scheduler, true);
-    for (int i = 0; i < 5000 && count_of(&c) == 0; i++) acre_os_sleep_ns(1000000);
-    assert_true(count_of(&c) > 0);
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(20); /* a child that waits for its parent's thread waits for ever */
-        const uint32_t before = count_of(&c);
-        acre_scheduler_ask(&scheduler, &job);
-        for (int i = 0; i < 5000 && count_of(&c) == before; i++) acre_os_sleep_ns(1000000);
-        const bool has_run = count_of(&c) > before;
-        _exit(acre_scheduler_use_thread(&scheduler, false) == ACRE_OK && has_run ? 0 : 1);
-    }
-    int status = 1;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    acre_scheduler_use_thread(&scheduler, false);
-    acre_scheduler_remove(&scheduler, &job);
-}
-
 static void a_heap_gives_memory_back_while_nobody_calls_it(void **state)
 {
     (void)state;
@@ -178,8 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_runs_when_it_is_due_and_not_before),       cmocka_unit_test(a_period_brings_it_back),
         cmocka_unit_test(a_step_ends_when_the_budget_is_used_up),         cmocka_unit_test(bad_calls_are_refused),
-        cmocka_unit_test(the_thread_comes_when_asked_and_goes_when_told), cmocka_unit_test(the_child_of_a_fork_has_the_jobs_and_a_thread_of_its_own),
-        cmocka_unit_test(a_heap_gives_memory_back_while_nobody_calls_it),
+        cmocka_unit_test(the_thread_comes_when_asked_and_goes_when_told), cmocka_unit_test(a_heap_gives_memory_back_while_nobody_calls_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
