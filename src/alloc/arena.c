@@ -291,19 +291,21 @@ static acre_region *add_region(acre_arena *arena, uint64_t unit_count, uint64_t 
         (void)acre_fail(ACRE_NO_MEMORY, "a block of %llu units of %d bytes: at most 2^32", (unsigned long long)unit_count, ACRE_UNIT_BYTES);
         return NULL;
     }
-    const uint64_t needed = units_to_bytes(unit_count);
     const uint64_t grain = acre_max_size(arena->space->info.grain_bytes, ACRE_UNIT_BYTES);
-    uint64_t size = acre_align_up(needed > arena->region_bytes ? needed : arena->region_bytes, grain);
+    const uint64_t needed = acre_align_up(units_to_bytes(unit_count), grain);
+    const bool is_fixed = (arena->space->info.capabilities & ACRE_CAP_FIXED) != 0;
+    /* A whole multiple, so that it may lie where other regions do. */
+    uint64_t size = acre_align_up((needed + arena->region_bytes - 1) / arena->region_bytes * arena->region_bytes, grain);
     acre_addr base = 0;
     acre_status status;
     for (;;) {
         /* A region as large as a slot of the map should fill one, rather than straddle two. */
         const uint64_t slot_bytes = (uint64_t)arena->map->slot_units << ACRE_UNIT_SHIFT;
         const bool fills_slot = size >= slot_bytes && slot_bytes > alignment && acre_is_power_of_two(slot_bytes) &&
-                                (arena->space->info.capabilities & ACRE_CAP_FIXED) == 0;
+                                !is_fixed;
         status = acre_space_reserve(arena->space, size, fills_slot ? slot_bytes : alignment, NULL, &base);
-        if (status == ACRE_OK || size / 2 < needed || size / 2 < REGION_UNITS_MIN * ACRE_UNIT_BYTES) break;
-        size = acre_align_up(size / 2, grain);
+        if (status == ACRE_OK || size == needed || size / 2 < REGION_UNITS_MIN * ACRE_UNIT_BYTES) break;
+        size = acre_max_size(acre_align_up(size / 2, grain), needed);
     }
     if (status != ACRE_OK) return NULL;
 

@@ -34,6 +34,16 @@ void acre_page_map_init_range(acre_page_map *map, uint8_t **root, acre_meta *met
                            .meta = meta};
 }
 
+void acre_page_map_open_window(acre_page_map *map, acre_addr base, uint64_t size)
+{
+    assert(base % ACRE_UNIT_BYTES == 0 && size % ACRE_UNIT_BYTES == 0 && map->window_units == 0);
+    if (size == 0) return;
+    map->window_classes = acre_meta_alloc(map->meta, (size_t)(size >> ACRE_UNIT_SHIFT));
+    if (map->window_classes == NULL) return;
+    map->window_base = base;
+    map->window_units = size >> ACRE_UNIT_SHIFT;
+}
+
 acre_status acre_page_map_cover(acre_page_map *map, acre_addr address, uint64_t size)
 {
     const uint64_t first = (address - map->base) >> map->slot_shift;
@@ -82,6 +92,12 @@ static size_t next_part(const acre_page_map *map, acre_addr address, size_t unit
 
 void acre_page_map_set_class(acre_page_map *map, acre_addr address, size_t unit_count, unsigned class)
 {
+    const uint64_t window_unit = (address - map->window_base) >> ACRE_UNIT_SHIFT;
+    if (acre_likely(window_unit < map->window_units)) {
+        assert(unit_count <= map->window_units - window_unit);
+        memset(map->window_classes + window_unit, (int)class, unit_count);
+        return;
+    }
     while (unit_count > 0) {
         uint8_t *leaf = NULL;
         size_t unit = 0;

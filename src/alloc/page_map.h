@@ -1,6 +1,8 @@
 /* page_map.h - from any address to what is there: the class of its 16 KiB unit, and the descriptor of its span.
  *
- * A two-level radix tree. The root has one pointer a *slot* (a power of two of units); a slot's leaf has a byte a unit for
+ * A map for pointers of the host has a *window*, the range where nearly all regions lie (space/window.h), with the class bytes of
+ * all its units in one array: a class is one load away. For the rest, and for everything but the class, there is
+ * a two-level radix tree. The root has one pointer a *slot* (a power of two of units); a slot's leaf has a byte a unit for
  * the class, a byte a unit for its state, the descriptors and the occupancy words, in that order, so that a class is two
  * loads away and the bytes of a gigabyte fit the second-level cache. Leaves are reserved whole and touched where used.
  *
@@ -34,6 +36,9 @@ typedef struct acre_page_map {
     acre_addr base;
     acre_meta *meta;     /* where leaves come from */
     acre_lock lock;
+    acre_addr window_base;
+    uint64_t window_units; /* 0: no window */
+    uint8_t *window_classes;
 } acre_page_map;
 
 /* A map of all pointers. `root` is zeroed memory of the caller for ACRE_HOST_SLOT_COUNT pointers. */
@@ -45,6 +50,9 @@ void acre_page_map_init_range(acre_page_map *map, uint8_t **root, acre_meta *met
 /* Makes descriptors for every unit of the range. ACRE_NO_MEMORY changes nothing but leaves that are there
  * already. ACRE_INVALID when the range lies outside of what the map can describe. O(slots of the range). */
 acre_status acre_page_map_cover(acre_page_map *map, acre_addr address, uint64_t size);
+
+/* Gives the map a window, before anything is covered. No memory for the class bytes: it goes without. */
+void acre_page_map_open_window(acre_page_map *map, acre_addr base, uint64_t size);
 
 /* The leaf for an address, NULL when nothing of ours is near. `*unit` is the unit's number in the leaf. */
 static inline uint8_t *acre_page_map_leaf(const acre_page_map *map, acre_addr address, size_t *unit)
@@ -59,19 +67,21 @@ static inline uint8_t *acre_page_map_leaf(const acre_page_map *map, acre_addr ad
 /* The class at an address; ACRE_CLASS_NONE when it is not ours. Any number is allowed. O(1). */
 static inline unsigned acre_page_map_class(const acre_page_map *map, acre_addr address)
 {
+    const uint64_t window_unit = (address - map->window_base) >> ACRE_UNIT_SHIFT;
+    if (acre_likely(window_unit < map->window_units)) return map->window_classes[window_unit];
     size_t unit = 0;
     const uint8_t *const leaf = acre_page_map_leaf(map, address, &unit);
     return leaf == NULL ? (unsigned)ACRE_CLASS_NONE : leaf[unit];
 }
 
-/* The bytes of a leaf that describe its units: class, then state. */
+/* The bytes of a leaf that describe its units: class (unused in the window), then state. */
 static inline uint8_t *acre_leaf_states(const acre_page_map *map, uint8_t *leaf) { return leaf + map->slot_units; }
 
 /* The descriptor and the first occupancy word of a unit that is covered. O(1). */
 acre_span *acre_page_map_span(const acre_page_map *map, acre_addr address);
 acre_word *acre_page_map_words(const acre_page_map *map, acre_addr address);
 
-/* Sets the class byte of `unit_count` units from `address` on. All of them are covered. */
+/* Sets the class byte of `unit_count` units from `address` on. All of them are covered, and in the window or none is. */
 void acre_page_map_set_class(acre_page_map *map, acre_addr address, size_t unit_count, unsigned class);
 
 /* The state byte of units: nothing but ACRE_UNIT_DIRTY. */

@@ -23,7 +23,9 @@ enum {
     ACRE_CLASS_COUNT = 59,
     ACRE_CLASS_LARGE = 60,      /* first unit of a large block */
     ACRE_CLASS_LARGE_REST = 61, /* its other units */
-    ACRE_CLASS_WATCHED = 128,   /* added to a small class: blocks that every free must report (samples, guarded ones) */
+    ACRE_CLASS_WATCHED = 64,    /* added to a small class: blocks that every free must report (samples, guarded ones) */
+
+    ACRE_CLASS_BYTES = 128,     /* every byte of the map is below */
 
     ACRE_TABLE_BYTES_MAX = 1024, /* sizes up to here find their class in one table look-up */
 };
@@ -52,10 +54,12 @@ static inline unsigned acre_class_of_size(size_t size)
  * unit), ACRE_CLASS_LARGE when no small class is. O(classes). */
 unsigned acre_class_of_aligned(size_t size, size_t alignment);
 
+static inline uint64_t acre_block_index_by(uint64_t reciprocal, uint64_t offset) { return (offset * reciprocal) >> 40; }
+
 /* Which block of its span the byte at `offset` belongs to. Exact for every offset in a span. O(1). */
 static inline unsigned acre_block_index(unsigned class, uint64_t offset)
 {
-    return (unsigned)((offset * acre_size_classes[class].reciprocal) >> 40);
+    return (unsigned)acre_block_index_by(acre_size_classes[class].reciprocal, offset);
 }
 
 #endif

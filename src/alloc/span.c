@@ -45,15 +45,19 @@ acre_word acre_span_claim(acre_span *span, size_t index, unsigned count)
 {
     assert(index < acre_span_word_count(span) && count > 0);
     const acre_word available = acre_load_acquire(&span->words[index]);
-    acre_word taken = available;
-    for (unsigned surplus = acre_word_count(available); surplus > count; surplus--) {
-        taken &= ~((acre_word)1 << (ACRE_WORD_BITS - 1 - acre_word_leading_zeros(taken))); /* drop the highest */
+    if (available == 0) return 0;
+    const unsigned available_count = acre_word_count(available);
+    acre_word rest = 0;
+    if (count < available_count) {
+        rest = available;
+        for (unsigned i = 0; i < count; i++) rest &= rest - 1; /* without the lowest */
+    } else {
+        count = available_count;
     }
-    if (taken == 0) return 0;
     /* Only the owner clears bits, so those it saw are still set. */
-    (void)acre_fetch_and(&span->words[index], ~taken);
-    (void)acre_fetch_add(&span->state, (acre_word)0 - acre_word_count(taken));
-    return taken;
+    (void)acre_fetch_and(&span->words[index], ~(available & ~rest));
+    (void)acre_fetch_add(&span->state, (acre_word)0 - count);
+    return available & ~rest;
 }
 
 acre_word acre_span_give_bits(acre_span *span, size_t index, acre_word mask)

@@ -102,12 +102,17 @@ static acre_span *own_span(acre_heap *heap, unsigned class)
 /* Blocks of one word of one span that are on their way back. */
 typedef struct batch {
     acre_heap *heap;
+    const char *operation;
     acre_span *span; /* NULL: nothing is pending */
+    /* What its blocks are, so that one address after another is looked up in the map only when it lies elsewhere. */
+    acre_addr base;
+    uint64_t bytes; /* in all blocks of the span; 0: none */
+    uint64_t size;
+    uint64_t reciprocal;
+    unsigned class;
+    unsigned count; /* given but not counted */
     size_t word;
     acre_word mask; /* of `word`, not given yet */
-    unsigned count; /* of `span`, given but not counted */
-    unsigned class;
-    const char *operation;
 } batch;
 
 static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr address, acre_addr block, uint64_t size, const char *operation)
@@ -118,11 +123,10 @@ static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr addres
 
 static void report_double_frees(const batch *pending, acre_word blocks)
 {
-    const uint64_t size = acre_size_classes[acre_span_size_class(pending->span)].block_bytes;
     for (; blocks != 0; blocks &= blocks - 1) {
         const uint64_t index = pending->word * ACRE_WORD_BITS + acre_word_lowest(blocks);
-        const acre_addr address = pending->span->base + index * size;
-        report(pending->heap, ACRE_FAULT_DOUBLE_FREE, address, address, size, pending->operation);
+        const acre_addr address = pending->base + index * pending->size;
+        report(pending->heap, ACRE_FAULT_DOUBLE_FREE, address, address, pending->size, pending->operation);
     }
 }
 
@@ -150,6 +154,7 @@ static void give_pending(batch *pending)
         fulfil(pending->heap, pending->span, pending->class, duty, after);
     }
     pending->span = NULL;
+    pending->bytes = 0;
     pending->count = 0;
 }
 
@@ -160,9 +165,11 @@ acre_span *acre_span_of(const acre_heap *heap, acre_addr address)
     return acre_page_map_span(heap->map, address - ((acre_addr)span->units_before << ACRE_UNIT_SHIFT));
 }
 
-/* Adds a block to the batch. Every address that comes back from a program passes here, so this is where it is checked. */
-static bool give(batch *pending, acre_addr address)
+/* Turns the batch to the span of an address. Every address that comes back from a program and does not lie where the one before
+ * did passes here, so this is where it is checked. */
+static bool turn_to(batch *pending, acre_addr address)
 {
+    give_pending(pending);
     const unsigned class = acre_page_map_class(pending->heap->map, address);
     const unsigned size_class = class & (ACRE_CLASS_WATCHED - 1);
     if (acre_unlikely(size_class == ACRE_CLASS_NONE || size_class > ACRE_CLASS_COUNT)) {
@@ -174,21 +181,29 @@ static bool give(batch *pending, acre_addr address)
         report(pending->heap, ACRE_FAULT_FOREIGN_FREE, address, 0, 0, pending->operation);
         return false;
     }
-    const uint64_t size = acre_size_classes[size_class].block_bytes;
-    const unsigned index = acre_block_index(size_class, address - span->base);
-    if (acre_unlikely(index * size != address - span->base || index >= acre_size_classes[size_class].capacity)) {
-        report(pending->heap, ACRE_FAULT_INTERIOR_FREE, address, span->base + index * size, size, pending->operation);
+    const acre_size_class *const facts = &acre_size_classes[size_class];
+    pending->span = span;
+    pending->class = class;
+    pending->base = span->base;
+    pending->size = facts->block_bytes;
+    pending->bytes = (uint64_t)facts->capacity * facts->block_bytes;
+    pending->reciprocal = facts->reciprocal;
+    return true;
+}
+
+/* Adds a block to the batch. False: it is none, which is reported. */
+static inline bool give(batch *pending, acre_addr address)
+{
+    if (acre_unlikely(address - pending->base >= pending->bytes) && !turn_to(pending, address)) return false;
+    const uint64_t offset = address - pending->base;
+    const uint64_t index = acre_block_index_by(pending->reciprocal, offset);
+    if (acre_unlikely(index * pending->size != offset || offset >= pending->bytes)) {
+        report(pending->heap, ACRE_FAULT_INTERIOR_FREE, address, pending->base + index * pending->size, pending->size, pending->operation);
         return false;
     }
-    const size_t word = index / ACRE_WORD_BITS;
+    const size_t word = (size_t)index / ACRE_WORD_BITS;
     const acre_word bit = (acre_word)1 << (index % ACRE_WORD_BITS);
-    if (span != pending->span) {
-        give_pending(pending);
-        pending->span = span;
-        pending->class = class;
-    } else if (word != pending->word || (pending->mask & bit) != 0) {
-        give_pending_bits(pending);
-    }
+    if (word != pending->word || (pending->mask & bit) != 0) give_pending_bits(pending);
     pending->word = word;
     pending->mask |= bit;
     return true;
@@ -264,6 +279,15 @@ static void set_sample_stop(acre_cache *cache, unsigned class)
     magazine->top++;
 }
 
+/* How many blocks the next refill takes, and how few freed ones are too few for a round: a thread that frees each block soon would
+ * change arrays all the time with the few that it began with. */
+static void set_refill_count(acre_cache *cache, unsigned class, size_t count)
+{
+    const size_t refill_count = acre_min_size(count, acre_magazine_capacity(class));
+    cache->refill_count[class] = (uint16_t)refill_count;
+    cache->round_count[class] = (uint16_t)acre_min_size(refill_count, ACRE_ROUND_BYTES / acre_size_classes[class].block_bytes);
+}
+
 /* Takes up to `wanted` blocks out of the thread's span and puts them below those of the array that is popped, lowest address on
  * top. Returns how many; the next time twice as many will be wanted. */
 static unsigned take_from_current(acre_cache *cache, unsigned class, unsigned wanted)
@@ -271,21 +295,24 @@ static unsigned take_from_current(acre_cache *cache, unsigned class, unsigned wa
     const acre_span *const span = cache->current[class];
     const uint64_t size = acre_size_classes[class].block_bytes;
     const size_t word_count = span == NULL ? 0 : acre_span_word_count(span);
-    acre_addr taken[ACRE_MAGAZINE_BLOCKS_MAX];
+    acre_word taken[ACRE_WORDS_PER_UNIT]; /* only the smallest blocks fill as many, and their span is one unit */
     unsigned count = 0;
-    for (size_t word = 0; word < word_count && count < wanted; word++) {
-        acre_word blocks = acre_span_claim(cache->current[class], word, wanted - count);
-        for (; blocks != 0; blocks &= blocks - 1) {
-            taken[count++] = span->base + (word * ACRE_WORD_BITS + acre_word_lowest(blocks)) * size;
-        }
+    size_t seen_count = 0;
+    for (; seen_count < word_count && count < wanted; seen_count++) {
+        taken[seen_count] = acre_span_claim(cache->current[class], seen_count, wanted - count);
+        count += acre_word_count(taken[seen_count]);
     }
     if (count == 0) return 0;
     acre_magazine *const magazine = &cache->magazines[class];
     acre_addr *const first = magazine->bottom + 1;
-    memmove(first + count, first, (size_t)(magazine->top - magazine->bottom) * sizeof *first);
-    for (unsigned i = 0; i < count; i++) first[i] = taken[count - 1 - i];
+    if (magazine->top != magazine->bottom) memmove(first + count, first, (size_t)(magazine->top - magazine->bottom) * sizeof *first);
+    acre_addr *place = first + count;
+    for (size_t word = 0; word < seen_count; word++) {
+        const acre_addr base = span->base + word * ACRE_WORD_BITS * size;
+        for (acre_word blocks = taken[word]; blocks != 0; blocks &= blocks - 1) *--place = base + acre_word_lowest(blocks) * size;
+    }
     magazine->top += count;
-    cache->refill_count[class] = (uint16_t)acre_min_size(2 * cache->refill_count[class], acre_magazine_capacity(class));
+    set_refill_count(cache, class, 2u * cache->refill_count[class]);
     __atomic_store_n(&cache->out_bytes, cache->out_bytes + (int64_t)(count * size), __ATOMIC_RELAXED);
     return count;
 }
@@ -304,12 +331,11 @@ static bool refill(acre_cache *cache, unsigned class)
     return true;
 }
 
-/* The freed array becomes the one that is popped. A thread that frees each block soon would change arrays all the time with the
- * few that it began with, so more of them are taken into the round. */
+/* The freed array becomes the one that is popped; what it lacks for a round comes from the thread's span, if that has it. */
 static void change_arrays(acre_cache *cache, unsigned class, acre_addr *freed, size_t freed_count)
 {
     set_arrays(cache, class, freed, freed_count, cache->magazines[class].bottom);
-    const size_t round_count = acre_min_size(cache->refill_count[class], ACRE_ROUND_BYTES / acre_size_classes[class].block_bytes);
+    const size_t round_count = cache->round_count[class];
     const acre_span *const span = cache->current[class];
     if (freed_count >= round_count || span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) <= 0) return;
     (void)take_from_current(cache, class, (unsigned)(round_count - freed_count));
@@ -329,6 +355,17 @@ static bool pop_freed_last(acre_cache *cache, unsigned class, acre_addr *address
     }
     *address = *--magazine->put;
     return true;
+}
+
+acre_addr acre_cache_change_round(acre_cache *cache, unsigned class)
+{
+    acre_magazine *const magazine = &cache->magazines[class];
+    if (magazine->top != magazine->bottom || cache->heap->sample_bytes != 0) return 0;
+    acre_addr *const freed = freed_array(cache, class);
+    const size_t freed_count = (size_t)(magazine->put - (freed + 1));
+    if (freed_count < acre_max_size(cache->round_count[class], 1)) return 0;
+    set_arrays(cache, class, freed, freed_count, magazine->bottom);
+    return acre_magazine_pop(magazine);
 }
 
 acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *address)
@@ -418,7 +455,7 @@ static void reset(acre_cache *cache)
         acre_addr *const first = cache->slots[class];
         set_arrays(cache, class, first, 0, first + array_slots(class));
         cache->current[class] = NULL;
-        cache->refill_count[class] = (uint16_t)acre_min_size(ACRE_REFILL_BLOCKS_FIRST, acre_magazine_capacity(class));
+        set_refill_count(cache, class, ACRE_REFILL_BLOCKS_FIRST);
     }
     draw_samples(cache);
 }

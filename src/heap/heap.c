@@ -6,6 +6,7 @@
 #include "heap/cache.h"
 #include "heap/registry.h"
 #include "heap/sample.h"
+#include "space/window.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,24 +21,17 @@ enum {
     HUGE_BYTES_MIN = 2 * 1024 * 1024, /* no huge page fits into less */
 };
 
-#define REGION_BYTES     ((uint64_t)256 * 1024 * 1024)
-#define REGION_BYTES_MIN ((uint64_t)1024 * 1024)
-
 /* ---- making a heap ---- */
 
 static bool has(const acre_space *space, uint32_t capability) { return (space->info.capabilities & capability) != 0; }
 
-/* A limit on the address space is shared with stacks and libraries: take it in small pieces. */
 static uint64_t region_bytes_for(const acre_space *space)
 {
     if (has(space, ACRE_CAP_FIXED)) {
         const uint64_t left = space->size_bytes - space->reserved_bytes;
         return acre_max_size(acre_align_down(left, ACRE_UNIT_BYTES), ACRE_UNIT_BYTES);
     }
-    if (space->info.kind != ACRE_SPACE_PAGES) return REGION_BYTES;
-    const uint64_t limit = acre_os_address_space_limit();
-    if (limit / 32 >= REGION_BYTES) return REGION_BYTES;
-    return acre_max_size(acre_align_down(limit / 32, ACRE_UNIT_BYTES), REGION_BYTES_MIN);
+    return acre_window_of_process()->grain_bytes;
 }
 
 /* Pages of the host go into the map of all heaps; a space of fixed size has one of the heap's own. */

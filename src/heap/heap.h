@@ -34,11 +34,12 @@ typedef struct acre_magazine {
 } acre_magazine;
 
 typedef struct acre_cache {
-    acre_magazine magazines[ACRE_CLASS_COUNT + 1];
+    acre_magazine magazines[ACRE_CLASS_BYTES]; /* by class byte: what is no small class has one that is full and empty */
     acre_heap *heap;
     struct acre_cache *next; /* in the heap's list of all caches; never taken out */
     acre_span *current[ACRE_CLASS_COUNT + 1];
     uint16_t refill_count[ACRE_CLASS_COUNT + 1]; /* blocks to take at the next refill */
+    uint16_t round_count[ACRE_CLASS_COUNT + 1];  /* freed blocks that are enough to change arrays */
     acre_addr *slots[ACRE_CLASS_COUNT + 1];      /* both arrays of a class, one after the other */
     int64_t sample_left[ACRE_CLASS_COUNT + 2];   /* bytes to allocate until the next sample; the last is for large blocks */
     uint64_t random;
@@ -132,12 +133,17 @@ void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bo
 
 /* ---- the fast paths ---- */
 
+/* The magazine of a class byte. By bytes, because compilers otherwise work out the address of each field anew. */
+static inline acre_magazine *acre_magazine_of(acre_cache *cache, unsigned class)
+{
+    return (acre_magazine *)(void *)((char *)cache + offsetof(acre_cache, magazines) + class * sizeof(acre_magazine));
+}
+
 /* 0: the magazine is empty, or a sample is due. */
 static inline acre_addr acre_magazine_pop(acre_magazine *magazine)
 {
-    acre_addr *const top = magazine->top;
-    const acre_addr address = *top;
-    if (acre_likely(address != 0)) magazine->top = top - 1;
+    const acre_addr address = *magazine->top;
+    if (acre_likely(address != 0)) magazine->top--;
     return address;
 }
 
@@ -150,21 +156,10 @@ static inline bool acre_magazine_push(acre_magazine *magazine, acre_addr address
     return true;
 }
 
-/* The class byte of a host pointer, ACRE_CLASS_NONE for any that is not ours. */
-static inline unsigned acre_host_class(const void *pointer)
-{
-    const uintptr_t address = (uintptr_t)pointer;
-    if (acre_unlikely(address >> ACRE_HOST_ADDRESS_BITS != 0)) return ACRE_CLASS_NONE;
-    const uint8_t *const leaf = acre_load_pointer(&acre_host_root[address >> ACRE_HOST_SLOT_SHIFT]);
-    if (acre_unlikely(leaf == NULL)) return ACRE_CLASS_NONE;
-    return leaf[(address >> ACRE_UNIT_SHIFT) & (ACRE_HOST_SLOT_UNITS - 1)];
-}
-
 static inline void *acre_fast_alloc(size_t size, acre_heap_op op)
 {
     if (acre_likely(size <= ACRE_TABLE_BYTES_MAX)) {
-        acre_magazine *const magazine = &acre_fast_cache->magazines[acre_class_table[(size + 15) / 16]];
-        const acre_addr address = acre_magazine_pop(magazine);
+        const acre_addr address = acre_magazine_pop(acre_magazine_of(acre_fast_cache, acre_class_table[(size + 15) / 16]));
         if (acre_likely(address != 0)) return (void *)(uintptr_t)address;
     }
     return acre_alloc_slow(size, op);
@@ -172,9 +167,9 @@ static inline void *acre_fast_alloc(size_t size, acre_heap_op op)
 
 static inline void acre_fast_free(void *block, const char *operation)
 {
-    const unsigned class = acre_host_class(block);
-    /* NONE is class 0, whose magazine is always full; LARGE and WATCHED lie above the small ones. */
-    if (acre_likely(class <= ACRE_CLASS_COUNT) && acre_magazine_push(&acre_fast_cache->magazines[class], (uintptr_t)block)) {
+    const uint64_t unit = ((uintptr_t)block - acre_host_map.window_base) >> ACRE_UNIT_SHIFT;
+    if (acre_likely(unit < acre_host_map.window_units) &&
+        acre_magazine_push(acre_magazine_of(acre_fast_cache, acre_host_map.window_classes[unit]), (uintptr_t)block)) {
         return;
     }
     if (block != NULL) acre_free_slow((uintptr_t)block, operation);

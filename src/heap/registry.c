@@ -7,12 +7,13 @@
  * A thread that ends returns what it holds. What it still allocates or frees after that (other libraries' destructors) goes
  * without a cache.
  *
- * Around a fork every lock is held, in the order registry, heap, depots, arena, meta, map, so that the child finds every
+ * Around a fork every lock is held, in the order registry, heap, depots, arena, meta, map, window, so that the child finds every
  * list whole. The child's other threads are gone: their blocks held ready are lost to it, their spans are not.
  */
 #include "heap/registry.h"
 #include "base/status.h"
 #include "heap/cache.h"
+#include "space/window.h"
 
 #include <errno.h>
 
@@ -24,9 +25,9 @@ static acre_addr no_blocks;
         .top = &no_blocks, .bottom = &no_blocks                                                                                            \
     }
 #define EIGHT_EMPTY EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY
-_Static_assert(ACRE_CLASS_COUNT == 7 * 8 + 3, "one EMPTY a class, and one for class 0");
+_Static_assert(ACRE_CLASS_COUNT < 8 * 8, "one EMPTY a class");
 acre_cache acre_no_cache = {
-    .magazines = {EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EMPTY, EMPTY, EMPTY}};
+    .magazines = {EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY, EIGHT_EMPTY}};
 
 _Thread_local acre_cache *acre_fast_cache ACRE_FAST_TLS = &acre_no_cache;
 
@@ -65,6 +66,8 @@ acre_page_map *acre_host_map_ready(void)
         (void)acre_space_open_pages(&process_meta_space, NULL); /* fails for bad arguments only */
         (void)acre_meta_init(&host_map_meta, &process_meta_space);
         acre_page_map_init_host(&acre_host_map, acre_host_root, &host_map_meta);
+        const acre_window *const window = acre_window_of_process();
+        acre_page_map_open_window(&acre_host_map, window->base, window->size_bytes);
         __atomic_store_n(&is_host_map_ready, 1, __ATOMIC_RELEASE);
     }
     acre_lock_drop(&host_map_lock);
@@ -162,6 +165,10 @@ acre_cache *acre_cache_of(acre_heap *heap)
 
 void *acre_alloc_slow(size_t size, acre_heap_op op)
 {
+    if (acre_likely(size <= ACRE_TABLE_BYTES_MAX && acre_fast_cache != &acre_no_cache)) {
+        const acre_addr ready = acre_cache_change_round(acre_fast_cache, acre_class_table[(size + 15) / 16]);
+        if (ready != 0) return (void *)(uintptr_t)ready;
+    }
     acre_heap *const heap = acre_process_heap();
     acre_addr address = 0;
     bool is_zero;
@@ -210,6 +217,7 @@ static void each_lock(lock_action *action)
     }
     action(&acre_host_map.lock);
     action(&host_map_meta.lock);
+    action(&acre_window_of_process()->lock);
 }
 
 static void take(acre_lock *lock) { acre_lock_take(lock); }

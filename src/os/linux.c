@@ -80,15 +80,21 @@ static bool read_number(const char *path, unsigned skipped_fields, uint64_t *num
     return true;
 }
 
+uint64_t acre_os_memory_of_machine(void)
+{
+    struct sysinfo machine;
+    return sysinfo(&machine) == 0 ? (uint64_t)machine.totalram * machine.mem_unit : 0;
+}
+
 acre_status acre_os_memory_budget(uint64_t *used_bytes, uint64_t *limit_bytes)
 {
     uint64_t resident_pages = 0;
     if (!read_number("/proc/self/statm", 1, &resident_pages)) {
         return acre_fail(ACRE_UNSUPPORTED, "memory budget: /proc/self/statm cannot be read");
     }
-    struct sysinfo machine;
+    const uint64_t memory = acre_os_memory_of_machine();
     uint64_t limit = acre_os_address_space_limit();
-    if (sysinfo(&machine) == 0) limit = acre_min_size(limit, (uint64_t)machine.totalram * machine.mem_unit);
+    if (memory != 0) limit = acre_min_size(limit, memory);
     uint64_t group_limit = 0;
     if (read_number("/sys/fs/cgroup/memory.max", 0, &group_limit)) limit = acre_min_size(limit, group_limit);
     *used_bytes = resident_pages * acre_os_page_size();
@@ -126,6 +132,13 @@ acre_status acre_os_reserve(size_t size, size_t alignment, void **address)
     if (before > 0) munmap(base, before);
     if (larger - before > size) munmap(start + size, larger - before - size);
     *address = start;
+    return ACRE_OK;
+}
+
+acre_status acre_os_reserve_again(void *address, size_t size)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    if (mmap(address, size, PROT_NONE, flags, -1, 0) == MAP_FAILED) return fail_errno(memory_status(), "reserve", address, size);
     return ACRE_OK;
 }
 

@@ -19,12 +19,18 @@ size_t acre_os_page_size(void);
 /* Bytes of address space that the process may still take, UINT64_MAX when nothing limits it (RLIMIT_AS). */
 uint64_t acre_os_address_space_limit(void);
 
+/* Bytes of memory that the machine has, 0 when nobody knows. */
+uint64_t acre_os_memory_of_machine(void);
+
 /* Resident memory of the process, and the least of what machine, cgroup and limits let it have; bytes. */
 acre_status acre_os_memory_budget(uint64_t *used_bytes, uint64_t *limit_bytes);
 
 /* Address space without memory: touching it is a fault. `alignment` is a power of two >= the page size. */
 acre_status acre_os_reserve(size_t size, size_t alignment, void **address);
 acre_status acre_os_release(void *address, size_t size);
+
+/* Makes a range that is reserved new: no memory behind it, no access, no advice. */
+acre_status acre_os_reserve_again(void *address, size_t size);
 
 typedef enum acre_os_access { ACRE_OS_NONE, ACRE_OS_READ, ACRE_OS_READ_WRITE } acre_os_access;
 acre_status acre_os_protect(void *address, size_t size, acre_os_access access);

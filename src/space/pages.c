@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/status.h"
 #include "os/os.h"
+#include "space/window.h"
 
 static void *pointer_of(acre_addr address) { return (void *)(uintptr_t)address; }
 
@@ -25,8 +26,14 @@ static acre_status pages_reserve(acre_space *space, uint64_t size, uint64_t alig
         return acre_fail(ACRE_NO_MEMORY, "space '%s': %llu bytes aligned to %llu do not fit the address space", space->name,
                          (unsigned long long)size, (unsigned long long)alignment);
     }
+    acre_window *const window = acre_window_of_process();
     void *base = NULL;
-    const acre_status status = acre_os_reserve((size_t)size, acre_max_size((size_t)alignment, acre_os_page_size()), &base);
+    acre_addr in_window = 0;
+    acre_status status = ACRE_OK;
+    if (size % window->grain_bytes == 0 && acre_window_take(window, size, alignment, &in_window))
+        base = pointer_of(in_window);
+    else
+        status = acre_os_reserve((size_t)size, acre_max_size((size_t)alignment, acre_os_page_size()), &base);
     if (status != ACRE_OK) return status;
     if (hints != NULL && hints->huge_pages == ACRE_HUGE_PREFER) (void)acre_os_advise(base, (size_t)size, ACRE_OS_HUGE);
     if (hints != NULL && hints->huge_pages == ACRE_HUGE_NEVER) {
@@ -38,6 +45,8 @@ static acre_status pages_reserve(acre_space *space, uint64_t size, uint64_t alig
 
 static acre_status pages_release(acre_space *space, acre_addr address, uint64_t size)
 {
+    acre_window *const window = acre_window_of_process();
+    if (acre_window_has(window, address)) return acre_window_give(window, address, size);
     return acre_os_release(pointer_of(address), (size_t)size);
 }
 
