@@ -99,7 +99,7 @@ static acre_span *own_span(acre_heap *heap, unsigned class)
 
 /* ---- giving back ---- */
 
-/* Blocks of one word of one span that are on their way back. */
+/* Blocks of one span that are on their way back. */
 typedef struct batch {
     acre_heap *heap;
     const char *operation;
@@ -110,9 +110,9 @@ typedef struct batch {
     uint64_t size;
     uint64_t reciprocal;
     unsigned class;
-    unsigned count; /* given but not counted */
-    size_t word;
-    acre_word mask; /* of `word`, not given yet */
+    unsigned count;   /* given but not counted */
+    unsigned touched; /* words with blocks that are not given yet */
+    acre_word masks[ACRE_WORDS_PER_UNIT]; /* those blocks; only the smallest fill as many words, and their span is one unit */
 } batch;
 
 static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr address, acre_addr block, uint64_t size, const char *operation)
@@ -121,27 +121,31 @@ static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr addres
         .kind = kind, .heap_name = heap->name, .address = address, .block = block, .size_bytes = size, .operation = operation});
 }
 
-static void report_double_frees(const batch *pending, acre_word blocks)
+static void report_double_frees(const batch *pending, size_t word, acre_word blocks)
 {
     for (; blocks != 0; blocks &= blocks - 1) {
-        const uint64_t index = pending->word * ACRE_WORD_BITS + acre_word_lowest(blocks);
+        const uint64_t index = word * ACRE_WORD_BITS + acre_word_lowest(blocks);
         const acre_addr address = pending->base + index * pending->size;
         report(pending->heap, ACRE_FAULT_DOUBLE_FREE, address, address, pending->size, pending->operation);
     }
 }
 
-static void give_pending_bits(batch *pending)
+static void give_pending_word(batch *pending, size_t word)
 {
-    if (pending->mask == 0) return;
-    acre_word mask = pending->mask;
-    const acre_word freed_before = acre_span_give_bits(pending->span, pending->word, mask);
+    acre_word mask = pending->masks[word];
+    pending->masks[word] = 0;
+    const acre_word freed_before = acre_span_give_bits(pending->span, word, mask);
     if (acre_unlikely(freed_before != 0)) {
-        report_double_frees(pending, freed_before); /* where the handler lets the program go on, the others go back */
+        report_double_frees(pending, word, freed_before); /* where the handler lets the program go on, the others go back */
         mask &= ~freed_before;
-        if (mask != 0) (void)acre_span_give_bits(pending->span, pending->word, mask);
+        if (mask != 0) (void)acre_span_give_bits(pending->span, word, mask);
     }
     pending->count += acre_word_count(mask);
-    pending->mask = 0;
+}
+
+static void give_pending_bits(batch *pending)
+{
+    for (; pending->touched != 0; pending->touched &= pending->touched - 1) give_pending_word(pending, acre_word_lowest(pending->touched));
 }
 
 static void give_pending(batch *pending)
@@ -203,10 +207,33 @@ static inline bool give(batch *pending, acre_addr address)
     }
     const size_t word = (size_t)index / ACRE_WORD_BITS;
     const acre_word bit = (acre_word)1 << (index % ACRE_WORD_BITS);
-    if (word != pending->word || (pending->mask & bit) != 0) give_pending_bits(pending);
-    pending->word = word;
-    pending->mask |= bit;
+    if (acre_unlikely((pending->masks[word] & bit) != 0)) give_pending_bits(pending); /* so that it is found to be free already */
+    pending->masks[word] |= bit;
+    pending->touched |= 1u << word;
     return true;
+}
+
+/* Adds the addresses from `at` on that are blocks of the batch's span, up to the first that is anything else, and returns its
+ * place. What `give` does, for the many. */
+static acre_addr *give_neighbours(batch *pending, acre_addr *at, const acre_addr *end)
+{
+    const acre_addr base = pending->base;
+    const uint64_t bytes = pending->bytes;
+    const uint64_t size = pending->size;
+    const uint64_t reciprocal = pending->reciprocal;
+    unsigned touched = pending->touched;
+    for (; at < end; at++) {
+        const uint64_t offset = *at - base;
+        const uint64_t index = acre_block_index_by(reciprocal, offset);
+        if (offset >= bytes || index * size != offset) break;
+        acre_word *const mask = &pending->masks[index / ACRE_WORD_BITS];
+        const acre_word bit = (acre_word)1 << (index % ACRE_WORD_BITS);
+        if (acre_unlikely((*mask & bit) != 0)) break;
+        *mask |= bit;
+        touched |= 1u << (index / ACRE_WORD_BITS);
+    }
+    pending->touched = touched;
+    return at;
 }
 
 bool acre_block_give(acre_heap *heap, acre_addr address, const char *operation)
@@ -395,11 +422,15 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
 static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, const acre_addr *to, const char *operation)
 {
     batch pending = {.heap = cache->heap, .operation = operation};
-    int64_t given_bytes = 0;
-    for (acre_addr *at = from; at < to; at++) {
-        if (*at != 0 && give(&pending, *at)) given_bytes += acre_size_classes[class].block_bytes;
+    size_t given_count = 0;
+    for (acre_addr *at = from; at < to;) {
+        acre_addr *const next = give_neighbours(&pending, at, to);
+        given_count += (size_t)(next - at);
+        if (next < to && *next != 0 && give(&pending, *next)) given_count++; /* a 0 stops at a sample */
+        at = next + 1;
     }
     give_pending(&pending);
+    const int64_t given_bytes = (int64_t)(given_count * acre_size_classes[class].block_bytes);
     __atomic_store_n(&cache->out_bytes, cache->out_bytes - given_bytes, __ATOMIC_RELAXED);
 }
 
