@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+enum { SWEEP_UNITS = 256 * 1024 / ACRE_UNIT_BYTES }; /* of fresh spans between two looks at what a thread does not use */
+
 /* ---- the depot ---- */
 
 static acre_depot *depot_of(acre_heap *heap, unsigned class)
@@ -70,20 +72,23 @@ static void disown(acre_heap *heap, acre_span *span)
     fulfil(heap, span, class, acre_span_disown(span), 0);
 }
 
-/* A span of the class that the caller owns: the one that was listed last, which is the fullest, or a fresh one. */
-static acre_span *own_span(acre_heap *heap, unsigned class)
+/* A span of the class that has free blocks and no owner, for the caller to own: the one that was listed last, which is the fullest. */
+static acre_span *own_listed_span(acre_heap *heap, unsigned class)
 {
     acre_depot *const depot = depot_of(heap, class);
-    if (__atomic_load_n(&depot->first, __ATOMIC_RELAXED) != NULL) {
-        acre_lock_take(&depot->lock);
-        acre_span *const span = depot->first;
-        if (span != NULL) {
-            depot_remove(depot, span);
-            acre_span_own(span);
-        }
-        acre_lock_drop(&depot->lock);
-        if (span != NULL) return span;
+    if (__atomic_load_n(&depot->first, __ATOMIC_RELAXED) == NULL) return NULL;
+    acre_lock_take(&depot->lock);
+    acre_span *const span = depot->first;
+    if (span != NULL) {
+        depot_remove(depot, span);
+        acre_span_own(span);
     }
+    acre_lock_drop(&depot->lock);
+    return span;
+}
+
+static acre_span *own_fresh_span(acre_heap *heap, unsigned class)
+{
     bool is_zero;
     const unsigned unit_count = acre_size_classes[class & (ACRE_CLASS_WATCHED - 1)].unit_count;
     acre_span *const span = acre_arena_take(&heap->arena, unit_count, ACRE_UNIT_BYTES, ACRE_SPAN_SMALL, &is_zero);
@@ -250,7 +255,8 @@ bool acre_block_give(acre_heap *heap, acre_addr address, const char *operation)
 
 acre_addr acre_block_take(acre_heap *heap, unsigned class)
 {
-    acre_span *const span = own_span(heap, class);
+    acre_span *span = own_listed_span(heap, class);
+    if (span == NULL) span = own_fresh_span(heap, class);
     if (span == NULL) return 0;
     acre_word taken = 0;
     size_t word = 0;
@@ -344,6 +350,75 @@ static unsigned take_from_current(acre_cache *cache, unsigned class, unsigned wa
     return count;
 }
 
+static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, const acre_addr *to, const char *operation)
+{
+    batch pending = {.heap = cache->heap, .operation = operation};
+    size_t given_count = 0;
+    for (acre_addr *at = from; at < to;) {
+        acre_addr *const next = give_neighbours(&pending, at, to);
+        given_count += (size_t)(next - at);
+        if (next < to && *next != 0 && give(&pending, *next)) given_count++; /* a 0 stops at a sample */
+        at = next + 1;
+    }
+    give_pending(&pending);
+    const int64_t given_bytes = (int64_t)(given_count * acre_size_classes[class].block_bytes);
+    __atomic_store_n(&cache->out_bytes, cache->out_bytes - given_bytes, __ATOMIC_RELAXED);
+}
+
+/* A span of which nothing is out may serve another class better. */
+static void let_go_if_free(acre_cache *cache, unsigned class)
+{
+    acre_span *const span = cache->current[class];
+    if (span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) < (int)acre_span_capacity(span)) return;
+    cache->current[class] = NULL;
+    disown(cache->heap, span);
+}
+
+static void flush_class(acre_cache *cache, unsigned class)
+{
+    acre_magazine *const magazine = &cache->magazines[class];
+    acre_addr *const freed = freed_array(cache, class);
+    empty_array(cache, class, freed + 1, magazine->put, "free");
+    empty_array(cache, class, magazine->bottom + 1, magazine->top + 1, "return");
+    set_arrays(cache, class, magazine->bottom, 0, freed);
+}
+
+/* What changes whenever a class is used, with few exceptions, which do no harm. */
+static uint32_t mark_of(const acre_cache *cache, unsigned class)
+{
+    const acre_magazine *const magazine = &cache->magazines[class];
+    return (uint32_t)((uintptr_t)magazine->top / sizeof(acre_addr) * 0x9e3779b1u + (uintptr_t)magazine->put / sizeof(acre_addr));
+}
+
+/* Gives back what the thread holds of classes that it has not used since the last sweep: a program that goes from one size to the
+ * next (growing strings) would otherwise hold some of each. */
+static void sweep(acre_cache *cache)
+{
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        const uint32_t mark = mark_of(cache, class);
+        if (mark == cache->swept_marks[class]) {
+            flush_class(cache, class);
+            acre_span *const span = cache->current[class];
+            cache->current[class] = NULL;
+            if (span != NULL) disown(cache->heap, span);
+        }
+        cache->swept_marks[class] = mark;
+    }
+}
+
+/* A span to take blocks from. Before the thread makes the heap grow, it looks for what it does not use. */
+static acre_span *own_span(acre_cache *cache, unsigned class)
+{
+    acre_span *const span = own_listed_span(cache->heap, class);
+    if (span != NULL) return span;
+    cache->fresh_unit_count += acre_size_classes[class].unit_count;
+    if (cache->fresh_unit_count >= SWEEP_UNITS) {
+        cache->fresh_unit_count = 0;
+        sweep(cache);
+    }
+    return own_fresh_span(cache->heap, class);
+}
+
 /* Fills the empty array; takes another span when the thread's is exhausted. */
 static bool refill(acre_cache *cache, unsigned class)
 {
@@ -352,7 +427,7 @@ static bool refill(acre_cache *cache, unsigned class)
         /* Forgotten first: in the child of a fork that comes in between, nobody takes it for the cache's. */
         cache->current[class] = NULL;
         if (span != NULL) disown(cache->heap, span);
-        cache->current[class] = own_span(cache->heap, class);
+        cache->current[class] = own_span(cache, class);
         if (cache->current[class] == NULL) return false;
     }
     return true;
@@ -419,30 +494,6 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
     }
 }
 
-static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, const acre_addr *to, const char *operation)
-{
-    batch pending = {.heap = cache->heap, .operation = operation};
-    size_t given_count = 0;
-    for (acre_addr *at = from; at < to;) {
-        acre_addr *const next = give_neighbours(&pending, at, to);
-        given_count += (size_t)(next - at);
-        if (next < to && *next != 0 && give(&pending, *next)) given_count++; /* a 0 stops at a sample */
-        at = next + 1;
-    }
-    give_pending(&pending);
-    const int64_t given_bytes = (int64_t)(given_count * acre_size_classes[class].block_bytes);
-    __atomic_store_n(&cache->out_bytes, cache->out_bytes - given_bytes, __ATOMIC_RELAXED);
-}
-
-/* A span of which nothing is out may serve another class better. */
-static void let_go_if_free(acre_cache *cache, unsigned class)
-{
-    acre_span *const span = cache->current[class];
-    if (span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) < (int)acre_span_capacity(span)) return;
-    cache->current[class] = NULL;
-    disown(cache->heap, span);
-}
-
 void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 {
     acre_magazine *const magazine = &cache->magazines[class];
@@ -451,9 +502,13 @@ void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
     if (magazine->top == magazine->bottom) {
         set_arrays(cache, class, freed, (size_t)(magazine->put - (freed + 1)), magazine->bottom);
         set_sample_stop(cache, class);
-    } else {
-        empty_array(cache, class, freed + 1, magazine->put, "free");
-        magazine->put = freed + 1;
+    } else { /* those freed first go, so that a thread that takes some again finds the others */
+        const size_t count = (size_t)(magazine->put - (freed + 1));
+        const size_t kept_count = count / 2;
+        acre_addr *const kept = magazine->put - kept_count;
+        empty_array(cache, class, freed + 1, kept, "free");
+        memmove(freed + 1, kept, kept_count * sizeof *kept);
+        magazine->put = freed + 1 + kept_count;
         let_go_if_free(cache, class);
     }
     (void)acre_magazine_push(magazine, address);
@@ -462,11 +517,7 @@ void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 void acre_cache_flush(acre_cache *cache)
 {
     for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
-        acre_magazine *const magazine = &cache->magazines[class];
-        acre_addr *const freed = freed_array(cache, class);
-        empty_array(cache, class, freed + 1, magazine->put, "free");
-        empty_array(cache, class, magazine->bottom + 1, magazine->top + 1, "return");
-        set_arrays(cache, class, magazine->bottom, 0, freed);
+        flush_class(cache, class);
         let_go_if_free(cache, class);
     }
 }

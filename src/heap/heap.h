@@ -19,10 +19,10 @@
 
 enum {
     ACRE_MAGAZINE_BLOCKS_MAX = 256,
-    ACRE_MAGAZINE_BYTES_MAX = 16 * 1024,       /* of blocks in one array: what a class holds back from other threads */
+    ACRE_MAGAZINE_BYTES_MAX = 32 * 1024,       /* of blocks in one array: what a class holds back from other threads */
     ACRE_MAGAZINE_BYTES_MAX_BEYOND = 8 * 1024, /* the same for sizes beyond the table, which no fast path serves */
     ACRE_REFILL_BLOCKS_FIRST = 4,              /* a class that a thread hardly uses touches few pages; each refill doubles it */
-    ACRE_ROUND_BYTES = 2 * 1024,               /* with as many in an array, a thread that frees soon changes arrays seldom */
+    ACRE_ROUND_BYTES = 4 * 1024,               /* with as many in an array, a thread that frees soon changes arrays seldom */
 };
 
 /* Every array has a 0 below its first address, so that popping needs no comparison of ends. */
@@ -42,6 +42,8 @@ typedef struct acre_cache {
     uint16_t round_count[ACRE_CLASS_COUNT + 1];  /* freed blocks that are enough to change arrays */
     acre_addr *slots[ACRE_CLASS_COUNT + 1];      /* both arrays of a class, one after the other */
     int64_t sample_left[ACRE_CLASS_COUNT + 2];   /* bytes to allocate until the next sample; the last is for large blocks */
+    uint32_t swept_marks[ACRE_CLASS_COUNT + 1];  /* what its magazine looked like at the last sweep */
+    uint32_t fresh_unit_count;                   /* taken from the arena since then */
     uint64_t random;
     int64_t out_bytes; /* of small blocks: taken less given back by this thread. Read by others */
     uint32_t is_used;  /* a thread has it */
