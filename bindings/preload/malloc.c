@@ -4,7 +4,9 @@
  * its own, realloc(p, 0) frees, memalign rounds its alignment up to a power of two.
  */
 #include "heap/heap.h"
+#include "heap/purge.h"
 #include "heap/registry.h"
+#include "options.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -75,7 +77,10 @@ EXPORT void *realloc(void *block, size_t size)
     }
     acre_heap *const heap = acre_process_heap();
     void *const moved = heap == NULL ? NULL : acre_resize_any(heap, block, size, "realloc");
-    if (moved == NULL) errno = ENOMEM;
+    if (moved == NULL)
+        errno = ENOMEM;
+    else
+        acre_purge_ask(heap);
     return moved;
 }
 
@@ -162,4 +167,15 @@ EXPORT struct mallinfo2 mallinfo2(void)
 }
 
 /* fork handlers are set first of all, so that they run last before a fork and first after it: others' may allocate. */
-__attribute__((constructor(101))) static void start(void) { (void)acre_registry_handle_forks(); }
+__attribute__((constructor(101))) static void start(void)
+{
+    (void)acre_registry_handle_forks();
+    acre_follow_options();
+}
+
+/* A process that ends needs no thread that purges. */
+__attribute__((destructor(101))) static void end(void)
+{
+    acre_heap *const heap = acre_process_heap();
+    if (heap != NULL) acre_purge_stop_thread(heap);
+}

@@ -25,6 +25,7 @@ extern "C" {
 typedef enum acre_job_result {
     ACRE_JOB_MORE, /* there is more to do now */
     ACRE_JOB_IDLE, /* nothing until the period is over or somebody asks */
+    ACRE_JOB_DONE, /* nothing until somebody asks */
 } acre_job_result;
 
 /* Does one piece of at most about `budget_ns`. Called by one thread at a time, with no lock held; it may call

@@ -13,11 +13,15 @@ enum {
     COMMIT_UNITS_MIN = 256 * 1024 / ACRE_UNIT_BYTES,       /* at a time, or an eighth of what is committed, */
     COMMIT_UNITS_MAX = 32 * 1024 * 1024 / ACRE_UNIT_BYTES, /* but no more than this */
     REGION_UNITS_MIN = 4,
+    PURGE_UNITS_MIN = 256 * 1024 / ACRE_UNIT_BYTES, /* in one system call, if the run is so long */
 };
 
 static acre_addr units_to_bytes(uint64_t unit_count) { return unit_count << ACRE_UNIT_SHIFT; }
 
 static acre_span *descriptor(const acre_arena *arena, acre_addr address) { return acre_page_map_span(arena->map, address); }
+
+/* Under the lock; others read without it. */
+static void change(uint64_t *figure, uint64_t by) { __atomic_store_n(figure, *figure + by, __ATOMIC_RELAXED); }
 
 static acre_addr end_of(const acre_span *run) { return run->base + units_to_bytes(run->unit_count); }
 
@@ -100,7 +104,7 @@ static void free_run_make(acre_arena *arena, acre_region *region, acre_addr addr
         last->kind = ACRE_SPAN_FREE_END;
         last->unit_count = (uint32_t)unit_count;
     }
-    arena->figures.dirty_bytes += units_to_bytes(dirty_count);
+    change(&arena->figures.dirty_bytes, units_to_bytes(dirty_count));
     bin_insert(arena, run);
     const unsigned bin = acre_bin_of(unit_count);
     arena->dirty_bin_words[bin / ACRE_WORD_BITS] |= (acre_word)(dirty_count > 0) << (bin % ACRE_WORD_BITS);
@@ -115,7 +119,7 @@ static void free_run_unmake(acre_arena *arena, acre_span *run)
     if (run->unit_count > 1) {
         descriptor(arena, run->base + units_to_bytes(run->unit_count - 1))->kind = ACRE_SPAN_NONE;
     }
-    arena->figures.dirty_bytes -= units_to_bytes(run->dirty_count);
+    change(&arena->figures.dirty_bytes, 0 - units_to_bytes(run->dirty_count));
 }
 
 /* The free run that ends right below `address`, or NULL. */
@@ -185,7 +189,9 @@ static acre_span *cut(acre_arena *arena, acre_span *run, acre_addr address, uint
 static void account_taken(acre_arena *arena, acre_addr address, uint64_t unit_count)
 {
     acre_page_map_set_dirty(arena->map, address, (size_t)unit_count, true);
-    arena->figures.run_bytes += units_to_bytes(unit_count);
+    change(&arena->figures.run_bytes, units_to_bytes(unit_count));
+    change(&arena->take_count, 1);
+    acre_demand_note(&arena->demand, arena->figures.run_bytes);
 }
 
 /* Where in a free run a run of `unit_count` units could begin; false when it does not fit. */
@@ -369,7 +375,7 @@ acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alig
 
 static void give_locked(acre_arena *arena, acre_region *region, acre_addr address, uint64_t unit_count, bool is_clean)
 {
-    arena->figures.run_bytes -= units_to_bytes(unit_count);
+    change(&arena->figures.run_bytes, 0 - units_to_bytes(unit_count));
     if (is_clean) acre_page_map_set_dirty(arena->map, address, (size_t)unit_count, false);
     join(arena, region, address, unit_count, is_clean ? 0 : unit_count);
 }
@@ -418,6 +424,36 @@ void acre_arena_shrink(acre_arena *arena, acre_span *run, uint64_t unit_count)
     acre_lock_drop(&arena->lock);
 }
 
+/* Purges the upper end of a free run, as much of it as holds about `surplus_bytes` that are dirty. Returns how many were. The lock is open
+ * during the system call, and the run counts as handed out meanwhile. */
+static uint64_t purge_part(acre_arena *arena, acre_span *run, uint64_t surplus_bytes)
+{
+    acre_region *const region = run->region;
+    const acre_addr end = end_of(run);
+    const uint64_t unit_count = run->unit_count;
+    const uint64_t dirty_count = run->dirty_count;
+    uint64_t part_count = unit_count;
+    uint64_t part_dirty = dirty_count;
+    if (units_to_bytes(dirty_count) > surplus_bytes) {
+        part_count = acre_min_size(acre_max_size(acre_align_up(surplus_bytes, ACRE_UNIT_BYTES) >> ACRE_UNIT_SHIFT, PURGE_UNITS_MIN), unit_count);
+        part_dirty = acre_page_map_count_dirty(arena->map, end - units_to_bytes(part_count), (size_t)part_count);
+        if (part_dirty == 0) { /* the dirty ones lie below */
+            part_count = unit_count;
+            part_dirty = dirty_count;
+        }
+    }
+    const acre_addr part = end - units_to_bytes(part_count);
+    free_run_unmake(arena, run);
+    change(&arena->figures.run_bytes, units_to_bytes(unit_count));
+    acre_lock_drop(&arena->lock);
+    const bool is_done = acre_space_purge(arena->space, part, units_to_bytes(part_count)) == ACRE_OK;
+    acre_lock_take(&arena->lock);
+    change(&arena->figures.run_bytes, 0 - units_to_bytes(unit_count));
+    if (is_done) acre_page_map_set_dirty(arena->map, part, (size_t)part_count, false);
+    join(arena, region, run->base, unit_count, is_done ? dirty_count - part_dirty : dirty_count);
+    return is_done ? units_to_bytes(part_dirty) : 0;
+}
+
 uint64_t acre_arena_purge(acre_arena *arena, uint64_t keep_bytes, uint64_t run_bytes_min)
 {
     if ((arena->space->info.capabilities & ACRE_CAP_PURGE) == 0) return 0;
@@ -435,15 +471,9 @@ uint64_t acre_arena_purge(acre_arena *arena, uint64_t keep_bytes, uint64_t run_b
             end = bin;
             continue;
         }
-        free_run_unmake(arena, run);
-        const uint64_t dirty_bytes = units_to_bytes(run->dirty_count);
-        arena->figures.run_bytes += units_to_bytes(run->unit_count); /* it counts as handed out meanwhile */
-        acre_lock_drop(&arena->lock);
-        const bool is_clean = acre_space_purge(arena->space, run->base, units_to_bytes(run->unit_count)) == ACRE_OK;
-        acre_lock_take(&arena->lock);
-        give_locked(arena, run->region, run->base, run->unit_count, is_clean);
-        if (!is_clean) break; /* the space refuses: trying on would find the same run for ever */
-        purged_bytes += dirty_bytes;
+        const uint64_t part_bytes = purge_part(arena, run, arena->figures.dirty_bytes - keep_bytes);
+        if (part_bytes == 0) break; /* the space refuses: trying on would find the same run for ever */
+        purged_bytes += part_bytes;
     }
     arena->figures.purged_bytes += purged_bytes;
     acre_lock_drop(&arena->lock);
@@ -463,6 +493,15 @@ void acre_arena_destroy(acre_arena *arena)
         (void)acre_space_release(arena->space, region->base, units_to_bytes(region->unit_count));
     }
     arena->regions = NULL;
+}
+
+uint64_t acre_arena_demand(acre_arena *arena, uint64_t now_ns, uint64_t *run_bytes)
+{
+    acre_lock_take(&arena->lock);
+    *run_bytes = arena->figures.run_bytes;
+    const uint64_t peak = acre_demand_turn(&arena->demand, now_ns, *run_bytes);
+    acre_lock_drop(&arena->lock);
+    return peak;
 }
 
 acre_arena_figures acre_arena_read_figures(acre_arena *arena)

@@ -13,6 +13,7 @@
 #ifndef ACRE_ALLOC_ARENA_H
 #define ACRE_ALLOC_ARENA_H
 
+#include "alloc/demand.h"
 #include "alloc/span.h"
 
 enum {
@@ -50,7 +51,9 @@ struct acre_arena {
     acre_region *unused_regions; /* descriptors without a region */
     uint64_t region_bytes; /* how much to reserve at a time */
     acre_lock lock;
-    acre_arena_figures figures;
+    acre_arena_figures figures; /* changed under the lock, atomically: some are read without */
+    acre_demand demand;         /* of run_bytes */
+    uint64_t take_count;
     acre_word bin_words[ACRE_WORDS(ACRE_BIN_COUNT)];       /* bit set: the list is not empty */
     acre_word dirty_bin_words[ACRE_WORDS(ACRE_BIN_COUNT)]; /* bit clear: no run of the list is dirty */
     acre_span *bins[ACRE_BIN_COUNT];
@@ -83,6 +86,14 @@ uint64_t acre_arena_purge(acre_arena *arena, uint64_t keep_bytes, uint64_t run_b
 void acre_arena_destroy(acre_arena *arena);
 
 acre_arena_figures acre_arena_read_figures(acre_arena *arena);
+
+/* The most that was handed out at one time in the last two seconds; `*run_bytes` is what is handed out now. */
+uint64_t acre_arena_demand(acre_arena *arena, uint64_t now_ns, uint64_t *run_bytes);
+
+/* Without the lock: as old as the call. */
+static inline uint64_t acre_arena_dirty_bytes(const acre_arena *arena) { return __atomic_load_n(&arena->figures.dirty_bytes, __ATOMIC_RELAXED); }
+static inline uint64_t acre_arena_run_bytes(const acre_arena *arena) { return __atomic_load_n(&arena->figures.run_bytes, __ATOMIC_RELAXED); }
+static inline uint64_t acre_arena_take_count(const acre_arena *arena) { return __atomic_load_n(&arena->take_count, __ATOMIC_RELAXED); }
 
 /* True when every free run is in the list it belongs to, joined with its neighbours, and the figures add up. O(units). */
 bool acre_arena_is_valid(acre_arena *arena);

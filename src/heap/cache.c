@@ -6,6 +6,7 @@
 #include "heap/cache.h"
 #include "base/atomic.h"
 #include "guard/fault.h"
+#include "heap/purge.h"
 #include "heap/sample.h"
 
 #include <string.h>
@@ -45,6 +46,7 @@ static void release_units(acre_heap *heap, acre_span *span)
 {
     acre_page_map_set_class(heap->map, span->base, span->unit_count, ACRE_CLASS_NONE);
     acre_arena_give(&heap->arena, span, false);
+    acre_purge_surplus(heap);
 }
 
 /* Does what rule 2 or 3 of the span protocol asks for. */
@@ -99,6 +101,7 @@ static acre_span *own_fresh_span(acre_heap *heap, unsigned class)
         other->units_before = unit;
     }
     acre_page_map_set_class(heap->map, span->base, unit_count, class);
+    if (is_zero) acre_purge_surplus(heap);
     return span;
 }
 

@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "guard/fault.h"
 #include "heap/cache.h"
+#include "heap/purge.h"
 #include "heap/registry.h"
 #include "heap/sample.h"
 #include "space/window.h"
@@ -16,8 +17,6 @@ enum {
     MOVE_BYTES_MIN = 1024 * 1024,        /* from here on moving pages to where no memory is yet is cheaper than copying */
     MOVE_OVER_BYTES_MIN = 4096 * 1024,   /* and from here on to where some is, which is lost */
     HEADROOM_BYTES_MIN = 1024 * 1024,    /* a block that has to move and is as large as this gets an eighth more */
-    DIRTY_BYTES_MIN = 4 * 1024 * 1024,   /* free memory is kept for reuse up to this, or a quarter of what is in use */
-    PURGE_RUN_BYTES_MIN = 64 * 1024,
     HUGE_BYTES_MIN = 2 * 1024 * 1024, /* no huge page fits into less */
 };
 
@@ -135,14 +134,6 @@ static int64_t run_bytes(const acre_span *run) { return (int64_t)((uint64_t)run-
 
 static void count_large(acre_heap *heap, int64_t bytes) { __atomic_fetch_add(&heap->large_bytes, bytes, __ATOMIC_RELAXED); }
 
-/* Free memory that is more than what the program is likely to want again goes back to the space. */
-static void purge_surplus(acre_heap *heap)
-{
-    const acre_arena_figures figures = acre_arena_read_figures(&heap->arena);
-    const uint64_t allowed = acre_max_size(figures.run_bytes / 4, DIRTY_BYTES_MIN);
-    if (figures.dirty_bytes > allowed) (void)acre_arena_purge(&heap->arena, allowed / 2, PURGE_RUN_BYTES_MIN);
-}
-
 static acre_addr take_large(acre_heap *heap, uint64_t size, uint64_t alignment, bool is_watched, bool *is_zero)
 {
     if (size > (UINT64_MAX >> 1) || alignment > (UINT64_MAX >> 2)) {
@@ -159,6 +150,7 @@ static acre_addr take_large(acre_heap *heap, uint64_t size, uint64_t alignment, 
     run->size_bytes = size;
     mark_large(heap, run);
     count_large(heap, run_bytes(run));
+    if (*is_zero) acre_purge_surplus(heap); /* what is dirty did not serve */
     return run->base;
 }
 
@@ -168,7 +160,7 @@ static void give_large(acre_heap *heap, acre_span *run, bool is_clean)
     count_large(heap, -run_bytes(run));
     acre_page_map_set_class(heap->map, run->base, run->unit_count, ACRE_CLASS_NONE);
     acre_arena_give(&heap->arena, run, is_clean);
-    if (!is_clean) purge_surplus(heap);
+    if (!is_clean) acre_purge_surplus(heap);
 }
 
 /* Longer or shorter without changing its address. What is new is dirty or zero: nobody asked for zeros. */
@@ -184,7 +176,7 @@ static bool resize_in_place(acre_heap *heap, acre_span *run, uint64_t size)
         const acre_addr rest = run->base + (unit_count << ACRE_UNIT_SHIFT);
         acre_page_map_set_class(heap->map, rest, (size_t)(run->unit_count - unit_count), ACRE_CLASS_NONE);
         acre_arena_shrink(&heap->arena, run, unit_count);
-        purge_surplus(heap);
+        acre_purge_surplus(heap);
     }
     run->size_bytes = size;
     count_large(heap, run_bytes(run) - before);

@@ -89,7 +89,10 @@ struct acre_heap {
     unsigned index;       /* among the heaps of the process */
     int64_t direct_bytes; /* of small blocks that were taken and given without a cache */
     int64_t large_bytes;
-    uint64_t run_bytes_at_purge; /* how busy it was when the purge job last looked */
+    uint64_t take_count_at_purge;    /* how busy it was when the purge job last looked */
+    acre_scheduler *purge_scheduler; /* of the thread that purges; NULL: none does */
+    uint32_t wants_purge;            /* somebody who may call malloc shall ask for the thread */
+    uint32_t is_purge_asked;         /* and has done so; the thread takes it back */
     uint64_t sample_bytes;       /* mean distance of samples; 0: none */
     acre_heap_observer *observer;
     bool is_recording;    /* every event goes to the observer, and so does every call to the slow path */

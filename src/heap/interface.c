@@ -1,9 +1,5 @@
-/* interface.c - a heap behind the interfaces of allocators and of jobs. */
+/* interface.c - a heap behind the interface of allocators. */
 #include "heap/heap.h"
-
-#include <acre/scheduler.h>
-
-/* ---- as an allocator ---- */
 
 static acre_heap *heap_of(const acre_allocator *allocator) { return allocator->implementation; }
 
@@ -57,29 +53,4 @@ void acre_heap_allocator(acre_heap *heap, acre_allocator *allocator)
         .purge = heap_purge,
     };
     *allocator = (acre_allocator){.ops = &ops, .name = heap->name, .implementation = heap};
-}
-
-/* ---- as a job ---- */
-
-enum { PURGE_KEEP_BYTES = 64 * 1024 };
-#define PURGE_PERIOD_NS ((uint64_t)250 * 1000 * 1000)
-
-/* What has not been wanted for a whole period will hardly be wanted soon: of that, half goes. */
-static acre_job_result purge_step(void *context, uint64_t budget_ns)
-{
-    (void)budget_ns; /* a step is one pass over the free runs: about 0.35 us a page that goes */
-    acre_heap *const heap = context;
-    const acre_arena_figures figures = acre_arena_read_figures(&heap->arena);
-    const bool was_busy = figures.run_bytes != heap->run_bytes_at_purge;
-    heap->run_bytes_at_purge = figures.run_bytes;
-    if (!was_busy && figures.dirty_bytes > PURGE_KEEP_BYTES) {
-        const uint64_t half = figures.dirty_bytes / 2;
-        (void)acre_heap_purge(heap, half > PURGE_KEEP_BYTES ? half : 0);
-    }
-    return ACRE_JOB_IDLE;
-}
-
-void acre_heap_purge_job(acre_heap *heap, acre_job *job)
-{
-    *job = (acre_job){.name = "purge", .step = purge_step, .context = heap, .period_ns = PURGE_PERIOD_NS};
 }

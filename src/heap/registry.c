@@ -13,6 +13,7 @@
 #include "heap/registry.h"
 #include "base/status.h"
 #include "heap/cache.h"
+#include "heap/purge.h"
 #include "space/window.h"
 
 #include <errno.h>
@@ -181,7 +182,10 @@ void acre_free_slow(acre_addr address, const char *operation)
 {
     const int saved_errno = errno; /* free leaves it alone */
     acre_heap *const heap = acre_process_heap();
-    if (heap != NULL) acre_free_any(heap, address, operation, false);
+    if (heap != NULL) {
+        acre_free_any(heap, address, operation, false);
+        acre_purge_ask(heap);
+    }
     errno = saved_errno;
 }
 
@@ -244,6 +248,7 @@ static void after_fork_in_child(void)
     after_fork();
     for (unsigned index = 0; index < ACRE_HEAP_COUNT_MAX; index++) {
         if (heaps[index] == NULL) continue;
+        heaps[index]->is_purge_asked = 0; /* the thread is not here */
         const bool has_mine = mine.serials[index] == heaps[index]->serial;
         for (acre_cache *cache = heaps[index]->caches; cache != NULL; cache = cache->next) {
             if (cache->is_used != 0 && !(has_mine && mine.caches[index] == cache)) acre_cache_abandon(cache);

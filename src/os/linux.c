@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -84,6 +85,25 @@ uint64_t acre_os_memory_of_machine(void)
 {
     struct sysinfo machine;
     return sysinfo(&machine) == 0 ? (uint64_t)machine.totalram * machine.mem_unit : 0;
+}
+
+unsigned acre_os_memory_pressure(void)
+{
+    static const char *const files[] = {"/sys/fs/cgroup/memory.pressure", "/proc/pressure/memory"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char text[64]; /* "some avg10=12.34 ..." */
+        const int file = open(files[i], O_RDONLY | O_CLOEXEC);
+        if (file < 0) continue;
+        const ssize_t length = read(file, text, sizeof text - 1);
+        close(file);
+        text[length > 0 ? length : 0] = 0;
+        const char *at = strstr(text, "avg10=");
+        if (at == NULL) continue;
+        unsigned percent = 0;
+        for (at += 6; *at >= '0' && *at <= '9'; at++) percent = percent * 10 + (unsigned)(*at - '0');
+        return percent;
+    }
+    return 0;
 }
 
 acre_status acre_os_memory_budget(uint64_t *used_bytes, uint64_t *limit_bytes)

@@ -25,6 +25,10 @@ uint64_t acre_os_memory_of_machine(void);
 /* Resident memory of the process, and the least of what machine, cgroup and limits let it have; bytes. */
 acre_status acre_os_memory_budget(uint64_t *used_bytes, uint64_t *limit_bytes);
 
+/* How much of the last ten seconds somebody waited for memory, in the control group of the process or on the machine; percent. 0
+ * when the kernel does not tell. */
+unsigned acre_os_memory_pressure(void);
+
 /* Address space without memory: touching it is a fault. `alignment` is a power of two >= the page size. */
 acre_status acre_os_reserve(size_t size, size_t alignment, void **address);
 acre_status acre_os_release(void *address, size_t size);

@@ -184,7 +184,7 @@ static void run_step(acre_scheduler *scheduler, acre_job *job, uint64_t budget_n
     if (end_ns - start_ns > job->step_ns_max) job->step_ns_max = end_ns - start_ns;
     if (result == ACRE_JOB_MORE)
         job->due_ns = 0;
-    else if (job->due_ns == UINT64_MAX)
+    else if (result == ACRE_JOB_IDLE && job->due_ns == UINT64_MAX)
         job->due_ns = after(end_ns, job->period_ns);
 }
 
