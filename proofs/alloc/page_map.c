@@ -143,6 +143,35 @@ void prove_page_map_set_class(void)
     assert(*state == ACRE_UNIT_DIRTY);
 }
 
+/* PROOF page_map_window
+ *   property: a class that is set in the window is found for exactly the addresses of its units, and those outside are looked for in
+ *             the leaves
+ *   bound:    unbounded in addresses; a window of 4 units anywhere
+ *   assumes:  a range lies in the window or outside of it, and is covered
+ *   options:  --unwind 5
+ */
+void prove_page_map_window(void)
+{
+    static uint8_t window[UNITS_MAX];
+    any_map();
+    map.window_base = nondet_u64();
+    map.window_units = UNITS_MAX;
+    map.window_classes = window;
+    assume(map.window_base % ACRE_UNIT_BYTES == 0 && map.window_base <= UINT64_MAX - UNITS_MAX * (uint64_t)ACRE_UNIT_BYTES);
+    const size_t first = nondet_size(), count = nondet_size();
+    assume(first < UNITS_MAX && count <= UNITS_MAX - first);
+    acre_page_map_set_class(&map, map.window_base + ((acre_addr)first << ACRE_UNIT_SHIFT), count, 9);
+
+    const acre_addr address = nondet_u64();
+    const unsigned class = acre_page_map_class(&map, address);
+    size_t unit = 0;
+    const uint8_t *const leaf = acre_page_map_leaf(&map, address, &unit);
+    const bool is_inside = address >= map.window_base && address - map.window_base < UNITS_MAX * (uint64_t)ACRE_UNIT_BYTES;
+    const uint64_t at = (address - map.window_base) >> ACRE_UNIT_SHIFT;
+    if (is_inside) assert(class == (at >= first && at - first < count ? 9 : 0));
+    else assert(class == (leaf == NULL ? ACRE_CLASS_NONE : leaf[unit]));
+}
+
 /* PROOF page_map_set_dirty
  *   property: marking a range dirty or clean marks exactly its units, also across slots, and they are counted
  *   bound:    ranges in a map of 2 slots of 2 units

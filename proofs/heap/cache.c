@@ -15,10 +15,12 @@ static void move_up(acre_addr *to, const acre_addr *from, size_t bytes)
     for (size_t i = bytes / sizeof *to; i-- > 0;) to[i] = from[i];
 }
 #define memmove move_up
+#include "alloc/size_class.h"
+enum { CLASS = ACRE_CLASS_FIRST + 4, SIZE = 80, CAPACITY = ACRE_UNIT_BYTES / SIZE, ARRAY = 8 };
+#define acre_block_index_by(reciprocal, offset) ((offset) / SIZE) /* proved the same in proofs/alloc/size_class.c */
 #include "heap/cache.c"
 #include "alloc/size_class.c"
 
-enum { CLASS = ACRE_CLASS_FIRST + 2, ARRAY = 8, BLOCKS = 3 };
 #define BASE ((acre_addr)ACRE_UNIT_BYTES * 17)
 
 static acre_heap heap;
@@ -27,7 +29,7 @@ static acre_region region;
 static acre_span spans[2]; /* of one unit each, side by side */
 static acre_addr array[ARRAY];
 static acre_word claimed;      /* by the step of the proof */
-static acre_word given[2];     /* bits, by span: word 0 only */
+static acre_word given_words[2][ACRE_WORDS_PER_UNIT]; /* bits, by span */
 static unsigned counted[2];    /* of them counted */
 static unsigned fault_count;
 
@@ -43,8 +45,8 @@ acre_word acre_span_claim(acre_span *span, size_t index, unsigned count)
 
 acre_word acre_span_give_bits(acre_span *span, size_t index, acre_word mask)
 {
-    acre_word *const word = &given[span == &spans[1]];
-    assert(index == 0 && mask != 0);
+    acre_word *const word = &given_words[span == &spans[1]][index];
+    assert(mask != 0);
     const acre_word twice = *word & mask;
     if (twice == 0) *word |= mask;
     return twice;
@@ -120,37 +122,153 @@ void prove_magazine_refill(void)
     assert(array[1 + above] == BASE + which * size);
 }
 
-/* Any content of the first places of the array; which bits it should set, how many blocks are in it twice. */
-static void put_blocks(unsigned *block_count, acre_word want[2], unsigned *twice)
+/* ---- giving back ---- */
+
+enum { WORDS = ACRE_WORDS(CAPACITY) };
+#define FEW_BLOCKS ((acre_word)7)                    /* of each word */
+#define ODD_BLOCKS ((acre_word)1 << 63 | (acre_word)1)
+
+/* Any batch that is in the middle of its work: blocks of one span that wait, some already given, or none at all. */
+static batch any_batch(acre_word blocks, unsigned word_count)
 {
-    const uint64_t size = acre_size_classes[CLASS].block_bytes;
-    *block_count = 0;
-    *twice = 0;
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        const unsigned which = nondet_unsigned(), span = nondet_bool();
-        assume(which < 8);
-        array[1 + i] = nondet_bool() ? 0 : spans[span].base + which * size; /* a 0 stops at a sample */
-        if (array[1 + i] == 0) continue;
-        if ((want[span] >> which & 1) != 0) ++*twice;
-        else ++*block_count;
-        want[span] |= (acre_word)1 << which;
+    const unsigned first = nondet_unsigned();
+    make_spans();
+    batch pending = {.heap = &heap, .operation = "free"};
+    if (nondet_bool()) return pending;
+    pending.span = &spans[0];
+    pending.class = CLASS;
+    pending.base = spans[0].base;
+    pending.size = SIZE;
+    pending.bytes = CAPACITY * SIZE;
+    pending.count = nondet_unsigned();
+    assume(pending.count <= CAPACITY);
+    for (unsigned i = 0; i < WORDS; i++) {
+        pending.masks[i] = i >= first && i - first < word_count ? nondet_word() & blocks : 0;
+        if (pending.masks[i] != 0) pending.touched |= 1u << i;
+    }
+    assume((pending.masks[WORDS - 1] & ~acre_word_first(CAPACITY % ACRE_WORD_BITS)) == 0);
+    return pending;
+}
+
+static bool is_block(acre_addr address)
+{
+    const uint64_t offset = (address - BASE) % ACRE_UNIT_BYTES;
+    return address >= BASE && address < BASE + 2 * (acre_addr)ACRE_UNIT_BYTES && offset % SIZE == 0 && offset / SIZE < CAPACITY;
+}
+
+static bool waits(const batch *pending, acre_addr block)
+{
+    const unsigned index = (unsigned)((block - pending->base) / SIZE);
+    return (pending->masks[index / ACRE_WORD_BITS] >> (index % ACRE_WORD_BITS) & 1) != 0 &&
+           (pending->touched >> (index / ACRE_WORD_BITS) & 1) != 0;
+}
+
+/* One address joins the batch; `is_near`: it lies in the batch's span. */
+static void give_one(acre_word blocks, bool is_near)
+{
+    batch pending = any_batch(blocks, is_near ? WORDS : 1);
+    static acre_arena other_arena;
+    static acre_region other_region = {.arena = &other_arena};
+    const bool is_mine = nondet_bool();
+    if (!is_mine) spans[1].region = &other_region;
+    const batch before = pending;
+    const acre_addr address = nondet_u64();
+    assume((address - pending.base < pending.bytes) == is_near);
+    const unsigned which = address >= BASE + ACRE_UNIT_BYTES;
+    const bool is_good = is_block(address) && (which == 0 || is_mine);
+    const bool was_waiting = is_good && before.span == &spans[which] && waits(&before, address);
+
+    const bool is_taken = give(&pending, address);
+    assert(is_taken == is_good);
+    assert(fault_count == (is_good ? 0 : 1));
+    const unsigned word = nondet_unsigned();
+    assume(word < WORDS);
+    const bool is_given = was_waiting || (before.span != NULL && !is_near);
+    assert(given_words[0][word] == (is_given ? before.masks[word] : 0));
+    if (!is_good) {
+        assert(is_given || pending.masks[word] == before.masks[word]);
+        return;
+    }
+    assert(pending.span == &spans[which] && pending.base == spans[which].base && pending.bytes == CAPACITY * SIZE);
+    assert(waits(&pending, address));
+    const unsigned index = (unsigned)((address - pending.base) / SIZE);
+    const acre_word bit = index / ACRE_WORD_BITS == word ? (acre_word)1 << (index % ACRE_WORD_BITS) : 0;
+    assert(pending.masks[word] == ((is_given ? 0 : before.span == NULL ? 0 : before.masks[word]) | bit));
+}
+
+/* PROOF batch_give
+ *   property: a block of the batch's span joins the batch, and what is there already has been given before, so that it is found to be free;
+ *             an address inside of a block is reported and changes nothing
+ *   bound:    unbounded in addresses and history; a span of one class (80 bytes); what waits is the first or last block of each
+ *             word, both or none
+ *   assumes:  block_index; the fault handler lets the program go on
+ *   options:  --unwind 6
+ */
+void prove_batch_give(void) { give_one(ODD_BLOCKS, true); }
+
+/* PROOF batch_turn
+ *   property: a block of this heap in another span joins after what waited has been given; any other number is reported, and what
+ *             waited has been given
+ *   bound:    unbounded in addresses and history; two spans of one class (80 bytes) side by side, the second perhaps of another heap;
+ *             what waits is one block of one word or none
+ *   assumes:  block_index, page_map_leaf, page_map_set_class; the fault handler lets the program go on
+ *   options:  --unwind 6
+ */
+void prove_batch_turn(void) { give_one((acre_word)1 << 63, false); }
+
+/* PROOF batch_neighbours
+ *   property: the loop over neighbours does what batch_give says, for as many of the addresses as are blocks of the batch's span that do
+ *             not wait already, and stops at the first that is not
+ *   bound:    2 addresses, any numbers
+ *   assumes:  block_index
+ *   options:  --unwind 6
+ */
+void prove_batch_neighbours(void)
+{
+    batch pending = any_batch(ACRE_WORD_ALL, WORDS);
+    const batch before = pending;
+    array[0] = nondet_u64();
+    array[1] = nondet_u64();
+    const acre_addr *const stop = give_neighbours(&pending, array, array + 2);
+    const size_t count = (size_t)(stop - array);
+    assert(count <= 2 && (before.span != NULL || count == 0));
+    const unsigned word = nondet_unsigned();
+    assume(word < WORDS);
+    acre_word want = before.masks[word];
+    for (size_t i = 0; i < count; i++) {
+        assert(is_block(array[i]) && array[i] < BASE + ACRE_UNIT_BYTES && !waits(&before, array[i]) && waits(&pending, array[i]));
+        const unsigned index = (unsigned)((array[i] - BASE) / SIZE);
+        if (index / ACRE_WORD_BITS == word) want |= (acre_word)1 << (index % ACRE_WORD_BITS);
+    }
+    assert(pending.masks[word] == want && given_words[0][word] == 0 && fault_count == 0);
+    assert(count < 2 || array[0] != array[1]);
+    if (count == 0 && before.span != NULL) {
+        assert(!is_block(array[0]) || array[0] >= BASE + ACRE_UNIT_BYTES || waits(&before, array[0]));
     }
 }
 
-/* PROOF magazine_flush
- *   property: a flush sets the bit of each block in the array once, counts what it set, span by span, and leaves nothing pending; a
- *             block that is there twice is reported as a double free and not counted again
- *   bound:    3 places, each a block of the first 8 of one of two spans, or a 0
+/* PROOF batch_end
+ *   property: at the end every block that waits has its bit set once and is counted, with those counted before, and nothing waits; blocks
+ *             that were free already are reported one by one and not counted
+ *   bound:    any of the first three blocks of each word of a span of 204, any of them free already
  *   assumes:  span_give_bits, span_give_count; the fault handler lets the program go on
- *   options:  --unwind 9
+ *   options:  --unwind 6
  */
-void prove_magazine_flush(void)
+void prove_batch_end(void)
 {
-    make_spans();
-    acre_word want[2] = {0, 0};
-    unsigned block_count, twice;
-    put_blocks(&block_count, want, &twice);
-    empty_array(&cache, CLASS, array + 1, array + 1 + BLOCKS, "free");
-    for (unsigned i = 0; i < 2; i++) assert(given[i] == want[i] && counted[i] == acre_word_count(want[i]));
+    batch pending = any_batch(FEW_BLOCKS, WORDS);
+    const unsigned word = nondet_unsigned();
+    assume(word < WORDS);
+    const acre_word free_already = nondet_word() & 7;
+    given_words[0][word] = free_already;
+    const batch before = pending;
+    unsigned waiting_count = 0;
+    for (unsigned i = 0; i < WORDS; i++) waiting_count += acre_word_count(before.masks[i]);
+    const unsigned twice = before.span == NULL ? 0 : acre_word_count(before.masks[word] & free_already);
+    give_pending(&pending);
+    assert(pending.span == NULL && pending.bytes == 0 && pending.touched == 0 && pending.masks[word] == 0);
     assert(fault_count == twice);
+    if (before.span == NULL) return;
+    assert(given_words[0][word] == (before.masks[word] | free_already));
+    assert(counted[0] == before.count + waiting_count - twice);
 }

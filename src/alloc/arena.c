@@ -435,7 +435,8 @@ static uint64_t purge_part(acre_arena *arena, acre_span *run, uint64_t surplus_b
     uint64_t part_count = unit_count;
     uint64_t part_dirty = dirty_count;
     if (units_to_bytes(dirty_count) > surplus_bytes) {
-        part_count = acre_min_size(acre_max_size(acre_align_up(surplus_bytes, ACRE_UNIT_BYTES) >> ACRE_UNIT_SHIFT, PURGE_UNITS_MIN), unit_count);
+        const uint64_t surplus_count = acre_align_up(surplus_bytes, ACRE_UNIT_BYTES) >> ACRE_UNIT_SHIFT;
+        part_count = acre_min_size(acre_max_size(surplus_count, PURGE_UNITS_MIN), unit_count);
         part_dirty = acre_page_map_count_dirty(arena->map, end - units_to_bytes(part_count), (size_t)part_count);
         if (part_dirty == 0) { /* the dirty ones lie below */
             part_count = unit_count;

@@ -91,8 +91,16 @@ acre_arena_figures acre_arena_read_figures(acre_arena *arena);
 uint64_t acre_arena_demand(acre_arena *arena, uint64_t now_ns, uint64_t *run_bytes);
 
 /* Without the lock: as old as the call. */
-static inline uint64_t acre_arena_dirty_bytes(const acre_arena *arena) { return __atomic_load_n(&arena->figures.dirty_bytes, __ATOMIC_RELAXED); }
-static inline uint64_t acre_arena_run_bytes(const acre_arena *arena) { return __atomic_load_n(&arena->figures.run_bytes, __ATOMIC_RELAXED); }
+static inline uint64_t acre_arena_dirty_bytes(const acre_arena *arena)
+{
+    return __atomic_load_n(&arena->figures.dirty_bytes, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t acre_arena_run_bytes(const acre_arena *arena)
+{
+    return __atomic_load_n(&arena->figures.run_bytes, __ATOMIC_RELAXED);
+}
+
 static inline uint64_t acre_arena_take_count(const acre_arena *arena) { return __atomic_load_n(&arena->take_count, __ATOMIC_RELAXED); }
 
 /* True when every free run is in the list it belongs to, joined with its neighbours, and the figures add up. O(units). */

@@ -1,4 +1,4 @@
-/* demand.h - how much memory was in use at most within the last two seconds, in windows of a quarter second.
+/* demand.h - how much memory was in use at most within the last two seconds, in windows of about a quarter second.
  *
  * What a program used that shortly ago it may want again: giving it back would cost a page fault for each page that is wanted, five
  * times what giving it back saves. What nobody wanted for two seconds can go. So a program that goes up and down keeps what
@@ -11,8 +11,8 @@
 
 #include "base/bits.h"
 
-enum { ACRE_DEMAND_WINDOWS = 8 };
-#define ACRE_DEMAND_WINDOW_NS ((uint64_t)250 * 1000 * 1000)
+enum { ACRE_DEMAND_WINDOWS = 8, ACRE_DEMAND_SHIFT = 28 };
+#define ACRE_DEMAND_WINDOW_NS ((uint64_t)1 << ACRE_DEMAND_SHIFT) /* 268 ms; a power of two, so that nothing is divided */
 
 typedef struct acre_demand {
     uint64_t peaks[ACRE_DEMAND_WINDOWS]; /* by number of the window, modulo */
@@ -29,7 +29,7 @@ static inline void acre_demand_note(acre_demand *demand, uint64_t bytes)
  * since then may be from just now, so it counts as such. Time that goes back changes nothing. */
 static inline uint64_t acre_demand_turn(acre_demand *demand, uint64_t now_ns, uint64_t bytes)
 {
-    const uint64_t window = now_ns / ACRE_DEMAND_WINDOW_NS;
+    const uint64_t window = now_ns >> ACRE_DEMAND_SHIFT;
     if (window > demand->window) {
         const uint64_t late = demand->peaks[demand->window % ACRE_DEMAND_WINDOWS];
         const bool is_next = window - demand->window == 1;

@@ -46,7 +46,10 @@ acre_window *acre_window_of_process(void)
     return window;
 }
 
-static bool is_taken(const acre_window *window, uint64_t grain) { return (window->taken[grain / ACRE_WORD_BITS] >> (grain % ACRE_WORD_BITS) & 1) != 0; }
+static bool is_taken(const acre_window *window, uint64_t grain)
+{
+    return (window->taken[grain / ACRE_WORD_BITS] >> (grain % ACRE_WORD_BITS) & 1) != 0;
+}
 
 static void mark(acre_window *window, uint64_t first, uint64_t count, bool taken)
 {

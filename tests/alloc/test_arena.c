@@ -168,6 +168,43 @@ static void dirty_runs_are_purged_wherever_clean_ones_stand(void **state)
     assert_true(acre_arena_is_valid(&f->arena));
 }
 
+static void a_purge_takes_no_more_of_a_long_run_than_it_was_asked_for(void **state)
+{
+    enum { UNITS = 200, KEPT = 120 };
+    fixture *const f = *state;
+    bool is_zero;
+    acre_span *const run = acre_arena_take(&f->arena, UNITS, ACRE_UNIT_BYTES, ACRE_SPAN_LARGE, &is_zero);
+    const acre_addr base = run->base;
+    assert_non_null(acre_arena_take(&f->arena, 1, ACRE_UNIT_BYTES, ACRE_SPAN_LARGE, &is_zero)); /* so that the run does not grow */
+    acre_arena_give(&f->arena, run, false);
+    assert_int_equal(acre_arena_purge(&f->arena, (uint64_t)KEPT * ACRE_UNIT_BYTES, 0), (uint64_t)(UNITS - KEPT) * ACRE_UNIT_BYTES);
+    assert_int_equal(acre_arena_dirty_bytes(&f->arena), (uint64_t)KEPT * ACRE_UNIT_BYTES);
+    assert_true(acre_arena_is_valid(&f->arena));
+    /* It is one run still, and its lower end is what is dirty. */
+    acre_span *const again = acre_arena_take(&f->arena, UNITS, ACRE_UNIT_BYTES, ACRE_SPAN_LARGE, &is_zero);
+    assert_true(again->base == base && !is_zero);
+    acre_arena_shrink(&f->arena, again, KEPT);
+    assert_int_equal(acre_arena_dirty_bytes(&f->arena), (uint64_t)(UNITS - KEPT) * ACRE_UNIT_BYTES); /* all of it was handed out */
+    assert_true(acre_arena_is_valid(&f->arena));
+}
+
+static void demand_is_the_peak_of_the_last_two_seconds(void **state)
+{
+    fixture *const f = *state;
+    bool is_zero;
+    uint64_t run_bytes = 1;
+    uint64_t now_ns = 100 * ACRE_DEMAND_WINDOW_NS;
+    assert_int_equal(acre_arena_demand(&f->arena, now_ns, &run_bytes), 0);
+    assert_int_equal(run_bytes, 0);
+    acre_span *const run = acre_arena_take(&f->arena, 50, ACRE_UNIT_BYTES, ACRE_SPAN_LARGE, &is_zero);
+    acre_arena_give(&f->arena, run, false);
+    for (int window = 0; window < ACRE_DEMAND_WINDOWS; window++) {
+        assert_int_equal(acre_arena_demand(&f->arena, now_ns, &run_bytes), 50 * ACRE_UNIT_BYTES);
+        now_ns += ACRE_DEMAND_WINDOW_NS;
+    }
+    assert_int_equal(acre_arena_demand(&f->arena, now_ns, &run_bytes), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -176,6 +213,8 @@ int main(void)
         TEST(the_shortest_run_that_fits_is_taken),
         TEST(every_length_has_a_list_and_longer_ones_never_an_earlier_one),
         TEST(a_full_space_gives_nothing_and_keeps_what_it_has),
+        TEST(demand_is_the_peak_of_the_last_two_seconds),
+        cmocka_unit_test_setup_teardown(a_purge_takes_no_more_of_a_long_run_than_it_was_asked_for, set_up_purgeable, tear_down),
         cmocka_unit_test_setup_teardown(dirty_runs_are_purged_wherever_clean_ones_stand, set_up_purgeable, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

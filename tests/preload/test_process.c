@@ -243,6 +243,37 @@ static void libraries_may_come_and_go(void **state)
     assert_non_null(dlerror());
 }
 
+static long number_in(const char *name)
+{
+    char line[200];
+    long number = -1;
+    FILE *const file = fopen("/proc/self/status", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0) number = strtol(line + strlen(name), NULL, 10);
+    }
+    fclose(file);
+    return number;
+}
+
+static void a_program_that_sleeps_gives_its_free_memory_back_by_a_thread_that_goes(void **state)
+{
+    (void)state;
+    enum { COUNT = 100000, SIZE = 500 };
+    static char *blocks[COUNT];
+    const long before_kib = number_in("VmRSS:");
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = do_malloc(SIZE);
+        memset(blocks[i], 1, SIZE);
+    }
+    assert_true(number_in("VmRSS:") > before_kib + 40000);
+    for (int i = 0; i < COUNT; i++) free(blocks[i]);
+    assert_int_equal(number_in("Threads:"), 2);
+    for (int i = 0; i < 100 && (number_in("Threads:") > 1 || number_in("VmRSS:") > before_kib + 4000); i++) usleep(100000);
+    assert_true(number_in("VmRSS:") <= before_kib + 4000);
+    assert_int_equal(number_in("Threads:"), 1);
+}
+
 static void *at_exit_block;
 
 static void free_at_exit(void)
@@ -261,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_limit_on_the_address_space_ends_in_enomem_not_in_a_crash),
         cmocka_unit_test(memory_that_is_not_overcommitted_ends_in_enomem_not_in_a_crash),
         cmocka_unit_test(libraries_may_come_and_go),
+        cmocka_unit_test(a_program_that_sleeps_gives_its_free_memory_back_by_a_thread_that_goes),
     };
     at_exit_block = do_malloc(100);
     atexit(free_at_exit); /* and whatever static destructors do: a crash there fails the test */
