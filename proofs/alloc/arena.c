@@ -172,6 +172,9 @@ void prove_bin_remove(void)
 /* Every way to cut UNITS used units into taken and free runs, no two free ones side by side: bit i of `starts` says that a run
  * begins at unit i, bit i of `frees` that it is free. The shapes are gone through one by one, so that the prover's formulas
  * are left with what is arbitrary in each: which units are dirty. False: no such shape. */
+#define ANY_UNITS UINT32_MAX
+static unsigned dirty_units = ANY_UNITS; /* as a set; ANY_UNITS: each may be or not */
+
 static bool make_region(unsigned starts, unsigned frees)
 {
     static acre_space space;
@@ -187,7 +190,7 @@ static bool make_region(unsigned starts, unsigned frees)
     for (unsigned bin = 0; bin < UNITS; bin++) arena.bins[bin] = NULL; /* no run is longer */
     region = (acre_region){.base = BASE, .unit_count = UNITS, .used_count = used_units, .committed_count = UNITS, .arena = &arena};
     for (size_t unit = 0; unit < UNITS; unit++) {
-        dirty[unit] = unit < used_units && nondet_bool();
+        dirty[unit] = unit < used_units && (dirty_units == ANY_UNITS ? nondet_bool() : (dirty_units >> unit & 1) != 0);
         spans[unit] = (acre_span){0};
     }
     for (size_t at = 0, length; at < used_units; at += length) {
@@ -441,4 +444,76 @@ void prove_arena_take_from_end(void)
             }
         }
     }
+}
+
+/* What the space does while the lock is open. */
+static acre_addr purged_at;
+static uint64_t purged_bytes_asked;
+static bool can_purge_now;
+
+acre_status acre_space_purge(acre_space *space, acre_addr address, uint64_t size)
+{
+    (void)space;
+    purged_at = address;
+    purged_bytes_asked = size;
+    return can_purge_now ? ACRE_OK : ACRE_IO;
+}
+
+/* A purge of the free run at `at` in a region whose runs begin and are free as said. */
+static void purge_run(unsigned starts, unsigned frees, unsigned at, unsigned surplus)
+{
+    if (!make_region(starts, frees) || spans[at].dirty_count == 0) return;
+    const unsigned length = spans[at].unit_count;
+    bool was_dirty[UNITS];
+    for (unsigned i = 0; i < UNITS; i++) was_dirty[i] = dirty[i];
+    const uint64_t run_bytes = arena.figures.run_bytes, dirty_bytes = arena.figures.dirty_bytes;
+    const uint64_t gone = purge_part(&arena, &spans[at], units_to_bytes(surplus));
+    const size_t first = unit_of(purged_at), count = purged_bytes_asked >> ACRE_UNIT_SHIFT;
+    assert(first >= at && first + count <= at + length && count >= 1 && count <= surplus);
+    for (size_t i = first + count; i < at + length; i++) assert(!was_dirty[i]);
+    unsigned expected = 0;
+    for (unsigned i = 0; i < UNITS; i++) {
+        const bool is_in = i >= first && i - first < count;
+        expected += is_in && was_dirty[i];
+        assert(dirty[i] == (was_dirty[i] && !(is_in && can_purge_now)));
+    }
+    assert(expected >= 1 && gone == (can_purge_now ? units_to_bytes(expected) : 0));
+    assert(arena.figures.dirty_bytes == dirty_bytes - gone && arena.figures.run_bytes == run_bytes);
+    check_region();
+}
+
+static void purge_any_run(void)
+{
+    for (dirty_units = 0; dirty_units < 1 << UNITS; dirty_units++) {
+        for (unsigned surplus = 1; surplus <= UNITS; surplus++) {
+            purge_run(1, 1, 0, surplus); /* all of the region */
+            if (surplus < UNITS) purge_run(5, 1, 0, surplus); /* two units, then a taken one */
+            if (surplus < UNITS) purge_run(3, 2, 1, surplus); /* a taken one, then two units */
+        }
+    }
+}
+
+/* PROOF arena_purge_part
+ *   property: a purge takes a part out of a free run of which something is dirty, no longer than it was asked for, with nothing dirty
+ *             above it; after it exactly that part is clean and everything is joined as it was
+ *   bound:    unbounded in history; every free run of 2 or 3 units in a region of 3, whatever of it is dirty, every surplus
+ *   assumes:  no other thread takes or gives a run while the lock is open (every one of those is a step of its own)
+ *   options:  --unwind 9 -DUNITS=3
+ */
+void prove_arena_purge_part(void)
+{
+    can_purge_now = true;
+    purge_any_run();
+}
+
+/* PROOF arena_purge_refused
+ *   property: when the space refuses to purge, nothing has changed
+ *   bound:    as arena_purge_part
+ *   assumes:  as arena_purge_part
+ *   options:  --unwind 9 -DUNITS=3
+ */
+void prove_arena_purge_refused(void)
+{
+    can_purge_now = false;
+    purge_any_run();
 }

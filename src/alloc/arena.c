@@ -13,7 +13,7 @@ enum {
     COMMIT_UNITS_MIN = 256 * 1024 / ACRE_UNIT_BYTES,       /* at a time, or an eighth of what is committed, */
     COMMIT_UNITS_MAX = 32 * 1024 * 1024 / ACRE_UNIT_BYTES, /* but no more than this */
     REGION_UNITS_MIN = 4,
-    PURGE_UNITS_MIN = 256 * 1024 / ACRE_UNIT_BYTES, /* in one system call, if the run is so long */
+    PURGE_UNITS_MAX = 8 * 1024 * 1024 / ACRE_UNIT_BYTES, /* in one system call: about a millisecond of it */
 };
 
 static acre_addr units_to_bytes(uint64_t unit_count) { return unit_count << ACRE_UNIT_SHIFT; }
@@ -21,7 +21,7 @@ static acre_addr units_to_bytes(uint64_t unit_count) { return unit_count << ACRE
 static acre_span *descriptor(const acre_arena *arena, acre_addr address) { return acre_page_map_span(arena->map, address); }
 
 /* Under the lock; others read without it. */
-static void change(uint64_t *figure, uint64_t by) { __atomic_store_n(figure, *figure + by, __ATOMIC_RELAXED); }
+static void change(uint64_t *figure, uint64_t by) { acre_store_figure(figure, *figure + by); }
 
 static acre_addr end_of(const acre_span *run) { return run->base + units_to_bytes(run->unit_count); }
 
@@ -364,7 +364,12 @@ acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alig
 {
     assert(unit_count > 0 && acre_is_power_of_two(alignment));
     acre_lock_take(&arena->lock);
-    acre_span *const run = take_locked(arena, unit_count, alignment, is_zero);
+    acre_span *run = take_locked(arena, unit_count, alignment, is_zero);
+    while (run == NULL && arena->purging_count > 0) { /* what is being purged may be what is missing */
+        acre_lock_drop(&arena->lock);
+        acre_lock_take(&arena->lock);
+        run = take_locked(arena, unit_count, alignment, is_zero);
+    }
     if (run != NULL) {
         run->kind = kind;
         account_taken(arena, run->base, unit_count);
@@ -424,34 +429,38 @@ void acre_arena_shrink(acre_arena *arena, acre_span *run, uint64_t unit_count)
     acre_lock_drop(&arena->lock);
 }
 
-/* Purges the upper end of a free run, as much of it as holds about `surplus_bytes` that are dirty. Returns how many were. The lock is open
- * during the system call, and the run counts as handed out meanwhile. */
+/* Purges the upper end of what is dirty in a free run, about `surplus_bytes` of it. Returns how many dirty bytes went. The lock is open
+ * during the system call, and the part counts as handed out meanwhile; the rest of the run stays free. */
 static uint64_t purge_part(acre_arena *arena, acre_span *run, uint64_t surplus_bytes)
 {
     acre_region *const region = run->region;
-    const acre_addr end = end_of(run);
-    const uint64_t unit_count = run->unit_count;
+    const acre_addr base = run->base;
+    acre_addr end = end_of(run);
     const uint64_t dirty_count = run->dirty_count;
-    uint64_t part_count = unit_count;
-    uint64_t part_dirty = dirty_count;
-    if (units_to_bytes(dirty_count) > surplus_bytes) {
-        const uint64_t surplus_count = acre_align_up(surplus_bytes, ACRE_UNIT_BYTES) >> ACRE_UNIT_SHIFT;
-        part_count = acre_min_size(acre_max_size(surplus_count, PURGE_UNITS_MIN), unit_count);
+    const uint64_t surplus_count = (surplus_bytes + ACRE_UNIT_BYTES - 1) >> ACRE_UNIT_SHIFT;
+    uint64_t part_count = surplus_count < PURGE_UNITS_MAX ? surplus_count : PURGE_UNITS_MAX;
+    uint64_t part_dirty;
+    for (;;) { /* from the end down to something dirty, which there is */
+        const uint64_t left_count = (end - base) >> ACRE_UNIT_SHIFT;
+        if (part_count > left_count) part_count = left_count;
         part_dirty = acre_page_map_count_dirty(arena->map, end - units_to_bytes(part_count), (size_t)part_count);
-        if (part_dirty == 0) { /* the dirty ones lie below */
-            part_count = unit_count;
-            part_dirty = dirty_count;
-        }
+        if (part_dirty > 0) break;
+        end -= units_to_bytes(part_count);
     }
     const acre_addr part = end - units_to_bytes(part_count);
+    const uint64_t above_count = (end_of(run) - end) >> ACRE_UNIT_SHIFT; /* all clean */
     free_run_unmake(arena, run);
-    change(&arena->figures.run_bytes, units_to_bytes(unit_count));
+    if (part > base) free_run_make(arena, region, base, (part - base) >> ACRE_UNIT_SHIFT, dirty_count - part_dirty);
+    if (above_count > 0) free_run_make(arena, region, end, above_count, 0);
+    change(&arena->figures.run_bytes, units_to_bytes(part_count));
+    arena->purging_count++;
     acre_lock_drop(&arena->lock);
     const bool is_done = acre_space_purge(arena->space, part, units_to_bytes(part_count)) == ACRE_OK;
     acre_lock_take(&arena->lock);
-    change(&arena->figures.run_bytes, 0 - units_to_bytes(unit_count));
+    arena->purging_count--;
+    change(&arena->figures.run_bytes, 0 - units_to_bytes(part_count));
     if (is_done) acre_page_map_set_dirty(arena->map, part, (size_t)part_count, false);
-    join(arena, region, run->base, unit_count, is_done ? dirty_count - part_dirty : dirty_count);
+    join(arena, region, part, part_count, is_done ? 0 : part_dirty);
     return is_done ? units_to_bytes(part_dirty) : 0;
 }
 

@@ -54,6 +54,7 @@ struct acre_arena {
     acre_arena_figures figures; /* changed under the lock, atomically: some are read without */
     acre_demand demand;         /* of run_bytes */
     uint64_t take_count;
+    uint32_t purging_count; /* parts of free runs that are on their way to the space */
     acre_word bin_words[ACRE_WORDS(ACRE_BIN_COUNT)];       /* bit set: the list is not empty */
     acre_word dirty_bin_words[ACRE_WORDS(ACRE_BIN_COUNT)]; /* bit clear: no run of the list is dirty */
     acre_span *bins[ACRE_BIN_COUNT];
@@ -91,17 +92,9 @@ acre_arena_figures acre_arena_read_figures(acre_arena *arena);
 uint64_t acre_arena_demand(acre_arena *arena, uint64_t now_ns, uint64_t *run_bytes);
 
 /* Without the lock: as old as the call. */
-static inline uint64_t acre_arena_dirty_bytes(const acre_arena *arena)
-{
-    return __atomic_load_n(&arena->figures.dirty_bytes, __ATOMIC_RELAXED);
-}
-
-static inline uint64_t acre_arena_run_bytes(const acre_arena *arena)
-{
-    return __atomic_load_n(&arena->figures.run_bytes, __ATOMIC_RELAXED);
-}
-
-static inline uint64_t acre_arena_take_count(const acre_arena *arena) { return __atomic_load_n(&arena->take_count, __ATOMIC_RELAXED); }
+static inline uint64_t acre_arena_dirty_bytes(const acre_arena *arena) { return acre_load_figure(&arena->figures.dirty_bytes); }
+static inline uint64_t acre_arena_run_bytes(const acre_arena *arena) { return acre_load_figure(&arena->figures.run_bytes); }
+static inline uint64_t acre_arena_take_count(const acre_arena *arena) { return acre_load_figure(&arena->take_count); }
 
 /* True when every free run is in the list it belongs to, joined with its neighbours, and the figures add up. O(units). */
 bool acre_arena_is_valid(acre_arena *arena);

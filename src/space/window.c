@@ -91,3 +91,16 @@ acre_status acre_window_give(acre_window *window, acre_addr address, uint64_t si
     acre_lock_drop(&window->lock);
     return ACRE_OK;
 }
+
+void acre_window_shrink(acre_window *window)
+{
+    acre_lock_take(&window->lock);
+    uint64_t grain_count = window->size_bytes / window->grain_bytes;
+    while (grain_count > 0 && !is_taken(window, grain_count - 1)) grain_count--;
+    const uint64_t kept = grain_count * window->grain_bytes;
+    const uint64_t size = window->size_bytes;
+    if (kept < size && acre_os_release((void *)(uintptr_t)(window->base + kept), (size_t)(size - kept)) == ACRE_OK) {
+        acre_store_figure(&window->size_bytes, kept);
+    }
+    acre_lock_drop(&window->lock);
+}

@@ -9,7 +9,7 @@
 #ifndef ACRE_SPACE_WINDOW_H
 #define ACRE_SPACE_WINDOW_H
 
-#include "base/bits.h"
+#include "base/atomic.h"
 #include "os/os.h"
 
 #include <acre/space.h>
@@ -30,7 +30,13 @@ acre_window *acre_window_of_process(void);
 /* Takes `size` bytes, a multiple of the grain, at a multiple of `alignment`. False: there is no such room. O(grains). */
 bool acre_window_take(acre_window *window, uint64_t size, uint64_t alignment, acre_addr *address);
 
-static inline bool acre_window_has(const acre_window *window, acre_addr address) { return address - window->base < window->size_bytes; }
+static inline bool acre_window_has(const acre_window *window, acre_addr address)
+{
+    return address - window->base < acre_load_figure(&window->size_bytes);
+}
+
+/* Releases the end of the window that is not taken, for good: for a process that is about to have a limit on its address space. */
+void acre_window_shrink(acre_window *window);
 
 /* Gives back what one call of take returned; the memory behind it goes, and so do protection and advice. */
 acre_status acre_window_give(acre_window *window, acre_addr address, uint64_t size);

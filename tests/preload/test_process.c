@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -193,19 +194,21 @@ static int limited_resource;
 
 static void work_under_a_limit(void)
 {
-    const struct rlimit limit = {200 << 20, 200 << 20};
+    const struct rlimit limit = {600 << 20, 600 << 20};
     if (setrlimit((unsigned)limited_resource, &limit) != 0) _exit(10);
+    /* The program's own mappings still find what the limit leaves. */
+    if (mmap(NULL, 20 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) _exit(15);
     errno = 0;
     if (do_malloc(1 << 30) != NULL || errno != ENOMEM) _exit(11);
     size_t total = 0;
-    static void *blocks[4000];
+    static void *blocks[7000];
     int count = 0;
-    while (count < 4000 && (blocks[count] = do_malloc(100000)) != NULL) {
+    while (count < 7000 && (blocks[count] = do_malloc(100000)) != NULL) {
         memset(blocks[count++], 1, 100000);
         total += 100000;
     }
-    if (count == 4000 || errno != ENOMEM) _exit(12);
-    if (total < (40 << 20)) _exit(13); /* most of what the limit leaves can be had */
+    if (count == 7000 || errno != ENOMEM) _exit(12);
+    if (total < (300u << 20)) _exit(13); /* most of what the limit leaves can be had */
     while (count > 0) free(blocks[--count]);
     use_heap(9);
     for (int i = 0; i < 300; i++) {

@@ -62,6 +62,29 @@ static void what_does_not_fit_is_refused(void **state)
     assert_int_equal(acre_window_give(w, at, w->size_bytes), ACRE_OK);
 }
 
+static void in_child_the_window_shrinks_to_what_is_taken(void **state)
+{
+    (void)state;
+    acre_window *const w = window();
+    acre_addr first;
+    acre_addr second;
+    assert_true(acre_window_take(w, w->grain_bytes, 1, &first));
+    assert_true(acre_window_take(w, w->grain_bytes, 1, &second));
+    acre_window_give(w, first, w->grain_bytes);
+    const pid_t child = fork();
+    if (child == 0) {
+        acre_window_shrink(w);
+        const bool is_short = w->size_bytes == second + w->grain_bytes - w->base;
+        acre_addr again;
+        const bool has_hole = acre_window_take(w, w->grain_bytes, 1, &again) && again == first;
+        _exit(is_short && has_hole && !acre_window_take(w, w->grain_bytes, 1, &again) ? 0 : 1);
+    }
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    acre_window_give(w, second, w->grain_bytes);
+}
+
 static void what_comes_back_is_zero_and_out_of_reach(void **state)
 {
     (void)state;
@@ -99,6 +122,7 @@ int main(void)
         cmocka_unit_test(ranges_are_taken_lowest_first_and_never_twice),
         cmocka_unit_test(alignment_beyond_a_grain_is_kept),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(in_child_the_window_shrinks_to_what_is_taken),
         cmocka_unit_test(what_comes_back_is_zero_and_out_of_reach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
