@@ -27,10 +27,12 @@ bool acre_ring_is_valid(const acre_ring *ring)
     if (ring->records == NULL || !acre_is_power_of_two((uint64_t)ring->mask + 1)) return false;
     if (ring->base == 0 || ring->base > ring->limit || ring->base % ACRE_BLOCK_GRAIN_BYTES != 0) return false;
     if (ring->limit % ACRE_BLOCK_GRAIN_BYTES != 0 || ring->next % ACRE_BLOCK_GRAIN_BYTES != 0) return false;
+    if (ring->end % ACRE_BLOCK_GRAIN_BYTES != 0) return false; /* else a block that fits below it would be rounded up beyond it */
     if (ring->next < ring->base || ring->next > ring->limit || ring->end < ring->next || ring->end > ring->limit) return false;
     if (!ring->is_host && ring->end != ring->next) return false;
     const size_t count = ring->allocated - ring->freed;
     if (count > ring->mask + 1 || ring->published - ring->freed > count) return false;
+    if (ring->end - ring->next > (uint64_t)(ring->mask + 1 - count) * ACRE_BLOCK_GRAIN_BYTES) return false;
     /* Each block lies behind the one before, but that once one may be at the beginning again; and all of them in one lap. */
     acre_addr from = count > 0 ? record_of(ring, ring->freed)->base : ring->next;
     const acre_addr oldest = from;
@@ -45,6 +47,7 @@ bool acre_ring_is_valid(const acre_ring *ring)
         from = record->base + whole_size(record->size_bytes);
     }
     if (count == 0) return true;
+    if (from != ring->next) return false;
     const bool is_behind = ring->next > oldest; /* the whole window then lies behind too, or it ends where the oldest begins */
     return is_behind || ring->end <= oldest;
 }

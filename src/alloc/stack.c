@@ -39,11 +39,13 @@ bool acre_stack_is_valid(const acre_stack *stack)
     if (stack->base == 0 || stack->base > stack->limit || stack->limit - stack->base > ACRE_STACK_BYTES_MAX) return false;
     if (stack->base % ACRE_BLOCK_GRAIN_BYTES != 0 || stack->limit % ACRE_BLOCK_GRAIN_BYTES != 0) return false;
     if (stack->top % ACRE_BLOCK_GRAIN_BYTES != 0 || stack->top < stack->base || stack->top > stack->limit) return false;
+    if (stack->end % ACRE_BLOCK_GRAIN_BYTES != 0) return false; /* else a block that fits below it would be rounded up beyond it */
     if (stack->end < stack->top || stack->end > stack->limit || (!stack->is_host && stack->end != stack->top)) return false;
     if (stack->end - stack->top > records_left(stack) * ACRE_BLOCK_GRAIN_BYTES) return false;
+    if (stack->end_step != (stack->is_host ? ACRE_BLOCK_GRAIN_BYTES : 0)) return false;
     acre_addr above = stack->top;
-    for (const uint32_t *record = stack->record; record-- != stack->records;) {
-        const acre_addr start = start_of(stack, record);
+    for (uint32_t count = acre_stack_position(stack); count > 0; count--) {
+        const acre_addr start = start_of(stack, stack->records + count - 1);
         if (start % ACRE_BLOCK_GRAIN_BYTES != 0 || start < stack->base || start >= above) return false;
         above = start;
     }
@@ -71,6 +73,7 @@ acre_status acre_stack_create(const acre_stack_options *options, acre_stack *sta
     stack->base = acre_backing_first(stack->ranges.base);
     stack->limit = stack->ranges.base + stack->ranges.size_bytes;
     stack->is_host = (options->space->info.capabilities & ACRE_CAP_HOST_ACCESS) != 0;
+    stack->end_step = stack->is_host ? ACRE_BLOCK_GRAIN_BYTES : 0;
     stack->records = stack->record = acre_space_pointer(stack->ranges.meta_space, stack->ranges.record_base);
     stack->record_end = stack->records + count;
     set_top(stack, stack->base);
