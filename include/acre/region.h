@@ -14,7 +14,7 @@
  * A region never reads or writes the memory that it manages, and all that it knows stands in the acre_region: so it works over every
  * space, also where addresses are no pointers. It grows by chunks, each at least twice as long as the one before.
  *
- * Costs. acre_region_alloc is inline: 9 instructions, no call. A block that the chunk has no room for takes the next chunk: one reserve
+ * Costs. acre_region_alloc is inline: 10 instructions, no call. A block that the chunk has no room for takes the next chunk: one reserve
  * and one commit of the space, or one block of the parent, and none where an earlier chunk is there again after a rewind. Rewind and
  * reset are O(1). Blocks are rounded up to 16 bytes; no other memory is used beside them, but a chunk's end that was too short.
  *

@@ -11,7 +11,7 @@
  * oldest block is, and what a ring knows of its blocks stands apart from them: it never reads or writes a block, and works over every
  * space, also where addresses are no pointers.
  *
- * Costs. acre_ring_alloc is inline: 17 instructions, no atomic one; publish, peek and free are 2 to 12. Every few blocks, when the room
+ * Costs. acre_ring_alloc is inline: 20 instructions, no atomic one; publish, peek and free are 2 to 12. Every few blocks, when the room
  * that was seen last is used up, alloc looks how far the consumer has come: O(1). 16 bytes a block beside the blocks; blocks are rounded
  * up to 16 bytes.
  *

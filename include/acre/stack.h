@@ -102,7 +102,7 @@ static inline acre_status acre_stack_free(acre_stack *stack, void *block)
     if (stack->top - size != address) return acre_stack_refuse(stack, address);
     stack->record--;
     stack->top = address;
-    stack->end += stack->end_step - (uint64_t)size; /* one record more is good for 16 bytes more above the top, however long the block was */
+    stack->end += stack->end_step - (uint64_t)size; /* one record more is good for 16 bytes above the top, however long the block was */
     return ACRE_OK;
 }
 

@@ -86,7 +86,6 @@ void prove_region_alloc_inline(void)
 {
     any_region();
     const size_t size = nondet_size();
-    assume((uint64_t)size - 1 < region.end - region.next);
     const acre_addr start = (uintptr_t)acre_region_alloc(&region, size);
     assert(region.is_host && size > 0);
     assert(start == before.next && start % ACRE_BLOCK_GRAIN_BYTES == 0);
@@ -97,7 +96,7 @@ void prove_region_alloc_inline(void)
 /* PROOF region_alloc
  *   property: a block of any size and alignment is aligned, lies behind all others and in one chunk; else nothing has changed; the region
  *             stays valid
- *   bound:    regions of at most 3 chunks of at most 512 bytes, at 0, across 4 GiB and near the end of all addresses, before
+ *   bound:    blocks below 1 KiB, alignments below 512; the first of two chunks of at most 512 bytes in use, at 0 and across 4 GiB
  *   assumes:  the space refuses at most one wish, and gives ranges that do not wrap
  *   options:  --unwind 6
  */
@@ -105,12 +104,17 @@ void prove_region_alloc(void)
 {
     any_region();
     may_refuse = nondet_bool();
-    const uint64_t size = nondet_u64();
-    const uint64_t alignment = nondet_u64();
+    assume(region.chunk_count == 2 && region.current == 0);
+    region.chunk_count = before.chunk_count = 2; /* as numbers that CBMC sees */
+    region.current = before.current = 0;
+    const uint64_t size = nondet_unsigned() & 0x3ff;
+    const uint64_t alignment = nondet_unsigned() & 0x1ff;
     const acre_addr start = acre_region_alloc_address(&region, size, alignment);
     if (start != 0) {
         assert(acre_is_power_of_two(alignment) && start % ACRE_BLOCK_GRAIN_BYTES == 0 && (start & (alignment - 1)) == 0);
         assert_new_block(start, size);
+        const acre_region_chunk *const left = &region.chunks[before.current];
+        assert(region.current == before.current || left->base + left->used_bytes == before.next);
     } else {
         assert(is_unchanged());
     }

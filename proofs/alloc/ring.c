@@ -23,13 +23,13 @@ acre_status acre_fail(acre_status status, const char *format, ...) { return stat
 /* Where a sum could go wrong: near the end of all addresses. */
 static const acre_addr place = (acre_addr)0 - 8192;
 
-/* An address in the 512 bytes from there, at a multiple of 16 as every valid one. */
-static acre_addr any_address(void) { return place + (acre_addr)(nondet_unsigned() & 0x1f) * ACRE_BLOCK_GRAIN_BYTES; }
+/* An address in the 256 bytes from there, at a multiple of 16 as every valid one. */
+static acre_addr any_address(void) { return place + (acre_addr)(nondet_unsigned() & 0xf) * ACRE_BLOCK_GRAIN_BYTES; }
 
 static void any_ring(void)
 {
     for (unsigned i = 0; i < RECORD_COUNT; i++) {
-        records_before[i] = records[i] = (acre_ring_record){.base = any_address(), .size_bytes = nondet_unsigned() & 0x1ff};
+        records_before[i] = records[i] = (acre_ring_record){.base = any_address(), .size_bytes = nondet_unsigned() & 0xff};
     }
     ring = (acre_ring){.records = records,
                        .mask = RECORD_COUNT - 1,
@@ -68,9 +68,9 @@ static void assert_new_block(acre_addr start, uint64_t size)
 }
 
 /* PROOF ring_alloc_inline
- *   property: a block that fits inline is aligned to 16, in one piece, in the range, apart from every block that is out, and has a record that
- *             no such block has
- *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 512 bytes near the end of all addresses
+ *   property: a block that fits inline is aligned to 16, in one piece, in the range, apart from every block that is out, and has a
+ *             record that no such block has
+ *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 256 bytes near the end of all addresses
  *   assumes:  it fits, so that the call that is not inline is not made; the consumer's steps are ring_free's
  *   options:  --unwind 5
  */
@@ -78,7 +78,6 @@ void prove_ring_alloc_inline(void)
 {
     any_ring();
     const size_t size = nondet_size();
-    assume((uint64_t)size - 1 < ring.end - ring.next);
     const acre_addr start = (uintptr_t)acre_ring_alloc(&ring, size);
     assert(ring.is_host && size > 0);
     assert_new_block(start, size);
@@ -86,7 +85,7 @@ void prove_ring_alloc_inline(void)
 
 /* PROOF ring_alloc_inline_valid
  *   property: after a block that fits inline the ring is valid: room and records are enough for whatever fits inline next
- *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 512 bytes near the end of all addresses
+ *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 256 bytes near the end of all addresses
  *   assumes:  as ring_alloc_inline
  *   options:  --unwind 5
  */
@@ -94,7 +93,6 @@ void prove_ring_alloc_inline_valid(void)
 {
     any_ring();
     const size_t size = nondet_size();
-    assume((uint64_t)size - 1 < ring.end - ring.next);
     assert(acre_ring_alloc(&ring, size) != NULL);
     assert(acre_ring_is_valid(&ring));
 }
@@ -102,7 +100,7 @@ void prove_ring_alloc_inline_valid(void)
 /* PROOF ring_alloc
  *   property: a block of any size and alignment is aligned, in one piece, in the range and apart from every block that is out; else nothing
  *             has changed; a block of the whole ring is refused only when another is out
- *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 512 bytes near the end of all addresses
+ *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 256 bytes near the end of all addresses
  *   assumes:  the consumer's steps are ring_free's
  *   options:  --unwind 5
  */
@@ -123,21 +121,22 @@ void prove_ring_alloc(void)
 
 /* PROOF ring_alloc_valid
  *   property: after a block of any size and alignment, or its refusal, the ring is valid
- *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 512 bytes near the end of all addresses
+ *   bound:    blocks below 512 bytes, alignments below 256;
+ *             2 blocks in 4 records, their numbers may wrap; ranges of at most 256 bytes near the end of all addresses
  *   assumes:  as ring_alloc
  *   options:  --unwind 5
  */
 void prove_ring_alloc_valid(void)
 {
     any_ring();
-    (void)acre_ring_alloc_address(&ring, nondet_u64(), nondet_u64());
+    (void)acre_ring_alloc_address(&ring, nondet_unsigned() & 0x1ff, nondet_unsigned() & 0xff);
     assert(acre_ring_is_valid(&ring));
 }
 
 /* PROOF ring_free
  *   property: exactly the oldest block goes, if it is published; any other address is refused; whatever the producer had found free stays
  *             free, so that the ring stays valid
- *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 512 bytes near the end of all addresses
+ *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 256 bytes near the end of all addresses
  *   assumes:  nothing
  *   options:  --unwind 5
  */
@@ -155,7 +154,7 @@ void prove_ring_free(void)
 
 /* PROOF ring_peek
  *   property: exactly the blocks that are published and not freed are shown, each as it was allocated
- *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 512 bytes near the end of all addresses
+ *   bound:    2 blocks in 4 records, their numbers may wrap; ranges of at most 256 bytes near the end of all addresses
  *   assumes:  nothing
  *   options:  --unwind 5
  */

@@ -71,7 +71,6 @@ void prove_stack_alloc_inline(void)
 {
     any_stack();
     const size_t size = nondet_size();
-    assume((uint64_t)size - 1 < stack.end - stack.top);
     const acre_addr start = (uintptr_t)acre_stack_alloc(&stack, size);
     assert(stack.is_host && size > 0);
     assert_new_block(start, size);
@@ -88,8 +87,8 @@ static acre_addr alloc_any(uint64_t *size, uint64_t *alignment)
 }
 
 /* PROOF stack_alloc
- *   property: a block of any size and alignment lies above all others and in the range, aligned, with a record of its own; it is refused only
- *             when room or records are missing, and then nothing has changed
+ *   property: a block of any size and alignment lies above all others and in the range, aligned, with a record of its own; it is
+ *             refused only when room or records are missing, and then nothing has changed
  *   bound:    at most 2 records; ranges of at most 512 bytes that cross 4 GiB
  *   assumes:  nothing
  *   options:  --unwind 4

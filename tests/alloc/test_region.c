@@ -130,11 +130,32 @@ static void chunks_are_used_again_after_a_rewind_and_purge_gives_them_back(void 
     assert_true(failing.reserved > 100 * 1000);
     assert_int_equal(acre_region_purge(&region, failing.reserved), 0);
     const uint64_t before = failing.reserved;
-    assert_int_equal(acre_region_purge(&region, 0), before - 4096);
+    assert_int_equal(before, 4096 + 8192 + 16384 + 32768 + 65536);
+    assert_int_equal(acre_region_purge(&region, 57344 + 1), 0); /* without the last chunk there would be one byte too little */
+    assert_int_equal(acre_region_purge(&region, 57344), 65536);
+    assert_int_equal(acre_region_purge(&region, 10000), 32768);
+    assert_int_equal(acre_region_purge(&region, 0), 8192 + 16384);
     assert_int_equal(failing.reserved, 4096);
     acre_region_destroy(&region);
     assert_int_equal(failing.reserved, 0);
     failing_space_close(&failing);
+}
+
+static void a_mark_in_a_chunk_that_is_only_held_is_refused(void **state)
+{
+    (void)state;
+    acre_space numbers;
+    acre_region region;
+    assert_int_equal(acre_space_open_handles(&numbers, (acre_addr)1 << 40, 1 << 20), ACRE_OK);
+    assert_int_equal(acre_region_create(&(acre_region_options){.space = &numbers, .chunk_bytes = 4096}, &region), ACRE_OK);
+    assert_true(acre_region_alloc_address(&region, 5000, 16) != 0);
+    const acre_region_mark above = acre_region_position(&region);
+    assert_int_equal(above.chunk, 1);
+    assert_int_equal(acre_region_reset(&region), ACRE_OK);
+    assert_int_equal(acre_region_rewind(&region, above), ACRE_INVALID);
+    assert_int_equal(acre_region_position(&region).chunk, 0);
+    acre_region_destroy(&region);
+    acre_space_close(&numbers);
 }
 
 static void the_last_byte_of_a_fixed_space_can_be_had(void **state)
@@ -306,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_region_behaves_like_the_model_over_numbers_that_are_no_addresses),
         cmocka_unit_test(a_region_grows_out_of_a_heap_and_gives_everything_back),
         cmocka_unit_test(chunks_are_used_again_after_a_rewind_and_purge_gives_them_back),
+        cmocka_unit_test(a_mark_in_a_chunk_that_is_only_held_is_refused),
         cmocka_unit_test(the_last_byte_of_a_fixed_space_can_be_had),
         cmocka_unit_test(figures_tell_blocks_and_chunks),
         cmocka_unit_test(a_scope_ends_at_its_brace_at_break_and_at_return),

@@ -37,6 +37,7 @@ static void free_one(fixture *f, uint64_t number)
         const acre_addr other = f->model.blocks[(number >> 8) % (f->model.count - 1)].base;
         assert_int_equal(acre_stack_free_address(&f->stack, other), ACRE_BAD_POINTER);
         assert_int_equal(acre_stack_free(&f->stack, (void *)(uintptr_t)(last + 16)), ACRE_BAD_POINTER);
+        assert_int_equal(acre_stack_free_address(&f->stack, last + 16), ACRE_BAD_POINTER);
     }
     model_cut(&f->model, f->model.count - 1);
     if (number % 2 == 0)
@@ -64,8 +65,10 @@ static void a_stack_behaves_like_the_model_over(acre_space_kind kind)
             alloc_one(f, number >> 8);
         } else if (number % 500 == 499) {
             const uint32_t count = (uint32_t)((number >> 20) % (f->model.count + 1));
+            const acre_addr top = count < f->model.count ? f->model.blocks[count].base : f->stack.top;
             model_cut(&f->model, count);
             assert_int_equal(acre_stack_rewind(&f->stack, count), ACRE_OK);
+            assert_true(f->stack.top == top);
         } else {
             free_one(f, number >> 8);
         }
@@ -97,6 +100,29 @@ OVER(ACRE_SPACE_FILE, a_file)
 OVER(ACRE_SPACE_SHARED, shared_memory)
 OVER(ACRE_SPACE_RESERVED, memory_that_faults)
 OVER(ACRE_SPACE_HANDLE, numbers_that_are_no_addresses)
+
+static void records_are_enough_where_addresses_cross_4_gib(void **state)
+{
+    (void)state;
+    acre_space numbers;
+    acre_space pages;
+    acre_stack made;
+    acre_addr blocks[200];
+    assert_int_equal(acre_space_open_handles(&numbers, ((acre_addr)1 << 32) - 65536, 1 << 20), ACRE_OK);
+    assert_int_equal(acre_space_open_pages(&pages, NULL), ACRE_OK);
+    assert_int_equal(acre_stack_create(&(acre_stack_options){.space = &numbers, .meta_space = &pages}, &made), ACRE_OK);
+    for (int i = 0; i < 200; i++) blocks[i] = acre_stack_alloc_address(&made, 1000, 16);
+    assert_true(blocks[0] < (acre_addr)1 << 32 && blocks[199] > (acre_addr)1 << 32);
+    for (int i = 200; i-- > 0;) {
+        acre_block found;
+        assert_int_equal(acre_stack_where(&made, blocks[i] + 999, &found), ACRE_OK);
+        assert_true(found.base == blocks[i]);
+        assert_int_equal(i % 2 == 0 ? acre_stack_free_address(&made, blocks[i]) : acre_stack_free(&made, (void *)(uintptr_t)blocks[i]), ACRE_OK);
+    }
+    acre_stack_destroy(&made);
+    acre_space_close(&pages);
+    acre_space_close(&numbers);
+}
 
 /* A stack over an array of the caller, records included. */
 static _Alignas(16) char bytes[8192];
@@ -362,6 +388,7 @@ int main(void)
         cmocka_unit_test(a_stack_behaves_like_the_model_over_shared_memory),
         cmocka_unit_test(a_stack_behaves_like_the_model_over_memory_that_faults),
         cmocka_unit_test(a_stack_behaves_like_the_model_over_numbers_that_are_no_addresses),
+        cmocka_unit_test(records_are_enough_where_addresses_cross_4_gib),
         TEST(an_overflow_tells_what_was_asked_and_what_is_left),
         TEST(more_blocks_than_records_are_refused_and_one_may_follow_a_free),
         TEST(a_long_block_that_goes_leaves_no_room_without_records),
