@@ -146,8 +146,8 @@ static inline void acre_region_scope_end(acre_region_scope *scope) { (void)acre_
 #define ACRE_REGION_SCOPE_AT(region, line) ACRE_REGION_SCOPE_IN(region, line) /* so that __LINE__ becomes a number first */
 #define ACRE_REGION_SCOPE_IN(region, line) ACRE_REGION_SCOPE_NAMED(region, acre_region_scope_in_##line)
 #define ACRE_REGION_SCOPE_NAMED(region, scope)                                                                                             \
-    for (__attribute__((cleanup(acre_region_scope_end))) acre_region_scope scope = acre_region_scope_begin(region); !scope.is_left;        \
-         scope.is_left = true)
+    for (__attribute__((cleanup(acre_region_scope_end))) acre_region_scope scope = acre_region_scope_begin(region); !(scope).is_left;      \
+         (scope).is_left = true)
 
 #ifdef __cplusplus
 }

@@ -156,8 +156,8 @@ static inline void acre_stack_scope_end(acre_stack_scope *scope)
 #define ACRE_SCOPE_AT(stack, line) ACRE_SCOPE_IN(stack, line) /* so that __LINE__ becomes a number first */
 #define ACRE_SCOPE_IN(stack, line) ACRE_SCOPE_NAMED(stack, acre_scope_in_##line)
 #define ACRE_SCOPE_NAMED(stack, scope)                                                                                                     \
-    for (__attribute__((cleanup(acre_stack_scope_end))) acre_stack_scope scope = acre_stack_scope_begin(stack); !scope.is_left;            \
-         scope.is_left = true)
+    for (__attribute__((cleanup(acre_stack_scope_end))) acre_stack_scope scope = acre_stack_scope_begin(stack); !(scope).is_left;          \
+         (scope).is_left = true)
 
 #ifdef __cplusplus
 }

@@ -233,7 +233,7 @@ static acre_status stack_where(acre_allocator *allocator, acre_addr address, acr
 
 static uint64_t stack_usable_size(acre_allocator *allocator, acre_addr address)
 {
-    acre_block block;
+    acre_block block = {.base = 0};
     return acre_stack_where(allocator->implementation, address, &block) == ACRE_OK && block.base == address ? block.size_bytes : 0;
 }
 

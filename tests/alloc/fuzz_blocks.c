@@ -76,7 +76,8 @@ static void use_region(input *from)
         } else {
             const acre_region_mark any = {.next = space.base + 16 * (uint64_t)next(from), .chunk = next(from) % 4};
             const acre_region_mark before = acre_region_position(&region);
-            if (acre_region_rewind(&region, any) == ACRE_OK) must(acre_region_rewind(&region, before) != ACRE_OK || any.next == before.next);
+            const bool is_back = acre_region_rewind(&region, any) == ACRE_OK;
+            if (is_back) must(acre_region_rewind(&region, before) != ACRE_OK || any.next == before.next);
             all.count = 0; /* who knows how many are left */
             must(acre_region_reset(&region) == ACRE_OK);
         }
@@ -146,7 +147,8 @@ static void use_ring(input *from)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     input from = {.bytes = data, .left = size};
-    must(acre_space_open_handles(&space, (acre_addr)0xffff << 16, SPACE_BYTES) == ACRE_OK && acre_space_open_pages(&pages, NULL) == ACRE_OK);
+    must(acre_space_open_handles(&space, (acre_addr)0xffff << 16, SPACE_BYTES) == ACRE_OK);
+    must(acre_space_open_pages(&pages, NULL) == ACRE_OK);
     switch (next(&from) % 3) {
     case 0: use_region(&from); break;
     case 1: use_stack(&from); break;
