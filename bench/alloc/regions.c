@@ -76,7 +76,7 @@ static void must_be_ok(acre_status status)
             const size_t block_bytes = (size);                                                                                             \
             use(allocate);                                                                                                                 \
         }                                                                                                                                  \
-        (give_all);                                                                                                                          \
+        (give_all);                                                                                                                        \
     }
 #define ANY_SMALL small_sizes[(done + i) % SIZE_COUNT]
 
@@ -148,7 +148,7 @@ static void request_talloc(size_t operations, bool is_48)
             const size_t block_bytes = ANY_SMALL;                                                                                          \
             use(blocks[i] = (allocate));                                                                                                   \
         }                                                                                                                                  \
-        for (size_t i = LIFO_COUNT; i-- > 0;) (give);                                                                                        \
+        for (size_t i = LIFO_COUNT; i-- > 0;) (give);                                                                                      \
     }
 
 static void lifo_stack(size_t operations, bool is_48)
