@@ -4,6 +4,7 @@
 
 #include <acre/heap_tags.h>
 #include <pthread.h>
+#include <sched.h>
 
 static acre_heap_tags tags;
 
@@ -71,18 +72,23 @@ static void a_walk_meets_the_tags_that_have_a_heap(void **state)
     assert_true(seen[0] == 2 && seen[1] == 2 && seen[2] == 40);
 }
 
-enum { THREAD_COUNT = 4 };
+enum { THREAD_COUNT = 4, RACE_COUNT = 20 };
 
-static void *use_every_tag(void *first)
+static acre_heap *heaps_seen[THREAD_COUNT][RACE_COUNT];
+static unsigned arrived; /* over all races */
+
+static void *race_for_every_tag(void *seen)
 {
-    for (uint32_t tag = 0; tag < 20; tag++) {
-        acre_heap *const heap = acre_heap_for_tag(&tags, tag);
-        void *const block = heap != NULL ? acre_heap_alloc(heap, 100) : NULL;
-        if (block == NULL) return NULL;
-        acre_heap_free(heap, block);
-        acre_heap_flush(heap);
+    acre_heap **const mine = seen;
+    for (uint32_t tag = 0; tag < RACE_COUNT; tag++) {
+        __atomic_fetch_add(&arrived, 1, __ATOMIC_ACQ_REL);
+        while (__atomic_load_n(&arrived, __ATOMIC_ACQUIRE) < THREAD_COUNT * (tag + 1)) sched_yield();
+        mine[tag] = acre_heap_for_tag(&tags, tag);
+        if (mine[tag] == NULL) continue;
+        acre_heap_free(mine[tag], acre_heap_alloc(mine[tag], 100));
+        acre_heap_flush(mine[tag]);
     }
-    return first;
+    return NULL;
 }
 
 static void threads_that_ask_at_once_get_one_heap(void **state)
@@ -90,13 +96,13 @@ static void threads_that_ask_at_once_get_one_heap(void **state)
     (void)state;
     pthread_t threads[THREAD_COUNT];
     assert_int_equal(acre_heap_tags_init(&tags, NULL), ACRE_OK);
-    for (int i = 0; i < THREAD_COUNT; i++) assert_int_equal(pthread_create(&threads[i], NULL, use_every_tag, &tags), 0);
-    for (int i = 0; i < THREAD_COUNT; i++) {
-        void *result = NULL;
-        assert_int_equal(pthread_join(threads[i], &result), 0);
-        assert_ptr_equal(result, &tags);
+    for (int i = 0; i < THREAD_COUNT; i++) assert_int_equal(pthread_create(&threads[i], NULL, race_for_every_tag, heaps_seen[i]), 0);
+    for (int i = 0; i < THREAD_COUNT; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (uint32_t tag = 0; tag < RACE_COUNT; tag++) {
+        assert_non_null(heaps_seen[0][tag]);
+        for (int i = 1; i < THREAD_COUNT; i++) assert_ptr_equal(heaps_seen[i][tag], heaps_seen[0][tag]);
+        assert_int_equal(bytes_of(tag), 0);
     }
-    for (uint32_t tag = 0; tag < 20; tag++) assert_int_equal(bytes_of(tag), 0);
 }
 
 static void a_heap_that_cannot_be_made_is_asked_for_again(void **state)
@@ -107,7 +113,7 @@ static void a_heap_that_cannot_be_made_is_asked_for_again(void **state)
     failing.failing_call = 1;
     assert_int_equal(acre_heap_tags_init(&tags, &(acre_heap_options){.meta_space = &failing.space}), ACRE_OK);
     assert_null(acre_heap_for_tag(&tags, 1));
-    assert_non_null(acre_heap_for_tag(&tags, 1));
+    assert_non_null(acre_heap_alloc(acre_heap_for_tag(&tags, 1), 100));
     acre_heap_tags_destroy(&tags);
     assert_int_equal(failing.reserved, 0);
     failing_space_close(&failing);
