@@ -20,7 +20,7 @@ static acre_space space;
 /* Places where a sum could go wrong, one a chunk: address 0 is no block, and at the end of all addresses they wrap. */
 static const acre_addr places[CHUNK_COUNT_MAX] = {0, ((acre_addr)1 << 32) - 256, (acre_addr)0 - 8192};
 
-static uint64_t any_length(void) { return (uint64_t)(nondet_unsigned() & 0x1f) * ACRE_BLOCK_GRAIN_BYTES; }
+static uint64_t any_length(void) { return (uint64_t)(nondet_unsigned() & 0xf) * ACRE_BLOCK_GRAIN_BYTES; }
 
 acre_status acre_fail(acre_status status, const char *format, ...) { return status; }
 
@@ -78,7 +78,7 @@ static void assert_new_block(acre_addr start, uint64_t size)
 
 /* PROOF region_alloc_inline
  *   property: a block that fits inline is aligned to 16, has its size, lies behind all others and in the chunk; the region stays valid
- *   bound:    regions of at most 3 chunks of at most 512 bytes, at 0, across 4 GiB and near the end of all addresses
+ *   bound:    regions of at most 3 chunks of at most 256 bytes, at 0, across 4 GiB and near the end of all addresses
  *   assumes:  it fits, so that the call that is not inline is not made
  *   options:  --unwind 5
  */
@@ -96,7 +96,7 @@ void prove_region_alloc_inline(void)
 /* PROOF region_alloc
  *   property: a block of any size and alignment is aligned, lies behind all others and in one chunk; else nothing has changed; the region
  *             stays valid
- *   bound:    blocks below 1 KiB, alignments below 512; the first of two chunks of at most 512 bytes in use, at 0 and across 4 GiB
+ *   bound:    blocks below 512 bytes, alignments below 256; the first of two chunks of at most 256 bytes in use, at 0 and across 4 GiB
  *   assumes:  the space refuses at most one wish, and gives ranges that do not wrap
  *   options:  --unwind 6
  */
@@ -107,8 +107,8 @@ void prove_region_alloc(void)
     assume(region.chunk_count == 2 && region.current == 0);
     region.chunk_count = before.chunk_count = 2; /* as numbers that CBMC sees */
     region.current = before.current = 0;
-    const uint64_t size = nondet_unsigned() & 0x3ff;
-    const uint64_t alignment = nondet_unsigned() & 0x1ff;
+    const uint64_t size = nondet_unsigned() & 0x1ff;
+    const uint64_t alignment = nondet_unsigned() & 0xff;
     const acre_addr start = acre_region_alloc_address(&region, size, alignment);
     if (start != 0) {
         assert(acre_is_power_of_two(alignment) && start % ACRE_BLOCK_GRAIN_BYTES == 0 && (start & (alignment - 1)) == 0);
@@ -123,7 +123,7 @@ void prove_region_alloc(void)
 
 /* PROOF region_rewind
  *   property: a rewind goes to exactly the mark, if that is a place that is in use, and changes nothing else and else nothing
- *   bound:    regions of at most 3 chunks of at most 512 bytes, at 0, across 4 GiB and near the end of all addresses
+ *   bound:    regions of at most 3 chunks of at most 256 bytes, at 0, across 4 GiB and near the end of all addresses
  *   assumes:  nothing
  *   options:  --unwind 5
  */
@@ -144,7 +144,7 @@ void prove_region_rewind(void)
 
 /* PROOF region_purge
  *   property: chunks that hold no block go, the last one first, at least `keep_bytes` of them stay, or none could go; none in use goes
- *   bound:    regions of at most 3 chunks of at most 512 bytes, at 0, across 4 GiB and near the end of all addresses
+ *   bound:    regions of at most 3 chunks of at most 256 bytes, at 0, across 4 GiB and near the end of all addresses
  *   assumes:  nothing
  *   options:  --unwind 5
  */

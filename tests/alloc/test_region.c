@@ -151,6 +151,7 @@ static void a_mark_in_a_chunk_that_is_only_held_is_refused(void **state)
     assert_true(acre_region_alloc_address(&region, 5000, 16) != 0);
     const acre_region_mark above = acre_region_position(&region);
     assert_int_equal(above.chunk, 1);
+    assert_true(acre_region_alloc_address(&region, 10000, 16) != 0); /* in the next chunk, so that the one of the mark is full */
     assert_int_equal(acre_region_reset(&region), ACRE_OK);
     assert_int_equal(acre_region_rewind(&region, above), ACRE_INVALID);
     assert_int_equal(acre_region_position(&region).chunk, 0);

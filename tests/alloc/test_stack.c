@@ -117,7 +117,7 @@ static void records_are_enough_where_addresses_cross_4_gib(void **state)
         acre_block found;
         assert_int_equal(acre_stack_where(&made, blocks[i] + 999, &found), ACRE_OK);
         assert_true(found.base == blocks[i]);
-        const acre_status status = i % 2 == 0 ? acre_stack_free_address(&made, blocks[i])
+        const acre_status status = i % 2 != 0 ? acre_stack_free_address(&made, blocks[i])
                                               : acre_stack_free(&made, (void *)(uintptr_t)blocks[i]);
         assert_int_equal(status, ACRE_OK);
     }
