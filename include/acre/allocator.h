@@ -57,6 +57,16 @@ struct acre_allocator {
     void *implementation;
 };
 
+/* What an engine over one range of fixed size holds: the range, and a second one for its records. For implementations. */
+typedef struct acre_ranges {
+    acre_space *space;
+    acre_space *meta_space;
+    acre_addr base;
+    uint64_t size_bytes;
+    acre_addr record_base;
+    uint64_t record_bytes;
+} acre_ranges;
+
 /* Each does what its namesake in heap.h says. An allocator without the operation: resize gives 0, where and the figures
  * ACRE_UNSUPPORTED, purge 0, usable size 0. A NULL allocator is ACRE_INVALID. Thread safety and cost are the engine's. */
 ACRE_API acre_addr acre_allocator_alloc(acre_allocator *allocator, uint64_t size, uint64_t alignment,

@@ -17,9 +17,10 @@ typedef enum acre_fault_kind {
     ACRE_FAULT_DOUBLE_FREE,   /* the block is free already */
     ACRE_FAULT_FOREIGN_FREE,  /* the address belongs to no heap of ours */
     ACRE_FAULT_INTERIOR_FREE, /* the address lies inside a block, not at its beginning */
+    ACRE_FAULT_ORDER_FREE,    /* another block has to go before this one: a stack, a ring */
 } acre_fault_kind;
 
-#define ACRE_FAULT_KIND_COUNT (ACRE_FAULT_INTERIOR_FREE + 1)
+#define ACRE_FAULT_KIND_COUNT (ACRE_FAULT_ORDER_FREE + 1)
 
 typedef struct acre_fault {
     acre_fault_kind kind;

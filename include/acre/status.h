@@ -17,10 +17,12 @@ extern "C" {
 #define ACRE_API __attribute__((visibility("default")))
 #define ACRE_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
 #define ACRE_MUST_USE __attribute__((warn_unused_result))
+#define ACRE_SELDOM __attribute__((cold)) /* seldom called: what leads there is laid out as the exception */
 #else
 #define ACRE_API
 #define ACRE_PRINTF(format_index, first_argument)
 #define ACRE_MUST_USE
+#define ACRE_SELDOM
 #endif
 
 typedef enum acre_status {

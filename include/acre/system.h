@@ -29,6 +29,8 @@ typedef struct acre_system_options {
     const char *name;              /* not copied; NULL: "system" */
     acre_space *space;             /* NULL: pages */
     acre_space *meta_space;        /* NULL: pages */
+    acre_allocator *allocator;     /* NULL: a heap of the system's own over the two. Else this one, which the system does not destroy:
+                                      a region, a stack, a ring, or the caller's; both spaces are then NULL */
     acre_guard_level guard;        /* at least this is checked */
     bool is_metered;               /* count and time every call: about 80 ns and a lock a call */
     acre_contract contract;        /* checked by acre_system_check and, with a period, by the scheduler; needs is_metered */
@@ -39,8 +41,9 @@ typedef struct acre_system_options {
 /* Lives in memory of the caller and must not move. */
 typedef struct acre_system {
     acre_system_options options;
-    acre_heap *heap;
-    acre_allocator allocator;
+    acre_heap *heap;               /* NULL over an allocator of the caller's */
+    acre_allocator heap_allocator; /* the heap behind the interface */
+    acre_allocator *allocator;     /* the one in use; NULL: not made, or destroyed */
     acre_scheduler scheduler;
     acre_job purge_job;
     acre_job contract_job;
@@ -49,14 +52,15 @@ typedef struct acre_system {
     uint32_t lock;
 } acre_system;
 
-/* ACRE_INVALID: a NULL, a guard level that is unknown, or a contract without is_metered; else what acre_heap_create says.
- * On failure nothing is held. */
+/* ACRE_INVALID: a NULL, a guard level that is unknown, a contract without is_metered, an allocator and a space, or an allocator without a
+ * table; else what acre_heap_create says. On failure nothing is held. */
 ACRE_API acre_status acre_system_create(const acre_system_options *options, acre_system *system);
 
-/* Gives everything back, blocks in use included. */
+/* Gives everything back, blocks in use included; an allocator of the caller's stays as it is. */
 ACRE_API void acre_system_destroy(acre_system *system);
 
-/* As acre_heap_alloc_address and acre_heap_free_address. Thread safe. */
+/* As acre_heap_alloc_address and acre_heap_free_address, or their namesakes in allocator.h. Thread safe if the allocator is. Where the
+ * allocator does not know how long its blocks are (a region), the meter counts what was asked for, and no free. */
 ACRE_API acre_addr acre_system_alloc(acre_system *system, uint64_t size, uint64_t alignment, const acre_hints *hints)
     ACRE_MUST_USE;
 ACRE_API void acre_system_free(acre_system *system, acre_addr block);

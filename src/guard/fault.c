@@ -13,6 +13,7 @@ static const char *const kind_texts[ACRE_FAULT_KIND_COUNT] = {
     [ACRE_FAULT_DOUBLE_FREE] = "the block is free already",
     [ACRE_FAULT_FOREIGN_FREE] = "the address belongs to no block of this heap",
     [ACRE_FAULT_INTERIOR_FREE] = "the address lies inside of a block",
+    [ACRE_FAULT_ORDER_FREE] = "another block has to go first",
 };
 
 void acre_guard_set_handler(acre_fault_handler handler, void *context)

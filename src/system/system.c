@@ -10,9 +10,10 @@
 /* The committed bytes belong to the picture that a contract judges, so they are told before every look. */
 static void tell_committed(acre_system *system)
 {
-    acre_heap_figures figures;
-    acre_heap_read_figures(system->heap, &figures);
-    acre_meter_set_committed(&system->meter, figures.committed_bytes);
+    acre_allocator_figures figures;
+    if (acre_allocator_read_figures(system->allocator, &figures) == ACRE_OK) {
+        acre_meter_set_committed(&system->meter, figures.committed_bytes);
+    }
 }
 
 static acre_job_result check_contract(void *context, uint64_t budget_ns)
@@ -20,6 +21,15 @@ static acre_job_result check_contract(void *context, uint64_t budget_ns)
     (void)budget_ns;
     (void)acre_system_check(context); /* a breach is reported by the contract's own callback */
     return ACRE_JOB_IDLE;
+}
+
+static acre_status make_heap(acre_system *system)
+{
+    const acre_system_options *const options = &system->options;
+    const acre_heap_options heap = {.space = options->space, .meta_space = options->meta_space, .name = options->name};
+    const acre_status status = acre_heap_create(&heap, &system->heap);
+    if (status == ACRE_OK) acre_heap_allocator(system->heap, &system->heap_allocator);
+    return status;
 }
 
 acre_status acre_system_create(const acre_system_options *options, acre_system *system)
@@ -32,20 +42,24 @@ acre_status acre_system_create(const acre_system_options *options, acre_system *
     if (options->contract.limits != 0 && !options->is_metered) {
         return acre_fail(ACRE_INVALID, "system '%s': its contract can be checked only when it is metered", name);
     }
+    if (options->allocator != NULL && (options->space != NULL || options->meta_space != NULL || options->allocator->ops == NULL)) {
+        return acre_fail(ACRE_INVALID, "system '%s': an allocator without a table, or one beside a space", name);
+    }
     memset(system, 0, sizeof *system);
     system->options = *options;
     system->options.name = name;
-    const acre_heap_options heap = {.space = options->space, .meta_space = options->meta_space, .name = name};
-    acre_status status = acre_heap_create(&heap, &system->heap);
+    acre_status status = options->allocator != NULL ? ACRE_OK : make_heap(system);
     if (status != ACRE_OK) return status;
 
-    acre_heap_allocator(system->heap, &system->allocator);
+    system->allocator = options->allocator != NULL ? options->allocator : &system->heap_allocator;
     acre_meter_init(&system->meter, name);
     status = acre_meter_join(&system->meter, &system->counted);
     assert(status == ACRE_OK); /* it refuses only one that has joined */
     (void)acre_scheduler_init(&system->scheduler);
-    acre_heap_purge_job(system->heap, &system->purge_job);
-    (void)acre_scheduler_add(&system->scheduler, &system->purge_job);
+    if (system->heap != NULL) {
+        acre_heap_purge_job(system->heap, &system->purge_job);
+        (void)acre_scheduler_add(&system->scheduler, &system->purge_job);
+    }
     if (options->contract.limits != 0 && options->contract_period_ns != 0) {
         system->contract_job =
             (acre_job){.name = "contract", .step = check_contract, .context = system, .period_ns = options->contract_period_ns};
@@ -58,10 +72,11 @@ acre_status acre_system_create(const acre_system_options *options, acre_system *
 
 void acre_system_destroy(acre_system *system)
 {
-    if (system == NULL || system->heap == NULL) return;
+    if (system == NULL || system->allocator == NULL) return;
     (void)acre_scheduler_use_thread(&system->scheduler, false);
     acre_heap_destroy(system->heap);
     system->heap = NULL;
+    system->allocator = NULL;
 }
 
 static uint64_t start_ns(const acre_system *system) { return system->options.is_metered ? acre_os_now_ns() : 0; }
@@ -69,10 +84,12 @@ static uint64_t start_ns(const acre_system *system) { return system->options.is_
 acre_addr acre_system_alloc(acre_system *system, uint64_t size, uint64_t alignment, const acre_hints *hints)
 {
     const uint64_t start = start_ns(system);
-    const acre_addr block = acre_heap_alloc_address(system->heap, size, alignment, hints);
+    const acre_addr block = system->heap != NULL ? acre_heap_alloc_address(system->heap, size, alignment, hints)
+                                                 : acre_allocator_alloc(system->allocator, size, alignment, hints);
     if (!system->options.is_metered) return block;
     const uint64_t taken_ns = acre_os_now_ns() - start;
-    const uint64_t room = acre_heap_usable_size(system->heap, block);
+    const uint64_t known = block != 0 ? acre_allocator_usable_size(system->allocator, block) : 0;
+    const uint64_t room = known != 0 ? known : size;
     acre_lock_take((acre_lock *)&system->lock);
     if (block != 0)
         acre_meter_count_alloc(&system->counted, room, taken_ns);
@@ -85,9 +102,9 @@ acre_addr acre_system_alloc(acre_system *system, uint64_t size, uint64_t alignme
 void acre_system_free(acre_system *system, acre_addr block)
 {
     if (block == 0) return;
-    const uint64_t room = system->options.is_metered ? acre_heap_usable_size(system->heap, block) : 0;
+    const uint64_t room = system->options.is_metered ? acre_allocator_usable_size(system->allocator, block) : 0;
     const uint64_t start = start_ns(system);
-    acre_heap_free_address(system->heap, block);
+    acre_allocator_free(system->allocator, block);
     if (!system->options.is_metered || room == 0) return;
     const uint64_t taken_ns = acre_os_now_ns() - start;
     acre_lock_take((acre_lock *)&system->lock);
@@ -99,7 +116,7 @@ uint64_t acre_system_step(acre_system *system, uint64_t budget_ns) { return acre
 
 acre_status acre_system_check(acre_system *system)
 {
-    if (system == NULL || system->heap == NULL) return acre_fail(ACRE_INVALID, "system: NULL or not made");
+    if (system == NULL || system->allocator == NULL) return acre_fail(ACRE_INVALID, "system: NULL or not made");
     tell_committed(system);
     return acre_contract_check(&system->options.contract, &system->meter);
 }
