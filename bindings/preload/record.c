@@ -58,33 +58,41 @@ static void write_gauges_when_due(uint64_t now_ticks)
     write_gauges();
 }
 
-static void observe(const acre_heap_event *told)
+/* Returns the time of what it has put. */
+static uint64_t put(acre_recorder_stream *to, const acre_heap_event *told)
 {
     static const uint8_t ops[] = {
         [ACRE_HEAP_OP_ALLOC] = ACRE_EVENT_ALLOC,     [ACRE_HEAP_OP_CALLOC] = ACRE_EVENT_CALLOC,
         [ACRE_HEAP_OP_REALLOC] = ACRE_EVENT_REALLOC, [ACRE_HEAP_OP_ALIGNED] = ACRE_EVENT_ALIGNED,
         [ACRE_HEAP_OP_NEW] = ACRE_EVENT_NEW,         [ACRE_HEAP_OP_FREE] = ACRE_EVENT_FREE,
     };
+    if (told->op == ACRE_HEAP_OP_FREE) return acre_recorder_put_free(to, told->address);
+    const uint32_t stack = acre_recorder_stack(to, told->frame);
+    if (told->op != ACRE_HEAP_OP_REALLOC && told->op != ACRE_HEAP_OP_ALIGNED && told->weight_bytes == 0)
+        return acre_recorder_put_alloc(to, ops[told->op], told->address, told->size_bytes, stack);
+    const acre_event event = {
+        .time = acre_ticks(clock_kind),
+        .op = ops[told->op],
+        .address = told->address,
+        .old_address = told->old_address,
+        .size = told->size_bytes,
+        .alignment = told->alignment,
+        .weight_bytes = told->weight_bytes,
+        .stack = stack,
+    };
+    acre_recorder_put(to, &event);
+    return event.time;
+}
+
+static void observe(const acre_heap_event *told)
+{
     if (is_busy) return;
     is_busy = true;
     if (stream == NULL) {
         stream = acre_recorder_stream_open(recorder);
         if (stream != NULL) (void)acre_os_thread_key_set(thread_key, stream);
     }
-    if (stream != NULL) {
-        const acre_event event = {
-            .time = acre_ticks(clock_kind),
-            .op = ops[told->op],
-            .address = told->address,
-            .old_address = told->old_address,
-            .size = told->size_bytes,
-            .alignment = told->alignment,
-            .weight_bytes = told->weight_bytes,
-            .stack = told->op != ACRE_HEAP_OP_FREE ? acre_recorder_stack(stream) : 0,
-        };
-        acre_recorder_put(stream, &event);
-        write_gauges_when_due(event.time);
-    }
+    if (stream != NULL) write_gauges_when_due(put(stream, told));
     is_busy = false;
 }
 

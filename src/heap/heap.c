@@ -221,9 +221,16 @@ static acre_span *move_large(acre_heap *heap, acre_span *run, uint64_t size, boo
 
 /* ---- blocks of any size ---- */
 
-static void tell(acre_heap *heap, acre_heap_op op, acre_addr address, uint64_t size, uint64_t alignment, uint64_t weight)
+/* Inlined, so that the frame is that of a function which an allocation leads through. */
+__attribute__((always_inline)) static inline void tell(acre_heap *heap, acre_heap_op op, acre_addr address, uint64_t size,
+                                                       uint64_t alignment, uint64_t weight)
 {
-    heap->observer(&(acre_heap_event){.op = op, .address = address, .size_bytes = size, .alignment = alignment, .weight_bytes = weight});
+    heap->observer(&(acre_heap_event){.op = op,
+                                      .address = address,
+                                      .size_bytes = size,
+                                      .alignment = alignment,
+                                      .weight_bytes = weight,
+                                      .frame = __builtin_frame_address(0)});
 }
 
 /* True when a large allocation is a sample. */

@@ -68,6 +68,7 @@ typedef struct acre_heap_event {
     uint64_t size_bytes;   /* as asked for */
     uint64_t alignment;    /* ALIGNED */
     uint64_t weight_bytes; /* of a sample: the bytes that it stands for, else 0 */
+    const void *frame;     /* __builtin_frame_address(0) of a function that the caller's stack has led through; NULL: not known */
 } acre_heap_event;
 
 typedef void acre_heap_observer(const acre_heap_event *event);

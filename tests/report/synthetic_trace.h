@@ -12,7 +12,7 @@ enum {
     LEAK_COUNT = 50,
     LEAK_BYTES = 1000,
     OTHER_BYTES = 64,
-    UNKNOWN_OP = 60,
+    UNKNOWN_OP = 30,
     STEP_NS = 1000, /* between two events of a thread */
 };
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 static uint8_t *trace_bytes;
 static size_t trace_length;
@@ -206,6 +207,24 @@ static void what_is_no_trace_is_refused(void **state)
     assert_int_equal(trace_reader_open(&reader, "/"), ACRE_IO);
 }
 
+static void a_trace_of_the_first_version_is_read(void **state)
+{
+    (void)state;
+    uint8_t *const older = malloc(trace_length);
+    trace_reader *reader = NULL;
+    trace_header header;
+    memcpy(older, trace_bytes, trace_length);
+    memcpy(&header, trace_bytes, sizeof header);
+    header.version = 1;
+    header.check = (uint32_t)crc32(0, (const uint8_t *)&header, offsetof(trace_header, check));
+    memcpy(older, &header, sizeof header);
+    assert_int_equal(trace_reader_open_memory(&reader, "older", older, trace_length), ACRE_OK);
+    assert_null(trace_damage(reader));
+    assert_int_equal(trace_process_count(reader), 2);
+    trace_reader_close(reader);
+    free(older);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +235,7 @@ int main(void)
         cmocka_unit_test(the_damage_names_the_byte_offset),
         cmocka_unit_test(a_changed_byte_is_always_noticed),
         cmocka_unit_test(what_is_no_trace_is_refused),
+        cmocka_unit_test(a_trace_of_the_first_version_is_read),
     };
     return cmocka_run_group_tests(tests, make_trace, drop_trace);
 }

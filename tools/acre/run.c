@@ -27,7 +27,7 @@
 enum {
     SAMPLE_BYTES_DEFAULT = 512 * 1024,
     ROUND_NS = 10 * 1000 * 1000,
-    BUSY_ROUND_NS = 1000 * 1000,
+    BUSY_ROUND_NS = 3 * 1000 * 1000,
     CALIBRATE_NS = 5 * 1000 * 1000,
 };
 
