@@ -8,6 +8,7 @@
  */
 #include "base/format.h"
 #include "heap/heap.h"
+#include "heap/reach.h"
 #include "meter/recorder.h"
 #include "os/os.h"
 #include "os/ticks.h"
@@ -15,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { GAUGE_STEP_NS = 1000 * 1000, SAMPLE_BYTES_DEFAULT = 512 * 1024 };
@@ -84,15 +86,19 @@ static uint64_t put(acre_recorder_stream *to, const acre_heap_event *told)
     return event.time;
 }
 
+static bool has_stream(void)
+{
+    if (stream != NULL) return true;
+    stream = acre_recorder_stream_open(recorder);
+    if (stream != NULL) (void)acre_os_thread_key_set(thread_key, stream);
+    return stream != NULL;
+}
+
 static void observe(const acre_heap_event *told)
 {
     if (is_busy) return;
     is_busy = true;
-    if (stream == NULL) {
-        stream = acre_recorder_stream_open(recorder);
-        if (stream != NULL) (void)acre_os_thread_key_set(thread_key, stream);
-    }
-    if (stream != NULL) write_gauges_when_due(put(stream, told));
+    if (has_stream()) write_gauges_when_due(put(stream, told));
     is_busy = false;
 }
 
@@ -163,12 +169,41 @@ __attribute__((constructor(101))) static void begin(void)
     is_busy = false;
 }
 
+/* ---- the end ---- */
+
+static void exclude_recorder(void *context, acre_reach_take *take, void *taker)
+{
+    (void)context;
+    acre_recorder_each_memory(recorder, take, taker);
+}
+
+static void tell_unreachable(void *context, const acre_block *block)
+{
+    (void)context;
+    acre_recorder_put(stream, &(acre_event){.op = ACRE_EVENT_UNREACHABLE, .address = block->base});
+}
+
+/* Tells which blocks nothing points to; the last thing, so that what the program still frees at its end is freed. */
+static void tell_leaks(acre_heap *heap)
+{
+    acre_reach_figures figures;
+    if (!has_stream()) return;
+    acre_event scanned = {.op = ACRE_EVENT_SCAN};
+    if (acre_heap_find_unreachable(heap, exclude_recorder, tell_unreachable, NULL, &figures) != ACRE_OK) {
+        scanned.payload = acre_last_error();
+        scanned.payload_bytes = strlen(scanned.payload);
+    }
+    scanned.size = figures.root_bytes;
+    acre_recorder_put(stream, &scanned);
+}
+
 __attribute__((destructor(101))) static void finish(void)
 {
     if (recorder == NULL) return;
     const bool was_busy = is_busy;
     is_busy = true;
     write_gauges();
+    tell_leaks(acre_process_heap());
     acre_recorder_finish(recorder);
     is_busy = was_busy;
 }

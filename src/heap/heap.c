@@ -489,32 +489,34 @@ uint64_t acre_heap_purge(acre_heap *heap, uint64_t keep_bytes) { return acre_are
 
 /* ---- questions ---- */
 
-acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *block)
+bool acre_heap_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told)
 {
-    if (heap == NULL || block == NULL) return acre_fail(ACRE_INVALID, "where: the heap or the place for the answer is NULL");
     unsigned class = acre_page_map_class(heap->map, address);
     acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
     while (class == ACRE_CLASS_LARGE_REST) {
         unit -= ACRE_UNIT_BYTES;
         class = acre_page_map_class(heap->map, unit);
     }
-    if (class != ACRE_CLASS_NONE) {
-        const acre_span *const span = class == ACRE_CLASS_LARGE ? acre_page_map_span(heap->map, unit) : acre_span_of(heap, address);
-        if (span->region->arena == &heap->arena) {
-            if (class == ACRE_CLASS_LARGE) {
-                *block = (acre_block){.base = span->base, .size_bytes = (uint64_t)run_bytes(span), .is_out = true};
-                return ACRE_OK;
-            }
-            const unsigned index = acre_block_index(acre_span_size_class(span), address - span->base);
-            if (index < acre_span_capacity(span)) {
-                const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
-                const acre_word word = acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]);
-                *block = (acre_block){
-                    .base = span->base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
-                return ACRE_OK;
-            }
-        }
+    if (class == ACRE_CLASS_NONE) return false;
+    const acre_span *const span = class == ACRE_CLASS_LARGE ? acre_page_map_span(heap->map, unit) : acre_span_of(heap, address);
+    if (span->region->arena != &heap->arena) return false;
+    if (is_told != NULL) *is_told = heap->observer != NULL && (heap->is_recording || is_watched(span));
+    if (class == ACRE_CLASS_LARGE) {
+        *block = (acre_block){.base = span->base, .size_bytes = (uint64_t)run_bytes(span), .is_out = true};
+        return true;
     }
+    const unsigned index = acre_block_index(acre_span_size_class(span), address - span->base);
+    if (index >= acre_span_capacity(span)) return false;
+    const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
+    const acre_word word = acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]);
+    *block = (acre_block){.base = span->base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
+    return true;
+}
+
+acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *block)
+{
+    if (heap == NULL || block == NULL) return acre_fail(ACRE_INVALID, "where: the heap or the place for the answer is NULL");
+    if (acre_heap_block_of(heap, address, block, NULL)) return ACRE_OK;
     return acre_fail(ACRE_BAD_POINTER, "heap '%s': 0x%llx lies in none of its blocks", heap->name, (unsigned long long)address);
 }
 

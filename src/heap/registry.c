@@ -71,6 +71,8 @@ acre_page_map *acre_host_map_ready(void)
     return &acre_host_map;
 }
 
+const acre_meta *acre_host_map_meta(void) { return &host_map_meta; }
+
 acre_status acre_registry_add(acre_heap *heap)
 {
     acre_status status = ACRE_INVALID;

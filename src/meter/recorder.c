@@ -526,6 +526,17 @@ void acre_recorder_finish(acre_recorder *recorder)
     atomic_store(&recorder->file->is_finished, 1);
 }
 
+void acre_recorder_each_memory(acre_recorder *recorder, void (*take)(void *taker, const void *begin, size_t bytes), void *taker)
+{
+    take(taker, recorder, sizeof *recorder);
+    acre_lock_take(&recorder->lock);
+    take(taker, recorder->stacks.slots, recorder->stacks.slot_count * sizeof *recorder->stacks.slots);
+    const acre_recorder_stream *const lists[] = {recorder->open_streams, recorder->closed_streams};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const acre_recorder_stream *stream = lists[i]; stream != NULL; stream = stream->next) take(taker, stream, sizeof *stream);
+    acre_lock_drop(&recorder->lock);
+}
+
 acre_recorder_gauges *acre_recorder_gauges_of(acre_recorder *recorder)
 {
     return recorder->file != NULL ? &recorder->file->gauges : NULL;

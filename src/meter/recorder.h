@@ -65,6 +65,9 @@ uint64_t acre_recorder_put_free(acre_recorder_stream *stream, uint64_t address);
  * right; the counts stand in the report. */
 uint32_t acre_recorder_stack(acre_recorder_stream *stream, const void *frame);
 
+/* Hands the recorder's own memory, in which addresses of blocks stand that are no pointers to them, to `take`. Thread safe. */
+void acre_recorder_each_memory(acre_recorder *recorder, void (*take)(void *taker, const void *begin, size_t bytes), void *taker);
+
 /* The gauges of this process, in the shared file. After a fork ask again. O(1). */
 acre_recorder_gauges *acre_recorder_gauges_of(acre_recorder *recorder);
 
