@@ -27,6 +27,9 @@ enum {
     DIRECT_BYTES_MAX = 1024 * 1024, /* larger blocks may be moved by the kernel: the heap does so from this size on */
 };
 
+/* Asking for the contents of this much takes a second. Who maps more has most of it empty, and does not want to wait. */
+#define ROOTS_BYTES_MAX ((uint64_t)256 << 30)
+
 typedef struct range {
     acre_addr begin, end;
 } range;
@@ -51,6 +54,7 @@ typedef struct scan {
     bool has_overflown;
     bool is_plain;       /* all of the parts is readable memory */
     uint64_t readable_bytes; /* of the parts */
+    uint64_t mapped_bytes;   /* that may hold roots */
     range *excluded;
     size_t excluded_count;
     uintptr_t *pointers; /* of stacks, the calling thread's first */
@@ -241,17 +245,22 @@ static void look_at_roots(scan *self, acre_addr begin, acre_addr end)
     }
 }
 
+static bool may_hold_roots(const acre_os_mapping *mapping)
+{
+    return mapping->is_readable && !mapping->is_shared && (mapping->is_writable || mapping->is_anonymous);
+}
+
 static void take_mapping(void *context, const acre_os_mapping *mapping)
 {
     scan *const self = context;
-    const bool may_hold = mapping->is_readable && !mapping->is_shared && (mapping->is_writable || mapping->is_anonymous);
-    if (may_hold) look_at_roots(self, first_in_use(self, mapping), mapping->end);
+    if (may_hold_roots(mapping)) look_at_roots(self, first_in_use(self, mapping), mapping->end);
 }
 
 static void count_readable(void *context, const acre_os_mapping *mapping)
 {
     scan *const self = context;
     if (!mapping->is_readable) return;
+    if (may_hold_roots(mapping)) self->mapped_bytes += mapping->end - mapping->begin;
     for (size_t i = 0; i < self->part_count; i++) {
         const acre_addr begin = acre_max_size(self->parts[i].begin, mapping->begin), end = acre_min_size(self->parts[i].end, mapping->end);
         if (begin < end) self->readable_bytes += end - begin;
@@ -337,6 +346,9 @@ static acre_status mark_all(scan *self, uintptr_t own_frame)
     for (size_t i = 0; i < self->part_count; i++) all_bytes += self->parts[i].end - self->parts[i].begin;
     acre_status status = acre_os_each_mapping(count_readable, self);
     self->is_plain = self->readable_bytes == all_bytes;
+    if (status == ACRE_OK && self->mapped_bytes > ROOTS_BYTES_MAX)
+        status = acre_fail(ACRE_UNSUPPORTED, "%llu GiB are mapped, at most %llu are looked through",
+                           (unsigned long long)(self->mapped_bytes >> 30), (unsigned long long)(ROOTS_BYTES_MAX >> 30));
     if (status == ACRE_OK) status = acre_os_each_mapping(take_mapping, self);
     finish_marking(self);
     return status;

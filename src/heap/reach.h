@@ -26,7 +26,7 @@ typedef struct acre_reach_figures {
 /* Calls exclude(context, take, taker) first, which hands memory that is no root to take(taker, begin, bytes); then `found` for every block
  * that is out, that the heap's observer was told of, and that nothing points to. Both are called by the calling thread, and `found` may not
  * use the heap. The heap is one over pages. ACRE_NO_MEMORY: no room for its bits. ACRE_UNSUPPORTED, ACRE_IO: the kernel does not let the
- * process look at itself. */
+ * process look at itself, or more than 256 GiB are mapped. */
 typedef void acre_reach_take(void *taker, const void *begin, size_t bytes);
 typedef void acre_reach_exclude(void *context, acre_reach_take *take, void *taker);
 typedef void acre_reach_found(void *context, const acre_block *block);
