@@ -183,13 +183,18 @@ def leaks_and_children_are_seen():
 
 
 def remains(options, *arguments):
-    """What is left of the program that holds and loses blocks, by function, and its totals."""
+    """What is left of the program that holds and loses blocks, by function (which may have several stacks), and its totals."""
+    rows = {}
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "j")
         options = [os.path.join(folder, "t") if option == "TRACE" else option for option in options]
         run("run", "--library", library, *options, *QUIET, "--json", path, "--", holder, *arguments)
         process = json.load(open(path))["processes"][0]
-        return {row["function"]: row for row in process["unfreed"]}, process["totals"]
+        for row in process["unfreed"]:
+            sums = rows.setdefault(row["function"], {"leaked_count": 0, "count": 0, "stack": row["stack"]})
+            sums["leaked_count"] += row["leaked_count"]
+            sums["count"] += row["count"]
+        return rows, process["totals"]
 
 
 RECORDED, SAMPLED = ["--record", "TRACE"], ["--sample", "1"]
