@@ -74,7 +74,7 @@ static void events_come_in_the_order_of_time_over_all_threads(void **state)
     assert_null(trace_damage(reader));
     assert_int_equal(trace_process_count(reader), 2);
     trace_for_each_event(reader, 0, check_order, &check);
-    assert_int_equal(check.count, 2 * 2 * LOOP_COUNT + LEAK_COUNT + 2 + 2 * 61);
+    assert_int_equal(check.count, 2 * 2 * LOOP_COUNT + LEAK_COUNT + 2 + 2 * 61 + LOST_COUNT + 2);
     assert_int_equal(check.unknown_count, 2); /* handed over, for its taker to skip */
     assert_null(trace_damage(reader));
     trace_reader_close(reader);
@@ -113,6 +113,11 @@ static void the_figures_are_those_of_the_simplest_count(void **state)
     assert_int_equal((uint64_t)first->live_count, LEAK_COUNT);
     assert_int_equal((uint64_t)first->stacks[2].live_bytes, (uint64_t)leaked);
     assert_int_equal((uint64_t)first->stacks[1].live_bytes, 0);
+    assert_true(first->has_scan);
+    assert_int_equal((uint64_t)first->leaked_count, LOST_COUNT);
+    assert_int_equal((uint64_t)first->leaked_bytes, LOST_COUNT * LEAK_BYTES);
+    assert_int_equal((uint64_t)first->stacks[2].leaked_bytes, LOST_COUNT * LEAK_BYTES);
+    assert_int_equal((uint64_t)first->stacks[1].leaked_count, 0);
     assert_int_equal((uint64_t)first->stacks[1].life_sum_ns, (uint64_t)2 * LOOP_COUNT * STEP_NS);
     /* The last leaked block and the two looping ones. */
     assert_int_equal((uint64_t)first->peak_live_bytes, (uint64_t)leaked + 2 * LOOP_BYTES);
@@ -125,6 +130,8 @@ static void the_figures_are_those_of_the_simplest_count(void **state)
     assert_int_equal(first->unknown_free_count, 0);
     assert_int_equal(second->unknown_free_count, 1);
     assert_int_equal((uint64_t)second->live_bytes, OTHER_BYTES);
+    assert_false(second->has_scan);
+    assert_int_equal((uint64_t)second->leaked_count, 0);
     assert_int_equal((uint64_t)second->stacks[0].live_bytes, OTHER_BYTES);
     analysis_free(first);
     analysis_free(second);
