@@ -507,8 +507,8 @@ static bool large_block_of(const acre_heap *heap, acre_addr address, acre_block 
     return true;
 }
 
-/* All that is read of a span is checked before it is used, and the words are found by the map: another thread may be making it, or taking it
- * apart. */
+/* All that is read of a span is checked before it is used, and the words are found by the map: another thread may be making it, or
+ * taking it apart. */
 bool acre_heap_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told)
 {
     const unsigned class = acre_page_map_class(heap->map, address), size_class = class & (ACRE_CLASS_WATCHED - 1);

@@ -79,14 +79,20 @@ const stack_walk *stack_cache_walk(stack_cache *cache, uintptr_t slot)
 
 /* ---- whole stacks ---- */
 
-static size_t whole_set(uintptr_t slot, uint64_t innermost, uint64_t second)
+static size_t whole_hash(uintptr_t slot, uint64_t innermost, uint64_t second)
 {
     const uint64_t mixed = ((uint64_t)slot ^ innermost << 17 ^ second << 32) * UINT64_C(0x9E3779B97F4A7C15);
-    return (size_t)(mixed >> 40) % (STACK_CACHE_WHOLE_COUNT / STACK_CACHE_WHOLE_WAYS) * STACK_CACHE_WHOLE_WAYS;
+    return (size_t)(mixed >> 40);
 }
 
-static bool is_standing(const stack_whole *whole, uintptr_t slot)
+static size_t whole_set(uintptr_t slot, uint64_t innermost, uint64_t second)
 {
+    return whole_hash(slot, innermost, second) % (STACK_CACHE_WHOLE_COUNT / STACK_CACHE_WHOLE_WAYS) * STACK_CACHE_WHOLE_WAYS;
+}
+
+static bool is_standing(const stack_cache *cache, const stack_whole *whole, uintptr_t slot)
+{
+    if (whole->slot != slot || whole->epoch != cache->epoch) return false;
     for (uint32_t i = 0; i < whole->count; i++) {
         const stack_whole_frame frame = whole->frames[i];
         if ((uint32_t)word_at(slot + (uintptr_t)frame.words * sizeof(uint64_t)) != frame.pc) return false;
@@ -94,15 +100,21 @@ static bool is_standing(const stack_whole *whole, uintptr_t slot)
     return true;
 }
 
-uint32_t stack_cache_whole(const stack_cache *cache, uintptr_t slot)
+uint32_t stack_cache_whole(stack_cache *cache, uintptr_t slot)
 {
     const uint64_t innermost = word_at(slot);
+    uint16_t *const recent = &cache->recent[whole_hash(slot, innermost, 0) % STACK_CACHE_RECENT_COUNT];
+    if (*recent != 0 && is_standing(cache, &cache->wholes[*recent - 1], slot)) return cache->wholes[*recent - 1].id;
+
     const stack_step *const step = find(cache, slot, innermost);
     if (step == NULL || step->distance_words == STACK_CACHE_OUTERMOST) return 0;
     const uint64_t second = word_at(slot + (uintptr_t)step->distance_words * sizeof(uint64_t));
-    const stack_whole *const set = &cache->wholes[whole_set(slot, innermost, second)];
-    for (size_t way = 0; way < STACK_CACHE_WHOLE_WAYS; way++)
-        if (set[way].slot == slot && set[way].epoch == cache->epoch && is_standing(&set[way], slot)) return set[way].id;
+    const size_t set = whole_set(slot, innermost, second);
+    for (size_t at = set; at < set + STACK_CACHE_WHOLE_WAYS; at++) {
+        if (!is_standing(cache, &cache->wholes[at], slot)) continue;
+        *recent = (uint16_t)(at + 1);
+        return cache->wholes[at].id;
+    }
     return 0;
 }
 

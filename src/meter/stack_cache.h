@@ -30,6 +30,7 @@ enum {
     STACK_CACHE_ID_COUNT = 2048,
     STACK_CACHE_WHOLE_COUNT = 512, /* in sets of ... */
     STACK_CACHE_WHOLE_WAYS = 4,    /* ... whole stacks with the same two innermost frames */
+    STACK_CACHE_RECENT_COUNT = 256,
     STACK_CACHE_FRAME_BYTES_MAX = 64 * 1024,
     STACK_CACHE_OUTERMOST = 65535,
     STACK_CACHE_FRAMES_MAX = 64, /* deeper stacks lose their outermost frames */
@@ -80,11 +81,12 @@ typedef struct stack_cache {
     stack_walk last;
     uint32_t epoch; /* entries of `wholes` from another one are void */
     uint32_t next_way;
+    uint16_t recent[STACK_CACHE_RECENT_COUNT]; /* by the innermost frame: the index of the whole stack that was found last, + 1 */
     stack_whole wholes[STACK_CACHE_WHOLE_COUNT];
 } stack_cache;
 
 /* The id of the stack whose innermost return address lies at `slot`, 0 when it is not kept; and keeping that of the last walk. */
-uint32_t stack_cache_whole(const stack_cache *cache, uintptr_t slot);
+uint32_t stack_cache_whole(stack_cache *cache, uintptr_t slot);
 void stack_cache_keep_whole(stack_cache *cache, const stack_walk *walk, uint32_t id);
 
 /* Reads the stack whose innermost return address lies at `slot`; that becomes frame 0. NULL when a step is not known. The

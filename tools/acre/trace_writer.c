@@ -8,8 +8,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-/* It runs beside the program: half the time of level 1, a fifth more bytes. */
-enum { COMPRESSION_LEVEL = -4 };
+/* It runs beside the program: a third of the time of level 1, and a third more bytes. */
+enum { COMPRESSION_LEVEL = -8 };
 
 struct trace_writer {
     FILE *file;
