@@ -8,6 +8,7 @@
  */
 #include "base/format.h"
 #include "heap/heap.h"
+#include "heap/reach.h"
 #include "meter/recorder.h"
 #include "os/os.h"
 #include "os/ticks.h"
@@ -15,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { GAUGE_STEP_NS = 1000 * 1000, SAMPLE_BYTES_DEFAULT = 512 * 1024 };
@@ -58,33 +60,45 @@ static void write_gauges_when_due(uint64_t now_ticks)
     write_gauges();
 }
 
-static void observe(const acre_heap_event *told)
+/* Returns the time of what it has put. */
+static uint64_t put(acre_recorder_stream *to, const acre_heap_event *told)
 {
     static const uint8_t ops[] = {
         [ACRE_HEAP_OP_ALLOC] = ACRE_EVENT_ALLOC,     [ACRE_HEAP_OP_CALLOC] = ACRE_EVENT_CALLOC,
         [ACRE_HEAP_OP_REALLOC] = ACRE_EVENT_REALLOC, [ACRE_HEAP_OP_ALIGNED] = ACRE_EVENT_ALIGNED,
         [ACRE_HEAP_OP_NEW] = ACRE_EVENT_NEW,         [ACRE_HEAP_OP_FREE] = ACRE_EVENT_FREE,
     };
+    if (told->op == ACRE_HEAP_OP_FREE) return acre_recorder_put_free(to, told->address);
+    const uint32_t stack = acre_recorder_stack(to, told->frame);
+    if (told->op != ACRE_HEAP_OP_REALLOC && told->op != ACRE_HEAP_OP_ALIGNED && told->weight_bytes == 0)
+        return acre_recorder_put_alloc(to, ops[told->op], told->address, told->size_bytes, stack);
+    const acre_event event = {
+        .time = acre_ticks(clock_kind),
+        .op = ops[told->op],
+        .address = told->address,
+        .old_address = told->old_address,
+        .size = told->size_bytes,
+        .alignment = told->alignment,
+        .weight_bytes = told->weight_bytes,
+        .stack = stack,
+    };
+    acre_recorder_put(to, &event);
+    return event.time;
+}
+
+static bool has_stream(void)
+{
+    if (stream != NULL) return true;
+    stream = acre_recorder_stream_open(recorder);
+    if (stream != NULL) (void)acre_os_thread_key_set(thread_key, stream);
+    return stream != NULL;
+}
+
+static void observe(const acre_heap_event *told)
+{
     if (is_busy) return;
     is_busy = true;
-    if (stream == NULL) {
-        stream = acre_recorder_stream_open(recorder);
-        if (stream != NULL) (void)acre_os_thread_key_set(thread_key, stream);
-    }
-    if (stream != NULL) {
-        const acre_event event = {
-            .time = acre_ticks(clock_kind),
-            .op = ops[told->op],
-            .address = told->address,
-            .old_address = told->old_address,
-            .size = told->size_bytes,
-            .alignment = told->alignment,
-            .weight_bytes = told->weight_bytes,
-            .stack = told->op != ACRE_HEAP_OP_FREE ? acre_recorder_stack(stream) : 0,
-        };
-        acre_recorder_put(stream, &event);
-        write_gauges_when_due(event.time);
-    }
+    if (has_stream()) write_gauges_when_due(put(stream, told));
     is_busy = false;
 }
 
@@ -155,12 +169,41 @@ __attribute__((constructor(101))) static void begin(void)
     is_busy = false;
 }
 
+/* ---- the end ---- */
+
+static void exclude_recorder(void *context, acre_reach_take *take, void *taker)
+{
+    (void)context;
+    acre_recorder_each_memory(recorder, take, taker);
+}
+
+static void tell_unreachable(void *context, const acre_block *block)
+{
+    (void)context;
+    acre_recorder_put(stream, &(acre_event){.op = ACRE_EVENT_UNREACHABLE, .address = block->base});
+}
+
+/* Tells which blocks nothing points to; the last thing, so that what the program still frees at its end is freed. */
+static void tell_leaks(acre_heap *heap)
+{
+    acre_reach_figures figures;
+    if (!has_stream()) return;
+    acre_event scanned = {.op = ACRE_EVENT_SCAN};
+    if (acre_heap_find_unreachable(heap, exclude_recorder, tell_unreachable, NULL, &figures) != ACRE_OK) {
+        scanned.payload = acre_last_error();
+        scanned.payload_bytes = strlen(scanned.payload);
+    }
+    scanned.size = figures.root_bytes;
+    acre_recorder_put(stream, &scanned);
+}
+
 __attribute__((destructor(101))) static void finish(void)
 {
     if (recorder == NULL) return;
     const bool was_busy = is_busy;
     is_busy = true;
     write_gauges();
+    tell_leaks(acre_process_heap());
     acre_recorder_finish(recorder);
     is_busy = was_busy;
 }

@@ -77,6 +77,13 @@ void *acre_meta_alloc(acre_meta *meta, size_t size)
     return piece;
 }
 
+const acre_meta_chunk *acre_meta_next_chunk(const acre_meta *meta, const acre_meta_chunk *chunk, size_t *bytes)
+{
+    const acre_meta_chunk *const next = chunk == NULL ? meta->chunks : chunk->next;
+    *bytes = next == NULL ? 0 : (size_t)next->size_bytes;
+    return next;
+}
+
 void acre_meta_destroy(acre_meta *meta)
 {
     acre_meta_chunk *next;

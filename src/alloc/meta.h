@@ -27,6 +27,9 @@ acre_status acre_meta_init(acre_meta *meta, acre_space *space);
  * memory only where they are touched. */
 void *acre_meta_alloc(acre_meta *meta, size_t size);
 
+/* The chunk after `chunk`, the first after NULL, NULL after the last; `*bytes` is its length. */
+const acre_meta_chunk *acre_meta_next_chunk(const acre_meta *meta, const acre_meta_chunk *chunk, size_t *bytes);
+
 /* Gives every chunk back. Nothing that was allocated may be used any more. */
 void acre_meta_destroy(acre_meta *meta);
 

@@ -497,6 +497,20 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
     }
 }
 
+void acre_cache_each_ready(const acre_cache *cache, void (*take)(void *context, acre_addr block), void *context)
+{
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        const acre_magazine magazine = cache->magazines[class];
+        const acre_addr *const first = cache->slots[class], *const end = first + 2 * array_slots(class);
+        const acre_addr *const popped_end = magazine.top < end ? magazine.top + 1 : end;
+        const acre_addr *const freed_end = magazine.put < end ? magazine.put : end;
+        for (const acre_addr *at = magazine.bottom; at >= first && at < popped_end; at++)
+            if (*at != 0) take(context, *at);
+        for (const acre_addr *at = freed_array(cache, class); at < freed_end; at++)
+            if (*at != 0) take(context, *at);
+    }
+}
+
 void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 {
     acre_magazine *const magazine = &cache->magazines[class];

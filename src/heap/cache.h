@@ -44,6 +44,9 @@ acre_span *acre_span_of(const acre_heap *heap, acre_addr address);
 /* How many addresses an array of the class holds. O(1). */
 unsigned acre_magazine_capacity(unsigned class);
 
+/* Hands every block that the cache holds ready to `take`. Its thread may go on meanwhile: then some may be missed, and some may be out. */
+void acre_cache_each_ready(const acre_cache *cache, void (*take)(void *context, acre_addr block), void *context);
+
 /* True when magazines and spans of the cache are as they should be. */
 bool acre_cache_is_valid(const acre_cache *cache);
 

@@ -207,9 +207,16 @@ static acre_span *move_large(acre_heap *heap, acre_span *run, uint64_t size, boo
 
 /* ---- blocks of any size ---- */
 
-static void tell(acre_heap *heap, acre_heap_op op, acre_addr address, uint64_t size, uint64_t alignment, uint64_t weight)
+/* Inlined, so that the frame is that of a function which an allocation leads through. */
+__attribute__((always_inline)) static inline void tell(acre_heap *heap, acre_heap_op op, acre_addr address, uint64_t size,
+                                                       uint64_t alignment, uint64_t weight)
 {
-    heap->observer(&(acre_heap_event){.op = op, .address = address, .size_bytes = size, .alignment = alignment, .weight_bytes = weight});
+    heap->observer(&(acre_heap_event){.op = op,
+                                      .address = address,
+                                      .size_bytes = size,
+                                      .alignment = alignment,
+                                      .weight_bytes = weight,
+                                      .frame = __builtin_frame_address(0)});
 }
 
 /* True when a large allocation is a sample. */
@@ -468,32 +475,50 @@ uint64_t acre_heap_purge(acre_heap *heap, uint64_t keep_bytes) { return acre_are
 
 /* ---- questions ---- */
 
+static bool is_of(const acre_heap *heap, const acre_span *span)
+{
+    const acre_region *const region = acre_load_pointer(&span->region);
+    return region != NULL && region->arena == &heap->arena;
+}
+
+static bool large_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told)
+{
+    acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
+    while (acre_page_map_class(heap->map, unit) == ACRE_CLASS_LARGE_REST) unit -= ACRE_UNIT_BYTES;
+    if (acre_page_map_class(heap->map, unit) != ACRE_CLASS_LARGE) return false;
+    const acre_span *const span = acre_page_map_span(heap->map, unit);
+    if (!is_of(heap, span)) return false;
+    if (is_told != NULL) *is_told = heap->observer != NULL && (heap->is_recording || is_watched(span));
+    *block = (acre_block){.base = unit, .size_bytes = (uint64_t)run_bytes(span), .is_out = true};
+    return true;
+}
+
+/* All that is read of a span is checked before it is used, and the words are found by the map: another thread may be making it, or
+ * taking it apart. */
+bool acre_heap_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told)
+{
+    const unsigned class = acre_page_map_class(heap->map, address), size_class = class & (ACRE_CLASS_WATCHED - 1);
+    if (class == ACRE_CLASS_LARGE || class == ACRE_CLASS_LARGE_REST) return large_block_of(heap, address, block, is_told);
+    if (size_class == ACRE_CLASS_NONE || size_class > ACRE_CLASS_COUNT) return false;
+
+    const uint32_t units_before = __atomic_load_n(&acre_page_map_span(heap->map, address)->units_before, __ATOMIC_RELAXED);
+    if (units_before >= acre_size_classes[size_class].unit_count) return false;
+    const acre_addr base = acre_align_down(address, ACRE_UNIT_BYTES) - ((acre_addr)units_before << ACRE_UNIT_SHIFT);
+    if (acre_page_map_class(heap->map, base) != class || !is_of(heap, acre_page_map_span(heap->map, base))) return false;
+    const unsigned index = acre_block_index(size_class, address - base);
+    if (index >= acre_size_classes[size_class].capacity) return false;
+
+    const uint64_t size = acre_size_classes[size_class].block_bytes;
+    const acre_word word = acre_load_relaxed(&acre_page_map_words(heap->map, base)[index / ACRE_WORD_BITS]);
+    if (is_told != NULL) *is_told = heap->observer != NULL && (heap->is_recording || (class & ACRE_CLASS_WATCHED) != 0);
+    *block = (acre_block){.base = base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
+    return true;
+}
+
 acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *block)
 {
     if (heap == NULL || block == NULL) return acre_fail(ACRE_INVALID, "where: the heap or the place for the answer is NULL");
-    unsigned class = acre_page_map_class(heap->map, address);
-    acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
-    while (class == ACRE_CLASS_LARGE_REST) {
-        unit -= ACRE_UNIT_BYTES;
-        class = acre_page_map_class(heap->map, unit);
-    }
-    if (class != ACRE_CLASS_NONE) {
-        const acre_span *const span = class == ACRE_CLASS_LARGE ? acre_page_map_span(heap->map, unit) : acre_span_of(heap, address);
-        if (span->region->arena == &heap->arena) {
-            if (class == ACRE_CLASS_LARGE) {
-                *block = (acre_block){.base = span->base, .size_bytes = (uint64_t)run_bytes(span), .is_out = true};
-                return ACRE_OK;
-            }
-            const unsigned index = acre_block_index(acre_span_size_class(span), address - span->base);
-            if (index < acre_span_capacity(span)) {
-                const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
-                const acre_word word = acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]);
-                *block = (acre_block){
-                    .base = span->base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
-                return ACRE_OK;
-            }
-        }
-    }
+    if (acre_heap_block_of(heap, address, block, NULL)) return ACRE_OK;
     return acre_fail(ACRE_BAD_POINTER, "heap '%s': 0x%llx lies in none of its blocks", heap->name, (unsigned long long)address);
 }
 

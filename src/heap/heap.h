@@ -71,6 +71,7 @@ typedef struct acre_heap_event {
     uint64_t size_bytes;   /* as asked for */
     uint64_t alignment;    /* ALIGNED */
     uint64_t weight_bytes; /* of a sample: the bytes that it stands for, else 0 */
+    const void *frame;     /* __builtin_frame_address(0) of a function that the caller's stack has led through; NULL: not known */
 } acre_heap_event;
 
 typedef void acre_heap_observer(const acre_heap_event *event);
@@ -125,6 +126,11 @@ acre_status acre_heap_init(acre_heap *heap, const acre_heap_options *options, co
 
 /* The cache of the calling thread for a heap; NULL when the thread is ending, or there is no memory. */
 acre_cache *acre_cache_of(acre_heap *heap);
+
+/* The block in which an address lies, out or free; false: in none. `is_told`, if not NULL: the observer was told of it. Any number is
+ * allowed, and so are other threads that change the heap meanwhile: then the answer may be of either state, or of none. O(1) but for large
+ * blocks: O(units before the address). */
+bool acre_heap_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told);
 
 /* ---- the slow paths; `op` is for the observer ---- */
 

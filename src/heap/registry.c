@@ -75,6 +75,8 @@ acre_page_map *acre_host_map_ready(void)
     return &acre_host_map;
 }
 
+const acre_meta *acre_host_map_meta(void) { return &host_map_meta; }
+
 acre_status acre_registry_add(acre_heap *heap)
 {
     acre_status status = ACRE_INVALID;
@@ -164,6 +166,12 @@ acre_cache *acre_cache_of(acre_heap *heap)
 
 /* ---- the process's heap behind malloc ---- */
 
+/* While every call is told of, the magazines of this thread are behind the slow path. NULL: they are not, or it has none. */
+static acre_cache *recorded_cache(acre_heap *heap)
+{
+    return heap != NULL && heap->is_recording ? acre_cache_of(heap) : NULL;
+}
+
 void *acre_alloc_slow(size_t size, acre_heap_op op)
 {
     if (acre_likely(size <= ACRE_TABLE_BYTES_MAX && acre_fast_cache != &acre_no_cache)) {
@@ -171,8 +179,14 @@ void *acre_alloc_slow(size_t size, acre_heap_op op)
         if (ready != 0) return (void *)(uintptr_t)ready;
     }
     acre_heap *const heap = acre_process_heap();
+    acre_cache *const recorded = size <= ACRE_TABLE_BYTES_MAX ? recorded_cache(heap) : NULL;
     acre_addr address = 0;
     bool is_zero;
+    if (recorded != NULL) address = acre_magazine_pop(&recorded->magazines[acre_class_table[(size + 15) / 16]]);
+    if (acre_likely(address != 0)) {
+        heap->observer(&(acre_heap_event){.op = op, .address = address, .size_bytes = size, .frame = __builtin_frame_address(0)});
+        return (void *)(uintptr_t)address;
+    }
     if (heap != NULL) address = acre_alloc_aligned(heap, size, ACRE_BLOCK_BYTES_MIN, op, &is_zero);
     if (acre_unlikely(address == 0)) errno = ENOMEM;
     return (void *)(uintptr_t)address;
@@ -182,7 +196,14 @@ void acre_free_slow(acre_addr address, const char *operation)
 {
     const int saved_errno = errno; /* free leaves it alone */
     acre_heap *const heap = acre_process_heap();
-    if (heap != NULL) {
+    acre_cache *const recorded = recorded_cache(heap);
+    const unsigned class = acre_page_map_class(&acre_host_map, address);
+    /* Whether it is a block is found out when the magazine is emptied, as without recording. */
+    if (acre_likely(recorded != NULL && class != ACRE_CLASS_NONE && class <= ACRE_CLASS_COUNT)) {
+        heap->observer(&(acre_heap_event){.op = ACRE_HEAP_OP_FREE, .address = address});
+        acre_cache_push(recorded, class, address);
+        acre_purge_ask(heap);
+    } else if (heap != NULL) {
         acre_free_any(heap, address, operation, false);
         acre_purge_ask(heap);
     }

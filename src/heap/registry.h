@@ -11,6 +11,9 @@ void acre_registry_remove(acre_heap *heap);
 /* The map of all heaps over pages, made at the first call. */
 acre_page_map *acre_host_map_ready(void);
 
+/* Where that map's own memory comes from. */
+const acre_meta *acre_host_map_meta(void);
+
 /* Makes fork safe. Called once, by whoever owns the process's start: it may allocate. */
 acre_status acre_registry_handle_forks(void);
 

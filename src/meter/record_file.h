@@ -5,7 +5,8 @@
  *
  * A chunk goes FREE -> WRITING (one thread owns it) -> FULL (the collector owns it) -> FREE. `used` is stored with release
  * order after each event, so that what a killed process has written is whole. Only reserved chunks (< chunk_count) exist.
- * Everything in it is a claim of another process: the collector checks `used` against the chunk before it reads.
+ * Everything in it is a claim of another process: the collector checks `used` against the chunk before it reads, and leaves it to the
+ * trace's reader to decode events.
  */
 #ifndef ACRE_METER_RECORD_FILE_H
 #define ACRE_METER_RECORD_FILE_H
@@ -18,7 +19,7 @@
 #include <stdint.h>
 
 enum {
-    RECORD_VERSION = 1,
+    RECORD_VERSION = 2,
     RECORD_HEADER_BYTES = 64 * 1024,
     RECORD_CHUNK_BYTES = 64 * 1024,
     RECORD_CHUNK_COUNT_MIN = 4,
@@ -27,7 +28,7 @@ enum {
     RECORD_PROGRAM_BYTES = 1024,
 };
 
-#define RECORD_MAGIC UINT64_C(0x31764552434552) /* "RECREv1" */
+#define RECORD_MAGIC UINT64_C(0x32764552434552) /* "RECREv2" */
 #define RECORD_FILE_BYTES ((size_t)RECORD_HEADER_BYTES + (size_t)RECORD_CHUNK_COUNT_MAX * RECORD_CHUNK_BYTES)
 
 typedef enum record_chunk_state { RECORD_CHUNK_FREE = 0, RECORD_CHUNK_WRITING = 1, RECORD_CHUNK_FULL = 2 } record_chunk_state;
@@ -57,8 +58,9 @@ typedef struct record_file {
 typedef struct record_chunk {
     _Atomic uint32_t used; /* bytes of events after this struct */
     uint32_t thread;
-    uint64_t start_ticks; /* what the first event's time refers to */
-    uint64_t padding[6];
+    uint64_t start_ticks;       /* what the first event's time refers to */
+    _Atomic uint64_t end_ticks; /* of the last event */
+    uint64_t padding[5];
 } record_chunk;
 
 enum { RECORD_CHUNK_ROOM = RECORD_CHUNK_BYTES - (int)sizeof(record_chunk) };

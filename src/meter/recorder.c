@@ -26,8 +26,10 @@ enum {
     WAIT_ALIVE_NS = 1000 * 1000 * 1000, /* for a collector whose beat goes on */
     WAIT_SILENT_NS = 300 * 1000 * 1000, /* for one whose beat has stopped */
     DROPS_BETWEEN_TRIES = 1024,
-    WALKS_BETWEEN_AUDITS = 1024,
-    UNWINDER_FRAMES_MAX = 8, /* below the caller of acre_recorder_stack */
+    WALKS_BETWEEN_AUDITS_MIN = 1024, /* doubled with each audit that finds no fault */
+    WALKS_BETWEEN_AUDITS_MAX = 16384,
+    SHORT_ROOM_BYTES = ACRE_EVENT_SHORT_BYTES_MAX + ACRE_EVENT_SLACK_BYTES,
+    UNWINDER_FRAMES_MAX = 16, /* below the function at which a stack begins */
 };
 
 _Static_assert((int)STACK_CACHE_FRAMES_MAX == (int)ACRE_STACK_FRAMES_MAX, "walked and unwound stacks are cut alike");
@@ -38,7 +40,7 @@ struct acre_recorder_stream {
     uint32_t chunk_index;
     uint32_t thread;
     acre_event_coder coder;
-    uint32_t walks_to_audit;
+    uint32_t walks_to_audit, walks_between_audits;
     uint32_t drops_to_try;
     acre_recorder_stream *next; /* in the recorder's list of open or of closed streams */
     stack_cache stacks;
@@ -143,6 +145,7 @@ static bool claim(acre_recorder_stream *stream, uint64_t ticks)
     stream->chunk_index = index;
     stream->chunk->thread = stream->thread;
     stream->chunk->start_ticks = ticks;
+    atomic_store_explicit(&stream->chunk->end_ticks, ticks, memory_order_relaxed);
     atomic_store_explicit(&stream->chunk->used, 0, memory_order_release);
     stream->coder = (acre_event_coder){.time = ticks};
     return true;
@@ -150,15 +153,35 @@ static bool claim(acre_recorder_stream *stream, uint64_t ticks)
 
 /* --- events --- */
 
+/* A time of its own is rounded as the short form of events needs it: never up, so that the order of two threads' events stays. */
+static uint64_t event_ticks(const acre_recorder *recorder, uint64_t time)
+{
+    const uint64_t ticks = time != 0 ? time : acre_ticks(recorder->clock);
+    return ticks - ticks % ACRE_EVENT_TIME_STEP;
+}
+
+static bool is_put(acre_recorder_stream *stream, uint32_t used, size_t length)
+{
+    if (length == 0) return false;
+    atomic_store_explicit(&stream->chunk->end_ticks, stream->coder.time, memory_order_relaxed);
+    atomic_store_explicit(&stream->chunk->used, used + (uint32_t)length, memory_order_release);
+    return true;
+}
+
 static bool put_in_chunk(acre_recorder_stream *stream, const acre_event *event, uint64_t ticks)
 {
     if (stream->chunk == NULL) return false;
     const uint32_t used = atomic_load_explicit(&stream->chunk->used, memory_order_relaxed);
-    const size_t length = acre_event_encode(&stream->coder, event, ticks, record_chunk_events(stream->chunk) + used,
-                                            RECORD_CHUNK_ROOM - (size_t)used);
-    if (length == 0) return false;
-    atomic_store_explicit(&stream->chunk->used, used + (uint32_t)length, memory_order_release);
-    return true;
+    return is_put(stream, used, acre_event_encode(&stream->coder, event, ticks, record_chunk_events(stream->chunk) + used,
+                                                  RECORD_CHUNK_ROOM - (size_t)used));
+}
+
+/* Where an event's short form goes, NULL when no room is sure. */
+static uint8_t *short_room(const acre_recorder_stream *stream, uint32_t *used)
+{
+    if (stream->chunk == NULL) return NULL;
+    *used = atomic_load_explicit(&stream->chunk->used, memory_order_relaxed);
+    return *used <= RECORD_CHUNK_ROOM - SHORT_ROOM_BYTES ? record_chunk_events(stream->chunk) + *used : NULL;
 }
 
 __attribute__((noinline)) static void put_in_next_chunk(acre_recorder_stream *stream, const acre_event *event,
@@ -171,14 +194,41 @@ __attribute__((noinline)) static void put_in_next_chunk(acre_recorder_stream *st
 
 void acre_recorder_put(acre_recorder_stream *stream, const acre_event *event)
 {
-    const uint64_t ticks = event->time != 0 ? event->time : acre_ticks(stream->recorder->clock);
+    const uint64_t ticks = event_ticks(stream->recorder, event->time);
     if (__builtin_expect(!put_in_chunk(stream, event, ticks), 0)) put_in_next_chunk(stream, event, ticks);
+}
+
+__attribute__((noinline)) static void put_long(acre_recorder_stream *stream, unsigned op, uint64_t ticks, uint64_t address, uint64_t size,
+                                               uint32_t stack)
+{
+    acre_recorder_put(stream,
+                      &(acre_event){.time = ticks, .op = (uint8_t)op, .address = address, .size = size, .stack = stack});
+}
+
+uint64_t acre_recorder_put_alloc(acre_recorder_stream *stream, unsigned op, uint64_t address, uint64_t size, uint32_t stack)
+{
+    const uint64_t ticks = event_ticks(stream->recorder, 0);
+    uint32_t used = 0;
+    uint8_t *const out = short_room(stream, &used);
+    if (out == NULL || !is_put(stream, used, acre_event_encode_alloc(&stream->coder, op, ticks, address, size, stack, out)))
+        put_long(stream, op, ticks, address, size, stack);
+    return ticks;
+}
+
+uint64_t acre_recorder_put_free(acre_recorder_stream *stream, uint64_t address)
+{
+    const uint64_t ticks = event_ticks(stream->recorder, 0);
+    uint32_t used = 0;
+    uint8_t *const out = short_room(stream, &used);
+    if (out == NULL || !is_put(stream, used, acre_event_encode_free(&stream->coder, ticks, address, out)))
+        put_long(stream, ACRE_EVENT_FREE, ticks, address, 0, 0);
+    return ticks;
 }
 
 /* For the recorder's own stream, under the lock. */
 static void put_own(acre_recorder *recorder, const acre_event *event)
 {
-    const uint64_t ticks = acre_ticks(recorder->clock);
+    const uint64_t ticks = event_ticks(recorder, 0);
     if (recorder->own_stream == NULL) return;
     if (!put_in_chunk(recorder->own_stream, event, ticks)) put_in_next_chunk(recorder->own_stream, event, ticks);
 }
@@ -278,23 +328,11 @@ static size_t unwind(const acre_recorder *recorder, uint64_t caller, void **pcs,
     return count;
 }
 
-__attribute__((noinline)) uint32_t acre_recorder_stack(acre_recorder_stream *stream)
+/* Unwinds the stack that begins at `slot`, and lets the cache learn it. `walked_id`: what the cache said, 0 for nothing. */
+__attribute__((noinline)) static uint32_t unwound_id(acre_recorder_stream *stream, uintptr_t slot, uint32_t walked_id)
 {
     acre_recorder *const recorder = stream->recorder;
-    if (recorder->unwind == NULL || recorder->file == NULL) return 0;
-
-    const uint64_t caller = (uint64_t)(uintptr_t)__builtin_return_address(0);
-    const uintptr_t slot = (uintptr_t)__builtin_frame_address(0) + sizeof(void *); /* where `caller` stands */
-    uint32_t walked_id = 0;
-    const stack_walk *const walk = stack_cache_walk(&stream->stacks, slot);
-    if (walk != NULL) {
-        const size_t first = first_outside(recorder, walk->pcs, walk->count);
-        if (first == walk->count) return 0;
-        walked_id = id_of(stream, walk->hashes[first], walk->pcs + first, walk->count - first);
-        if (--stream->walks_to_audit != 0) return walked_id;
-        stream->walks_to_audit = WALKS_BETWEEN_AUDITS;
-        atomic_fetch_add(&recorder->file->stack_audit_count, 1);
-    }
+    const uint64_t caller = *(const uint64_t *)slot;
     void *pcs[ACRE_STACK_FRAMES_MAX];
     bool is_whole;
     const size_t count = unwind(recorder, caller, pcs, &is_whole);
@@ -303,9 +341,41 @@ __attribute__((noinline)) uint32_t acre_recorder_stack(acre_recorder_stream *str
     if (walked_id != 0 && walked_id != id) {
         atomic_fetch_add(&recorder->file->stack_wrong_count, 1);
         stack_cache_clear(&stream->stacks);
+        stream->walks_between_audits = WALKS_BETWEEN_AUDITS_MIN;
     }
     if (count > 0 && (uint64_t)(uintptr_t)pcs[0] == caller) stack_cache_learn(&stream->stacks, slot, pcs, count, is_whole);
     return id;
+}
+
+/* Frame by frame; 0 when the cache does not know them all. */
+static uint32_t walked_id_of(acre_recorder_stream *stream, uintptr_t slot)
+{
+    const stack_walk *const walk = stack_cache_walk(&stream->stacks, slot);
+    if (walk == NULL) return 0;
+    const size_t first = first_outside(stream->recorder, walk->pcs, walk->count);
+    if (first == walk->count) return 0;
+    const uint32_t id = id_of(stream, walk->hashes[first], walk->pcs + first, walk->count - first);
+    stack_cache_keep_whole(&stream->stacks, walk, id);
+    return id;
+}
+
+__attribute__((noinline)) uint32_t acre_recorder_stack(acre_recorder_stream *stream, const void *frame)
+{
+    acre_recorder *const recorder = stream->recorder;
+    if (recorder->unwind == NULL || recorder->file == NULL) return 0;
+
+    /* Where the return address of that function stands. */
+    const uintptr_t slot = (uintptr_t)(frame != NULL ? frame : __builtin_frame_address(0)) + sizeof(void *);
+    uint32_t id = stack_cache_whole(&stream->stacks, slot);
+    if (id == 0) id = walked_id_of(stream, slot);
+    if (id == 0) return unwound_id(stream, slot, 0);
+    if (--stream->walks_to_audit != 0) return id;
+
+    atomic_fetch_add(&recorder->file->stack_audit_count, 1);
+    if (stream->walks_between_audits < WALKS_BETWEEN_AUDITS_MAX) stream->walks_between_audits *= 2;
+    const uint32_t unwound = unwound_id(stream, slot, id);
+    stream->walks_to_audit = stream->walks_between_audits;
+    return unwound;
 }
 
 /* --- streams --- */
@@ -319,7 +389,7 @@ acre_recorder_stream *acre_recorder_stream_open(acre_recorder *recorder)
     if (stream != NULL) {
         stream->recorder = recorder;
         stream->thread = acre_thread_id();
-        stream->walks_to_audit = WALKS_BETWEEN_AUDITS;
+        stream->walks_to_audit = stream->walks_between_audits = WALKS_BETWEEN_AUDITS_MIN;
         stream->next = recorder->open_streams;
         recorder->open_streams = stream;
     }
@@ -454,6 +524,17 @@ void acre_recorder_finish(acre_recorder *recorder)
     (void)acre_read_lines("/proc/self/status", take_peak_rss, recorder);
     acre_lock_drop(&recorder->lock);
     atomic_store(&recorder->file->is_finished, 1);
+}
+
+void acre_recorder_each_memory(acre_recorder *recorder, void (*take)(void *taker, const void *begin, size_t bytes), void *taker)
+{
+    take(taker, recorder, sizeof *recorder);
+    acre_lock_take(&recorder->lock);
+    take(taker, recorder->stacks.slots, recorder->stacks.slot_count * sizeof *recorder->stacks.slots);
+    const acre_recorder_stream *const lists[] = {recorder->open_streams, recorder->closed_streams};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const acre_recorder_stream *stream = lists[i]; stream != NULL; stream = stream->next) take(taker, stream, sizeof *stream);
+    acre_lock_drop(&recorder->lock);
 }
 
 acre_recorder_gauges *acre_recorder_gauges_of(acre_recorder *recorder)

@@ -49,14 +49,24 @@ acre_recorder_stream *acre_recorder_stream_open(acre_recorder *recorder);
 void acre_recorder_stream_close(acre_recorder_stream *stream);
 
 /* Records `event`; `time` 0 means now, `thread` is ignored. An allocation is put after it has happened, a free before it
- * happens: then events of one address are in order when merged by time. O(1), about 20 ns, 12 of them the clock; once in
- * some 5000 events it takes another chunk. */
+ * happens: then events of one address are in order when merged by time, which is told in steps of ACRE_EVENT_TIME_STEP ticks. O(1),
+ * about 20 ns, 10 of them the clock; once in some 10000 events it takes another chunk. */
 void acre_recorder_put(acre_recorder_stream *stream, const acre_event *event);
 
-/* The id of the calling stack without its innermost frames that lie in the module of the recorder itself (the malloc
- * replacement). 0: unknown. About 4 ns a frame when the thread has seen the frames before (stack_cache.h), 15 ns a frame when
- * not, and more for a stack that is new. Every 1024th is unwound again for a check; the counts stand in the report. */
-uint32_t acre_recorder_stack(acre_recorder_stream *stream);
+/* The same for the two most frequent events, in some 5 ns and the clock: an allocation by `op` (ALLOC, CALLOC, NEW), and a free. They
+ * return the time of the event. */
+uint64_t acre_recorder_put_alloc(acre_recorder_stream *stream, unsigned op, uint64_t address, uint64_t size, uint32_t stack);
+uint64_t acre_recorder_put_free(acre_recorder_stream *stream, uint64_t address);
+
+/* The id of the stack from the function on whose __builtin_frame_address(0) is `frame`, one of the callers (NULL: the caller of this one),
+ * without its innermost frames that lie in the module of the recorder itself (the malloc replacement). 0: unknown. Some 12 ns and
+ * 0.5 ns a frame when the thread has seen the stack before (stack_cache.h), 5 ns a frame when it knows the frames, 15 ns a frame
+ * when not, and more for a stack that is new. Some are unwound again for a check: every 1024th at first, every 16384th when all were
+ * right; the counts stand in the report. */
+uint32_t acre_recorder_stack(acre_recorder_stream *stream, const void *frame);
+
+/* Hands the recorder's own memory, in which addresses of blocks stand that are no pointers to them, to `take`. Thread safe. */
+void acre_recorder_each_memory(acre_recorder *recorder, void (*take)(void *taker, const void *begin, size_t bytes), void *taker);
 
 /* The gauges of this process, in the shared file. After a fork ask again. O(1). */
 acre_recorder_gauges *acre_recorder_gauges_of(acre_recorder *recorder);

@@ -77,6 +77,68 @@ const stack_walk *stack_cache_walk(stack_cache *cache, uintptr_t slot)
     return keep(last, slots, pcs, count, last->count);
 }
 
+/* ---- whole stacks ---- */
+
+static size_t whole_hash(uintptr_t slot, uint64_t innermost, uint64_t second)
+{
+    const uint64_t mixed = ((uint64_t)slot ^ innermost << 17 ^ second << 32) * UINT64_C(0x9E3779B97F4A7C15);
+    return (size_t)(mixed >> 40);
+}
+
+static size_t whole_set(uintptr_t slot, uint64_t innermost, uint64_t second)
+{
+    return whole_hash(slot, innermost, second) % (STACK_CACHE_WHOLE_COUNT / STACK_CACHE_WHOLE_WAYS) * STACK_CACHE_WHOLE_WAYS;
+}
+
+static bool is_standing(const stack_cache *cache, const stack_whole *whole, uintptr_t slot)
+{
+    if (whole->slot != slot || whole->epoch != cache->epoch) return false;
+    for (uint32_t i = 0; i < whole->count; i++) {
+        const stack_whole_frame frame = whole->frames[i];
+        if ((uint32_t)word_at(slot + (uintptr_t)frame.words * sizeof(uint64_t)) != frame.pc) return false;
+    }
+    return true;
+}
+
+uint32_t stack_cache_whole(stack_cache *cache, uintptr_t slot)
+{
+    const uint64_t innermost = word_at(slot);
+    uint16_t *const recent = &cache->recent[whole_hash(slot, innermost, 0) % STACK_CACHE_RECENT_COUNT];
+    if (*recent != 0 && is_standing(cache, &cache->wholes[*recent - 1], slot)) return cache->wholes[*recent - 1].id;
+
+    const stack_step *const step = find(cache, slot, innermost);
+    if (step == NULL || step->distance_words == STACK_CACHE_OUTERMOST) return 0;
+    const uint64_t second = word_at(slot + (uintptr_t)step->distance_words * sizeof(uint64_t));
+    const size_t set = whole_set(slot, innermost, second);
+    for (size_t at = set; at < set + STACK_CACHE_WHOLE_WAYS; at++) {
+        if (!is_standing(cache, &cache->wholes[at], slot)) continue;
+        *recent = (uint16_t)(at + 1);
+        return cache->wholes[at].id;
+    }
+    return 0;
+}
+
+void stack_cache_keep_whole(stack_cache *cache, const stack_walk *walk, uint32_t id)
+{
+    if (walk->count < 2 || id == 0) return;
+    const uintptr_t slot = walk->slots[0];
+    const size_t set = whole_set(slot, (uint64_t)(uintptr_t)walk->pcs[0], (uint64_t)(uintptr_t)walk->pcs[1]);
+    stack_whole *const whole = &cache->wholes[set + cache->next_way];
+    cache->next_way = (cache->next_way + 1) % STACK_CACHE_WHOLE_WAYS;
+    whole->slot = slot;
+    whole->id = id;
+    whole->count = (uint32_t)walk->count;
+    whole->epoch = cache->epoch;
+    for (size_t i = 0; i < walk->count; i++) {
+        whole->frames[i] = (stack_whole_frame){
+            .pc = (uint32_t)(uintptr_t)walk->pcs[i],
+            .words = (uint32_t)((walk->slots[i] - slot) / sizeof(uint64_t)),
+        };
+    }
+}
+
+/* ---- learning ---- */
+
 /* Makes [begin, end) part of the known stack; false when some of it is not mapped. An address far from the known range is on
  * another stack (a coroutine's, a signal's): knowledge begins anew there. */
 static bool is_readable(stack_cache *cache, uintptr_t begin, uintptr_t end)
@@ -142,4 +204,9 @@ void stack_cache_keep_id(stack_cache *cache, uint64_t hash, uint32_t id)
     cache->ids[hash % STACK_CACHE_ID_COUNT] = (stack_id){.hash = hash, .id = id};
 }
 
-void stack_cache_clear(stack_cache *cache) { memset(cache, 0, sizeof *cache); }
+void stack_cache_clear(stack_cache *cache)
+{
+    const uint32_t epoch = cache->epoch + 1;
+    memset(cache, 0, offsetof(stack_cache, epoch)); /* touching the whole stacks would cost more than a thread that ends soon */
+    cache->epoch = epoch;
+}

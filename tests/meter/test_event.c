@@ -85,6 +85,54 @@ static void random_events_are_read_back_as_written(void **state)
     }
 }
 
+/* Frees, and allocations by few requests: those of a real program. */
+static acre_event usual_event(void)
+{
+    static const uint8_t ops[] = {ACRE_EVENT_ALLOC, ACRE_EVENT_CALLOC, ACRE_EVENT_NEW};
+    acre_event event = {.op = ACRE_EVENT_FREE, .address = (uint64_t)(rand() % 100000) * 16};
+    if (rand() % 2 == 0) {
+        event.op = ops[rand() % 3];
+        event.size = (uint64_t)(rand() % 20) * 8;
+        event.stack = 1 + (uint32_t)rand() % 5;
+    }
+    if (rand() % 100 == 0) event.address = random_value();
+    return event;
+}
+
+static void usual_events_are_short_and_are_read_back_as_written(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    uint8_t bytes[ACRE_EVENT_FIXED_BYTES_MAX + ACRE_EVENT_SLACK_BYTES];
+    acre_event_coder writer = {0}, reader = {0};
+    uint64_t now = 0, byte_count = 0;
+    srand(3);
+    for (int step = 0; step < COUNT; step++) {
+        acre_event event = usual_event(), back;
+        now += (uint64_t)(rand() % 400) * (rand() % 50 != 0 ? ACRE_EVENT_TIME_STEP : 1) << (rand() % 200 == 0 ? 20 : 0);
+        const size_t length = acre_event_encode(&writer, &event, now, bytes, sizeof bytes);
+        assert_true(length > 0);
+        byte_count += length;
+        assert_int_equal(acre_event_decode(&reader, bytes, length, &back), length);
+        assert_same(&back, &event);
+        assert_int_equal(back.time, now);
+    }
+    assert_true(byte_count < 7 * COUNT);
+}
+
+static void a_short_form_without_a_request_before_it_is_no_event(void **state)
+{
+    (void)state;
+    uint8_t bytes[ACRE_EVENT_FIXED_BYTES_MAX + ACRE_EVENT_SLACK_BYTES];
+    acre_event_coder writer = {0}, fresh = {0};
+    acre_event back;
+    const acre_event event = {.op = ACRE_EVENT_ALLOC, .address = 160, .size = 24, .stack = 3};
+    (void)acre_event_encode(&writer, &event, 8, bytes, sizeof bytes);
+    const size_t length = acre_event_encode(&writer, &event, 16, bytes, sizeof bytes);
+    assert_int_equal(length, 4);
+    assert_int_equal(acre_event_decode(&fresh, bytes, length, &back), 0);
+}
+
 static void a_time_before_the_last_one_counts_as_the_last_one(void **state)
 {
     (void)state;
@@ -108,16 +156,10 @@ static void an_event_without_room_is_refused_and_changes_nothing(void **state)
     assert_true(acre_event_encode(&writer, &event, 50, bytes, sizeof bytes) > 0);
 }
 
-static void an_event_cut_anywhere_is_no_event(void **state)
+static void assert_no_part_is_an_event(const acre_event_coder *before, const uint8_t *bytes, size_t length)
 {
-    (void)state;
-    uint8_t bytes[256];
-    acre_event_coder writer = {0};
-    const acre_event event = {.op = ACRE_EVENT_SYSTEM, .address = 1234567, .size = 77, .kind = 3, .weight_bytes = 1 << 20,
-                              .payload = "payload", .payload_bytes = 7};
-    const size_t length = acre_event_encode(&writer, &event, 5, bytes, sizeof bytes);
     for (size_t cut = 0; cut < length; cut++) {
-        acre_event_coder reader = {0};
+        acre_event_coder reader = *before;
         acre_event back;
         /* A copy of exactly that length lets the address sanitizer see a step past its end. */
         uint8_t *const copy = malloc(cut + 1);
@@ -125,6 +167,23 @@ static void an_event_cut_anywhere_is_no_event(void **state)
         assert_int_equal(acre_event_decode(&reader, copy, cut, &back), 0);
         free(copy);
     }
+}
+
+static void an_event_cut_anywhere_is_no_event(void **state)
+{
+    (void)state;
+    uint8_t bytes[256];
+    acre_event_coder writer = {0};
+    const acre_event_coder fresh = {0};
+    const acre_event event = {.op = ACRE_EVENT_SYSTEM, .address = 1234567, .size = 77, .kind = 3, .weight_bytes = 1 << 20,
+                              .payload = "payload", .payload_bytes = 7};
+    assert_no_part_is_an_event(&fresh, bytes, acre_event_encode(&writer, &event, 5, bytes, sizeof bytes));
+
+    const acre_event repeated = {.op = ACRE_EVENT_NEW, .address = 1234560, .size = 77, .stack = 9};
+    (void)acre_event_encode(&writer, &repeated, 13, bytes, sizeof bytes);
+    const acre_event_coder before = writer;
+    const acre_event again = {.op = ACRE_EVENT_NEW, .address = 123456000, .size = 77, .stack = 9};
+    assert_no_part_is_an_event(&before, bytes, acre_event_encode(&writer, &again, 13 + 8 * 300, bytes, sizeof bytes));
 }
 
 static void random_bytes_are_decoded_within_their_bounds(void **state)
@@ -149,6 +208,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_events_are_read_back_as_written),
+        cmocka_unit_test(usual_events_are_short_and_are_read_back_as_written),
+        cmocka_unit_test(a_short_form_without_a_request_before_it_is_no_event),
         cmocka_unit_test(a_time_before_the_last_one_counts_as_the_last_one),
         cmocka_unit_test(an_event_without_room_is_refused_and_changes_nothing),
         cmocka_unit_test(an_event_cut_anywhere_is_no_event),

@@ -59,7 +59,7 @@ static void assert_walk_is_right(const stack_walk *walk, void *const *pcs, size_
 static void walks_give_the_open_calls_or_nothing(void **state)
 {
     (void)state;
-    uint64_t hit_count = 0, walk_count = 0;
+    uint64_t hit_count = 0, walk_count = 0, whole_count = 0;
     srand(6);
     stack_cache_clear(&cache);
     depth = 0;
@@ -73,16 +73,22 @@ static void walks_give_the_open_calls_or_nothing(void **state)
         void *pcs[STACK_CACHE_FRAMES_MAX];
         const size_t count = innermost_first(pcs);
         const uintptr_t slot = (uintptr_t)slots[depth - 1];
+        const uint32_t id = (uint32_t)stack_hash(pcs, count) | 1;
+        const uint32_t whole_id = stack_cache_whole(&cache, slot);
+        assert_true(whole_id == 0 || whole_id == id);
+        whole_count += whole_id != 0;
         const stack_walk *const walk = stack_cache_walk(&cache, slot);
         walk_count++;
         if (walk != NULL) {
             hit_count++;
             assert_walk_is_right(walk, pcs, count);
+            stack_cache_keep_whole(&cache, walk, id);
         } else {
             stack_cache_learn(&cache, slot, pcs, count, depth <= STACK_CACHE_FRAMES_MAX);
         }
     }
     assert_true(hit_count > 0 && hit_count < walk_count);
+    assert_true(whole_count > 0 && whole_count < hit_count);
 }
 
 static void a_stack_that_was_learnt_is_walked(void **state)
@@ -98,13 +104,23 @@ static void a_stack_that_was_learnt_is_walked(void **state)
     const stack_walk *walk = stack_cache_walk(&cache, (uintptr_t)slots[depth - 1]);
     assert_non_null(walk);
     assert_walk_is_right(walk, pcs, count);
+    assert_int_equal(stack_cache_whole(&cache, (uintptr_t)slots[depth - 1]), 0);
+    stack_cache_keep_whole(&cache, walk, 77);
+    assert_int_equal(stack_cache_whole(&cache, (uintptr_t)slots[depth - 1]), 77);
 
     /* The same depth with another outer call, which the last walk does not have. */
     return_addresses[2] = (void *)((char *)return_addresses[2] + 0x50);
     *slots[2] = (uint64_t)(uintptr_t)return_addresses[2];
+    assert_int_equal(stack_cache_whole(&cache, (uintptr_t)slots[depth - 1]), 0);
     assert_null(stack_cache_walk(&cache, (uintptr_t)slots[depth - 1]));
+    return_addresses[2] = (void *)((char *)return_addresses[2] - 0x50);
+    *slots[2] = (uint64_t)(uintptr_t)return_addresses[2];
+    assert_int_equal(stack_cache_whole(&cache, (uintptr_t)slots[depth - 1]), 77);
     stack_cache_clear(&cache);
+    assert_int_equal(stack_cache_whole(&cache, (uintptr_t)slots[depth - 1]), 0);
     assert_null(stack_cache_walk(&cache, (uintptr_t)slots[depth - 1]));
+    stack_cache_learn(&cache, (uintptr_t)slots[depth - 1], pcs, count, true);
+    assert_int_equal(stack_cache_whole(&cache, (uintptr_t)slots[depth - 1]), 0);
 }
 
 static void an_id_is_kept_for_its_hash_alone(void **state)

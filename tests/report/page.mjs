@@ -26,7 +26,7 @@ for (const id of ["plot-time", "plot-fragmentation", "plot-sizes", "plot-lifetim
 }
 check((dom.match(/<canvas/g) || []).length >= 4, "a plot has no canvas");
 check(/<g[^>]*class="frame"/.test(dom), "the flame graph has no frame");
-check(dom.includes("Looks like a leak"), "the planted leak is not named");
+check(dom.includes("in 20 blocks that nothing points to any more"), "the planted leak is not named");
 check(dom.includes("Allocates most"), "the biggest call site is not named");
 check(!/(src|href)="https?:/.test(dom), "the page loads something from outside");
 check(!/NaN|undefined|\[object/.test(dom.replace(/<style[\s\S]*?<\/style>/g, "")), "the page shows NaN, undefined or an object");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """acre run and acre replay from outside: what the program is and does stays its own, and every output says the same.
 
-usage: run.py ACRE LIBRARY PROGRAM
+usage: run.py ACRE LIBRARY PLANTED-LEAK REACHABILITY
 """
 import csv
 import gzip
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-acre, library, program = sys.argv[1:4]
+acre, library, program, holder = sys.argv[1:5]
 sessions_left, session_bytes, index_count, index_bytes = 1000, 200, 20000, 64
 failures = []
 
@@ -104,7 +104,7 @@ def every_output_of_an_exact_recording_says_the_same():
         check(result.returncode == 0, f"acre run ended with {result.returncode}: {result.stderr}")
         summary = result.stderr.decode()
         check("remember_session (planted_leak.c:" in summary, "the summary does not name the leak's function and file")
-        check("look here for a leak" in summary, "the summary does not call the leak a leak")
+        check("Leaked: " in summary and "nothing points to" in summary, "the summary does not call the leak a leak")
 
         document = json.load(open(name("j")))
         process = document["processes"][0]
@@ -112,6 +112,7 @@ def every_output_of_an_exact_recording_says_the_same():
         check(len(leaks) == 1 and leaks[0]["count"] == sessions_left and leaks[0]["bytes"] == sessions_left * session_bytes,
               f"the leak is told as {leaks[:1]}")
         check(leaks and leaks[0]["suspect"], "the leak is no suspect")
+        check(leaks and sessions_left - 5 <= leaks[0]["leaked_count"] <= sessions_left, f"of the leaked blocks {leaks[0]['leaked_count']} are told")
         site = process["sites"][0]
         expected, blocks = index_count * (index_bytes + 8), index_count * index_bytes
         check(site["function"] == "load_index" and site["allocated_bytes"] == blocks, f"the biggest call site is {site}")
@@ -181,6 +182,72 @@ def leaks_and_children_are_seen():
         check(len(child) == 1 and child[0]["totals"]["allocated_bytes"] == session_bytes, "the child's own block is not seen")
 
 
+def remains(options, *arguments):
+    """What is left of the program that holds and loses blocks, by function (which may have several stacks), and its totals."""
+    rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "j")
+        options = [os.path.join(folder, "t") if option == "TRACE" else option for option in options]
+        run("run", "--library", library, *options, *QUIET, "--json", path, "--", holder, *arguments)
+        process = json.load(open(path))["processes"][0]
+        for row in process["unfreed"]:
+            sums = rows.setdefault(row["function"], {"leaked_count": 0, "count": 0, "stack": row["stack"]})
+            sums["leaked_count"] += row["leaked_count"]
+            sums["count"] += row["count"]
+        return rows, process["totals"]
+
+
+RECORDED, SAMPLED = ["--record", "TRACE"], ["--sample", "1"]
+HELD = ("held_by_a_global", "held_at_its_middle", "held_by_a_block", "held_by_a_large_block", "held_by_a_mapping",
+        "held_by_a_threads_stack", "held_by_thread_local_data", "held_by_a_register")
+LOST = {"lost": 20, "lost_below_the_stack": 20, "lost_below_a_threads_stack": 20, "lost_in_a_freed_block": 1, "lost_last_of_all": 1}
+
+
+def what_nothing_points_to_is_leaked_and_nothing_else_is():
+    for options in (RECORDED, SAMPLED):
+        for mode in ([], ["protect"]):
+            rows, totals = remains(options, *mode)
+            for name in HELD:
+                check(name in rows and rows[name]["leaked_count"] == 0, f"{options[0]} {mode}: {name} is told as {rows.get(name)}")
+            for name, count in LOST.items():
+                # A word that looks like an address may hide a block.
+                found = rows[name]["leaked_count"] if name in rows else 0
+                check(count - 1 <= found <= count if count > 1 else found == 1, f"{options[0]} {mode}: {found} of {count} blocks {name} are found")
+            check(totals["leaked_count"] == sum(row["leaked_count"] for row in rows.values()), "the total of leaked blocks is another")
+            check(totals["no_leak_scan"] is None, "a scan that ran is told as none")
+
+
+def a_leaks_stack_is_told():
+    rows, _ = remains(RECORDED)
+    frames = [frame["function"] for frame in rows["lost"]["stack"]]
+    check(frames[:3] == ["lost", "lose", "main"], f"the leak's stack is {frames}")
+
+
+def without_a_scan_leaks_are_not_known():
+    for mode in ("kill", "quick"):
+        rows, totals = remains(RECORDED, mode)
+        check(totals["leaked_count"] is None and "killed" in totals["no_leak_scan"], f"{mode}: the missing scan is not told: {totals}")
+        check(rows["lost"]["count"] == 20, f"{mode}: blocks that were not freed are missing")
+    summary = run("run", "--library", library, "--no-html", "--", holder, "kill").stderr.decode()
+    check("is not known" in summary, "the summary does not tell that there was no scan")
+
+
+def threads_that_go_on_do_not_disturb_the_scan():
+    for options in (RECORDED, SAMPLED):
+        for _ in range(5):
+            rows, totals = remains(options, "churn")
+            check(totals["no_leak_scan"] is None and rows["lost"]["leaked_count"] >= 15, f"with busy threads: {rows.get('lost')}")
+
+
+def only_leaks_have_the_leak_exit_code():
+    with tempfile.TemporaryDirectory() as folder:
+        trace = os.path.join(folder, "t")
+        for arguments, code in ([holder, "keep"], 0), ([holder], 9):
+            result = run("run", "--library", library, "--leak-exit-code", "9", "--record", trace, *QUIET, "--", *arguments)
+            check(result.returncode == code, f"{arguments} ends with {result.returncode}, not {code}")
+            check(run("report", "--leak-exit-code", "9", *QUIET, trace).returncode == code, f"report: {arguments}")
+
+
 def a_child_that_goes_on_to_exec_is_recorded_to_its_end():
     """It has two files, and the observer may meet them in any order."""
     with tempfile.TemporaryDirectory() as folder:
@@ -194,7 +261,9 @@ def a_child_that_goes_on_to_exec_is_recorded_to_its_end():
 
 for test in (exit_code_signals_and_streams_are_the_programs_own, what_cannot_be_run_is_said_with_its_name,
              every_output_of_an_exact_recording_says_the_same, a_sampled_run_estimates_within_its_error,
-             leaks_and_children_are_seen, a_child_that_goes_on_to_exec_is_recorded_to_its_end):
+             leaks_and_children_are_seen, what_nothing_points_to_is_leaked_and_nothing_else_is, a_leaks_stack_is_told,
+             without_a_scan_leaks_are_not_known, threads_that_go_on_do_not_disturb_the_scan, only_leaks_have_the_leak_exit_code,
+             a_child_that_goes_on_to_exec_is_recorded_to_its_end):
     before = len(failures)
     test()
     print("%s %s" % ("ok    " if len(failures) == before else "FAILED", test.__name__))

@@ -80,6 +80,18 @@ static void write_thread(trace_writer *writer, uint32_t thread)
     }
 }
 
+/* What process 0 finds at its end; also a block that the trace does not know. */
+static void write_scan(trace_writer *writer, uint32_t thread)
+{
+    const uint64_t time = (uint64_t)(LOOP_COUNT + 1) * 2 * STEP_NS;
+    frame_buffer *const buffer = begin(time);
+    add(buffer, (acre_event){.op = ACRE_EVENT_UNREACHABLE, .time = time, .address = 0x123450});
+    for (uint64_t i = 0; i < LOST_COUNT; i++)
+        add(buffer, (acre_event){.op = ACRE_EVENT_UNREACHABLE, .time = time, .address = (i * (LOOP_COUNT / LEAK_COUNT) + 1) << 20});
+    add(buffer, (acre_event){.op = ACRE_EVENT_SCAN, .time = time, .size = 1 << 20});
+    finish(writer, buffer, 0, thread);
+}
+
 void write_synthetic_trace(const char *path)
 {
     static const uint64_t stacks[2][3] = {{0x401010, 0x402010, 0x403010}, {0x401020, 0x402020, 0x403010}};
@@ -98,6 +110,7 @@ void write_synthetic_trace(const char *path)
     finish(writer, buffer, 0, 0);
     write_thread(writer, 11);
     write_thread(writer, 12);
+    write_scan(writer, 12);
 
     buffer = begin(1);
     for (uint64_t i = 0; i <= 60; i++) {

@@ -11,8 +11,9 @@ enum {
     LOOP_BYTES = 100,
     LEAK_COUNT = 50,
     LEAK_BYTES = 1000,
+    LOST_COUNT = 20, /* of the leaked blocks: nothing points to them at the end, of process 0 alone is it known */
     OTHER_BYTES = 64,
-    UNKNOWN_OP = 60,
+    UNKNOWN_OP = 30,
     STEP_NS = 1000, /* between two events of a thread */
 };
 

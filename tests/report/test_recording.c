@@ -123,7 +123,7 @@ static void with_stacks(const char *directory)
         fake_pcs[0] = (void *)(uintptr_t)(0x10 + i % 3); /* three stacks in turn */
         fake_pcs[1] = (void *)(uintptr_t)0x20;
         fake_pcs[2] = (void *)(uintptr_t)0x30;
-        const uint32_t stack = acre_recorder_stack(stream);
+        const uint32_t stack = acre_recorder_stack(stream, NULL);
         acre_recorder_put(stream, &(acre_event){.op = ACRE_EVENT_ALLOC, .address = i % 3 + 1, .size = 8, .stack = stack});
     }
     _exit(0);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 static uint8_t *trace_bytes;
 static size_t trace_length;
@@ -73,7 +74,7 @@ static void events_come_in_the_order_of_time_over_all_threads(void **state)
     assert_null(trace_damage(reader));
     assert_int_equal(trace_process_count(reader), 2);
     trace_for_each_event(reader, 0, check_order, &check);
-    assert_int_equal(check.count, 2 * 2 * LOOP_COUNT + LEAK_COUNT + 2 + 2 * 61);
+    assert_int_equal(check.count, 2 * 2 * LOOP_COUNT + LEAK_COUNT + 2 + 2 * 61 + LOST_COUNT + 2);
     assert_int_equal(check.unknown_count, 2); /* handed over, for its taker to skip */
     assert_null(trace_damage(reader));
     trace_reader_close(reader);
@@ -112,6 +113,11 @@ static void the_figures_are_those_of_the_simplest_count(void **state)
     assert_int_equal((uint64_t)first->live_count, LEAK_COUNT);
     assert_int_equal((uint64_t)first->stacks[2].live_bytes, (uint64_t)leaked);
     assert_int_equal((uint64_t)first->stacks[1].live_bytes, 0);
+    assert_true(first->has_scan);
+    assert_int_equal((uint64_t)first->leaked_count, LOST_COUNT);
+    assert_int_equal((uint64_t)first->leaked_bytes, LOST_COUNT * LEAK_BYTES);
+    assert_int_equal((uint64_t)first->stacks[2].leaked_bytes, LOST_COUNT * LEAK_BYTES);
+    assert_int_equal((uint64_t)first->stacks[1].leaked_count, 0);
     assert_int_equal((uint64_t)first->stacks[1].life_sum_ns, (uint64_t)2 * LOOP_COUNT * STEP_NS);
     /* The last leaked block and the two looping ones. */
     assert_int_equal((uint64_t)first->peak_live_bytes, (uint64_t)leaked + 2 * LOOP_BYTES);
@@ -124,6 +130,8 @@ static void the_figures_are_those_of_the_simplest_count(void **state)
     assert_int_equal(first->unknown_free_count, 0);
     assert_int_equal(second->unknown_free_count, 1);
     assert_int_equal((uint64_t)second->live_bytes, OTHER_BYTES);
+    assert_false(second->has_scan);
+    assert_int_equal((uint64_t)second->leaked_count, 0);
     assert_int_equal((uint64_t)second->stacks[0].live_bytes, OTHER_BYTES);
     analysis_free(first);
     analysis_free(second);
@@ -206,6 +214,24 @@ static void what_is_no_trace_is_refused(void **state)
     assert_int_equal(trace_reader_open(&reader, "/"), ACRE_IO);
 }
 
+static void a_trace_of_the_first_version_is_read(void **state)
+{
+    (void)state;
+    uint8_t *const older = malloc(trace_length);
+    trace_reader *reader = NULL;
+    trace_header header;
+    memcpy(older, trace_bytes, trace_length);
+    memcpy(&header, trace_bytes, sizeof header);
+    header.version = 1;
+    header.check = (uint32_t)crc32(0, (const uint8_t *)&header, offsetof(trace_header, check));
+    memcpy(older, &header, sizeof header);
+    assert_int_equal(trace_reader_open_memory(&reader, "older", older, trace_length), ACRE_OK);
+    assert_null(trace_damage(reader));
+    assert_int_equal(trace_process_count(reader), 2);
+    trace_reader_close(reader);
+    free(older);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +242,7 @@ int main(void)
         cmocka_unit_test(the_damage_names_the_byte_offset),
         cmocka_unit_test(a_changed_byte_is_always_noticed),
         cmocka_unit_test(what_is_no_trace_is_refused),
+        cmocka_unit_test(a_trace_of_the_first_version_is_read),
     };
     return cmocka_run_group_tests(tests, make_trace, drop_trace);
 }

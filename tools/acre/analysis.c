@@ -15,6 +15,7 @@ typedef struct block {
     uint64_t size, time_ns;
     double weight; /* bytes that it stands for */
     uint32_t stack;
+    bool is_leaked; /* nothing pointed to it when the process ended */
 } block;
 
 typedef struct block_table {
@@ -210,6 +211,20 @@ static void take_mark(analysis *out, const acre_event *event)
     out->marks[out->mark_count++] = (struct mark){event->time, must_copy_part(event->payload, event->payload_bytes)};
 }
 
+static void take_unreachable(pass *run, uint64_t address)
+{
+    block *const found = find_block(&run->live, address);
+    if (found != NULL) found->is_leaked = true; /* else it is from before the recording */
+}
+
+static void take_scan(analysis *out, const acre_event *event)
+{
+    free(out->scan_failure);
+    out->has_scan = event->payload_bytes == 0;
+    out->scan_failure = out->has_scan ? NULL : must_copy_part(event->payload, event->payload_bytes);
+    out->scan_root_bytes = event->size;
+}
+
 static void take_event(void *context, const acre_event *event)
 {
     pass *const run = context;
@@ -226,6 +241,8 @@ static void take_event(void *context, const acre_event *event)
         break;
     case ACRE_EVENT_FREE: take_free(run, event->address, event->time); break;
     case ACRE_EVENT_GAUGE: take_gauge(run, event); return; /* made by the observer */
+    case ACRE_EVENT_UNREACHABLE: take_unreachable(run, event->address); return;
+    case ACRE_EVENT_SCAN: take_scan(run->out, event); return;
     case ACRE_EVENT_MARK: take_mark(run->out, event); break;
     default: return;
     }
@@ -244,6 +261,14 @@ static void count_remaining(pass *run)
         if (left->time_ns - stack->first_ns >= (out->end_ns - stack->first_ns) / 2) stack->late_live_bytes += left->weight;
         stack->variance_live += variance_of(left);
         out->variance_live += variance_of(left);
+        if (left->is_leaked && out->has_scan) {
+            stack->leaked_count += count;
+            stack->leaked_bytes += left->weight;
+            stack->variance_leaked += variance_of(left);
+            out->leaked_count += count;
+            out->leaked_bytes += left->weight;
+            out->variance_leaked += variance_of(left);
+        }
         out->live_count += count;
         out->live_bytes += left->weight;
         size_bucket_of(out, left->size)->live_bytes += left->weight;
@@ -322,6 +347,7 @@ void analysis_free(analysis *result)
 {
     for (uint32_t i = 0; i < result->mark_count; i++) free(result->marks[i].text);
     free(result->marks);
+    free(result->scan_failure);
     free(result->stacks);
     free(result);
 }

@@ -21,11 +21,12 @@ enum {
 typedef struct stack_figures {
     double allocated_count, allocated_bytes;
     double live_count, live_bytes; /* at the end of the trace */
+    double leaked_count, leaked_bytes; /* of these: of blocks that nothing pointed to at the end */
     double peak_bytes;             /* live when the whole process was at its peak */
     double late_live_bytes;        /* of live_bytes: from the later half of the time from first_ns to the end */
     uint64_t first_ns;             /* of the first allocation */
     double freed_count, life_sum_ns;
-    double variance_allocated, variance_live; /* of the bytes; 0 in an exact trace */
+    double variance_allocated, variance_live, variance_leaked; /* of the bytes; 0 in an exact trace */
     uint64_t peak_epoch;           /* internal */
 } stack_figures;
 
@@ -52,6 +53,10 @@ typedef struct analysis {
     double allocated_count, allocated_bytes, variance_allocated;
     double freed_count;
     double live_count, live_bytes, variance_live; /* at the end */
+    bool has_scan;                 /* the process looked at its end which blocks are still pointed to */
+    char *scan_failure;            /* why it could not, NULL when it did not try */
+    uint64_t scan_root_bytes;
+    double leaked_count, leaked_bytes, variance_leaked; /* of the live ones, when has_scan: nothing pointed to them */
     double peak_live_bytes;
     uint64_t peak_ns; /* of what analysis_peak_live gives */
     uint64_t unknown_free_count; /* of blocks that the trace does not know: from before a fork, or lost events */

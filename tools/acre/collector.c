@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 enum {
+    SEARCH_STEP_NS = 9 * 1000 * 1000, /* a new process fills its first chunks in some 5 ms, and then makes more */
     GAUGE_STEP_NS_MIN = 10 * 1000 * 1000,
     GAUGE_POINTS = 2000, /* a long run is sampled ever less often, so that about this many points remain */
     GAUGE_BUFFER_BYTES = 16 * 1024,
@@ -26,7 +27,7 @@ typedef struct observed {
     uint32_t process_id;
     uint32_t index;    /* in the trace */
     bool is_in_trace;  /* its PROCESS frame is written: it has recorded something of its own */
-    uint64_t next_gauge_ns, start_ns, start_ticks, last_ticks, event_count;
+    uint64_t next_gauge_ns, start_ns, start_ticks, last_ticks;
     uint64_t shown[ACRE_GAUGE_COUNT]; /* gauge values as last written */
     uint8_t gauge_bytes[GAUGE_BUFFER_BYTES];
     size_t gauge_used;
@@ -43,6 +44,7 @@ struct collector {
     uint32_t trace_count; /* processes in the trace */
     uint32_t expected_id; /* 0: none */
     int wait_status;      /* of the expected process; -1 until it is known */
+    uint64_t next_search_ns; /* when to look for new processes again */
     bool has_failed;
 };
 
@@ -130,24 +132,19 @@ static void introduce(collector *self, observed *process)
         sizeof facts + facts.program_bytes + command_bytes);
 }
 
-/* Writes the first `used` bytes of a chunk as a frame. What does not decode is cut off: another process wrote it. */
+/* Writes the first `used` bytes of a chunk as a frame. What they are is for the reader to check: decoding them here would cost as much
+ * as making them did. */
 static void drain_chunk(collector *self, observed *process, record_chunk *chunk)
 {
-    const uint32_t claimed = atomic_load_explicit(&chunk->used, memory_order_acquire);
-    const size_t used = claimed <= RECORD_CHUNK_ROOM ? claimed : 0;
-    const uint8_t *const bytes = record_chunk_events(chunk);
-    acre_event_coder coder = {.time = chunk->start_ticks};
-    size_t at = 0;
-    uint64_t count = 0;
-    acre_event event;
-    for (size_t length; (length = acre_event_decode(&coder, bytes + at, used - at, &event)) > 0; at += length) count++;
-    if (at == 0) return;
+    const uint32_t used = atomic_load_explicit(&chunk->used, memory_order_acquire);
+    if (used == 0 || used > RECORD_CHUNK_ROOM) return;
+    const uint64_t start_ticks = chunk->start_ticks, claimed = atomic_load_explicit(&chunk->end_ticks, memory_order_relaxed);
+    const uint64_t end_ticks = claimed > start_ticks ? claimed : start_ticks;
 
     introduce(self, process);
-    if (coder.time > process->last_ticks) process->last_ticks = coder.time;
-    if (chunk->thread != 0) process->event_count += count;
+    if (end_ticks > process->last_ticks) process->last_ticks = end_ticks;
     put(self, &(trace_frame){.kind = TRACE_EVENTS, .process = process->index, .thread = chunk->thread,
-                             .start_ticks = chunk->start_ticks, .end_ticks = coder.time}, bytes, at);
+                             .start_ticks = start_ticks, .end_ticks = end_ticks}, record_chunk_events(chunk), used);
 }
 
 typedef enum drain_which { DRAIN_FULL, DRAIN_THREADS, DRAIN_ALL } drain_which;
@@ -291,8 +288,11 @@ void collector_expect(collector *self, uint32_t process_id)
 bool collector_round(collector *self)
 {
     bool has_drained = false;
-    find_processes(self);
     const uint64_t now_ns = acre_os_now_ns();
+    if (now_ns >= self->next_search_ns) {
+        find_processes(self);
+        self->next_search_ns = now_ns + SEARCH_STEP_NS;
+    }
     for (size_t i = 0; i < self->count; i++) {
         observed *const process = self->processes[i];
         if (process->file == NULL) continue;
@@ -311,13 +311,6 @@ void collector_finish(collector *self, int wait_status)
     find_processes(self);
     for (size_t i = 0; i < self->count; i++)
         if (self->processes[i]->file != NULL) part(self, self->processes[i]);
-}
-
-uint64_t collector_event_count(const collector *self)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < self->count; i++) sum += self->processes[i]->event_count;
-    return sum;
 }
 
 void collector_close(collector *self)

@@ -27,7 +27,4 @@ bool collector_round(collector *collector);
 void collector_finish(collector *collector, int wait_status);
 void collector_close(collector *collector);
 
-/* Sum over all processes. */
-uint64_t collector_event_count(const collector *collector);
-
 #endif

@@ -104,17 +104,12 @@ int outputs_make(const char *command_name, const char *trace_path, const outputs
         return EXIT_TOOL;
     }
     run_report report = read_report(reader);
-    double bytes = 0, count = 0;
+    double count = 0;
     for (uint32_t i = 0; i < report.count; i++) {
-        bytes += report.profiles[i]->figures->live_bytes;
-        count += report.profiles[i]->figures->live_count;
+        const analysis *const figures = report.profiles[i]->figures;
+        count += figures->has_scan ? figures->leaked_count : figures->live_count;
     }
-    *result = (outputs_result){
-        .unfreed_bytes = (uint64_t)llround(bytes),
-        .unfreed_count = (uint64_t)llround(count),
-        .is_damaged = report.damage != NULL,
-        .is_estimate = trace_header_of(reader)->sample_bytes > 0,
-    };
+    *result = (outputs_result){.leak_count = (uint64_t)llround(count), .is_damaged = report.damage != NULL};
     if (!wanted->is_quiet) print_summary(&report, stderr);
     const bool is_good = write_all(command_name, &report, wanted);
     if (wanted->html_path != NULL && is_good && !wanted->is_quiet) fprintf(stderr, "\nReport: %s\n", wanted->html_path);

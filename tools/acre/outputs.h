@@ -16,11 +16,9 @@ typedef struct outputs {
     uint64_t leak_exit_code;
 } outputs;
 
-/* What the leak check found in all processes together. */
 typedef struct outputs_result {
-    uint64_t unfreed_bytes;
-    uint64_t unfreed_count;
-    bool is_estimate;
+    /* Blocks of all processes that nothing pointed to at the end; where a process could not look, those that it did not free. */
+    uint64_t leak_count;
     bool is_damaged; /* the trace was read in part only */
 } outputs_result;
 
@@ -60,7 +58,8 @@ enum {
     "  --csv FILE             one line for each call site\n"                                          \
     "  --collapsed FILE       collapsed stacks of allocated bytes, for flame graph tools\n"           \
     "  --pprof FILE           a profile for pprof (gzip'ed protobuf)\n"                               \
-    "  --leak-exit-code N     exit with N (1 to 255) when the program itself ends with 0 and blocks were not freed\n" \
+    "  --leak-exit-code N     exit with N (1 to 255) when the program itself ends with 0 and has leaked: with blocks that\n" \
+    "                         nothing points to, or in a process that was killed, with blocks that were not freed\n" \
     "  --quiet                no summary\n"
 
 /* Takes one of the options above; false after a message about its value. */

@@ -157,23 +157,28 @@ static void add_unfreed(profile *self, size_t *capacity, uint32_t stack, uint32_
 {
     const stack_figures *const figures = &self->figures->stacks[stack];
     const double growth = figures->late_live_bytes / figures->live_bytes;
-    self->leaks = grow_array(self->leaks, self->leak_count, capacity, sizeof *self->leaks);
-    self->leaks[self->leak_count++] = (unfreed){
+    self->unfreed = grow_array(self->unfreed, self->unfreed_count, capacity, sizeof *self->unfreed);
+    unfreed *const added = &self->unfreed[self->unfreed_count++];
+    *added = (unfreed){
         .stack = stack,
         .site = site,
         .count = figures->live_count,
         .bytes = figures->live_bytes,
         .error_bytes = sqrt(figures->variance_live),
+        .leaked_count = figures->leaked_count,
+        .leaked_bytes = figures->leaked_bytes,
         .allocated_count = figures->allocated_count,
         .growth = growth,
         .is_suspect = is_suspect(figures, growth, self->figures->peak_live_bytes),
     };
-    self->suspect_count += self->leaks[self->leak_count - 1].is_suspect;
+    if (added->leaked_count > 0) self->leak_count++;
+    else self->suspect_count += added->is_suspect;
 }
 
 static int compare_unfreed(const void *left, const void *right)
 {
     const unfreed *const a = left, *const b = right;
+    if (a->leaked_bytes != b->leaked_bytes) return a->leaked_bytes > b->leaked_bytes ? -1 : 1;
     if (a->is_suspect != b->is_suspect) return a->is_suspect ? -1 : 1;
     return a->bytes > b->bytes ? -1 : a->bytes < b->bytes;
 }
@@ -188,7 +193,7 @@ static int compare_sites(const void *left, const void *right)
                                                                         : 0;
 }
 
-/* Leaks name their site by its number, which sorting changes. */
+/* What was not freed names its site by its number, which sorting changes. */
 static void sort_sites(profile *self)
 {
     const uint32_t count = self->site_count;
@@ -201,14 +206,14 @@ static void sort_sites(profile *self)
         sorted[i] = self->sites[order[i]];
         place[order[i]] = i;
     }
-    for (uint32_t i = 0; i < self->leak_count; i++) self->leaks[i].site = place[self->leaks[i].site];
+    for (uint32_t i = 0; i < self->unfreed_count; i++) self->unfreed[i].site = place[self->unfreed[i].site];
     free(self->sites);
     free(order);
     free(place);
     self->sites = sorted;
 }
 
-static void add_stack(profile *self, site_index *index, size_t *node_capacity, size_t *leak_capacity, uint32_t stack)
+static void add_stack(profile *self, site_index *index, size_t *node_capacity, size_t *unfreed_capacity, uint32_t stack)
 {
     const stack_figures *const figures = &self->figures->stacks[stack];
     frame_list list = {.count = 0};
@@ -233,7 +238,7 @@ static void add_stack(profile *self, site_index *index, size_t *node_capacity, s
     site->life_sum_ns += figures->life_sum_ns;
     site->variance_allocated += figures->variance_allocated;
     add_to_flame(self, node_capacity, &list, bytes);
-    if (figures->live_bytes >= 1) add_unfreed(self, leak_capacity, stack, site_number);
+    if (figures->live_bytes >= 1) add_unfreed(self, unfreed_capacity, stack, site_number);
 }
 
 profile *profile_of_process(trace_reader *reader, uint32_t index)
@@ -244,7 +249,7 @@ profile *profile_of_process(trace_reader *reader, uint32_t index)
     self->names = symbols_open(self->figures->info);
 
     const uint32_t stack_count = self->figures->stack_count;
-    size_t node_capacity = 16, leak_capacity = 0;
+    size_t node_capacity = 16, unfreed_capacity = 0;
     site_index sites = {.slot_count = 64};
     while (sites.slot_count < (size_t)stack_count * 2) sites.slot_count *= 2;
     sites.slots = must_calloc(sites.slot_count, sizeof *sites.slots);
@@ -252,9 +257,9 @@ profile *profile_of_process(trace_reader *reader, uint32_t index)
     self->nodes = must_calloc(node_capacity, sizeof *self->nodes);
     self->nodes[0] = (flame_node){.function = "all", .module = ""};
     self->node_count = 1;
-    for (uint32_t i = 0; i < stack_count; i++) add_stack(self, &sites, &node_capacity, &leak_capacity, i);
+    for (uint32_t i = 0; i < stack_count; i++) add_stack(self, &sites, &node_capacity, &unfreed_capacity, i);
     sort_sites(self);
-    if (self->leak_count > 0) qsort(self->leaks, self->leak_count, sizeof *self->leaks, compare_unfreed);
+    if (self->unfreed_count > 0) qsort(self->unfreed, self->unfreed_count, sizeof *self->unfreed, compare_unfreed);
     free(sites.slots);
     return self;
 }
@@ -264,9 +269,15 @@ void profile_free(profile *self)
     symbols_close(self->names);
     analysis_free(self->figures);
     free(self->sites);
-    free(self->leaks);
+    free(self->unfreed);
     free(self->nodes);
     free(self);
+}
+
+const char *profile_no_scan_reason(const profile *self)
+{
+    if (self->figures->scan_failure != NULL) return self->figures->scan_failure;
+    return "the process did not end by returning from main or by exit, but was killed, or ended by _exit or exec";
 }
 
 double profile_fragmentation_at_peak(const profile *self)

@@ -1,4 +1,4 @@
-/* profile.h - the figures of one process with names: call sites, flame tree, blocks that were not freed.
+/* profile.h - the figures of one process with names: call sites, flame tree, blocks that were not freed, leaks among them.
  *
  * This is what every output shows; the outputs only differ in form.
  */
@@ -29,6 +29,7 @@ typedef struct unfreed {
     uint32_t stack;
     uint32_t site;            /* index in profile.sites */
     double count, bytes, error_bytes;
+    double leaked_count, leaked_bytes; /* of these: nothing pointed to them at the end. 0 when the process did not look */
     double allocated_count;   /* by this stack over the whole run */
     double growth;            /* share of the bytes that is from the later half of the time since its first allocation, 0 to 1 */
     bool is_suspect;          /* it goes on growing and hardly frees: what a leak looks like */
@@ -46,9 +47,10 @@ typedef struct profile {
     uint32_t index; /* of the process in the trace */
     call_site *sites; /* most allocated bytes first */
     uint32_t site_count;
-    unfreed *leaks;   /* suspects first, then most bytes first */
-    uint32_t leak_count;
-    uint32_t suspect_count;
+    unfreed *unfreed;      /* most leaked bytes first, then suspects, then most bytes */
+    uint32_t unfreed_count;
+    uint32_t leak_count;   /* of them: with leaked bytes */
+    uint32_t suspect_count; /* of the others */
     flame_node *nodes;
     uint32_t node_count;
 } profile;
@@ -64,6 +66,9 @@ void profile_for_each_frame(const profile *self, uint32_t stack, profile_take_fr
 
 /* "function (file.c:12)" or "function [module]"; to be freed. */
 char *profile_frame_text(const symbol_frame *frame);
+
+/* Why the process did not look which blocks are still pointed to. The text lives as long as the profile. */
+const char *profile_no_scan_reason(const profile *self);
 
 /* The share of the most memory that the heap ever held that the most live bytes did not need; negative: not known. */
 double profile_fragmentation_at_peak(const profile *self);

@@ -39,5 +39,5 @@ int command_report(int argument_count, char **arguments)
     free(page);
     if (result != EXIT_SUCCESS) return result == EXIT_TOOL ? EXIT_FAILED : result;
     if (found.is_damaged) return EXIT_FAILED;
-    return wanted.has_leak_exit_code && found.unfreed_count > 0 ? (int)wanted.leak_exit_code : EXIT_SUCCESS;
+    return wanted.has_leak_exit_code && found.leak_count > 0 ? (int)wanted.leak_exit_code : EXIT_SUCCESS;
 }

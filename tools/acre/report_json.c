@@ -11,7 +11,7 @@
 enum {
     DETAILS_MAX = 24, /* processes; the others have totals only */
     SITES_MAX = 300,
-    LEAKS_MAX = 300,
+    UNFREED_MAX = 300,
     FLAME_SHARE_MIN = 2000, /* nodes below 1/2000 of each measure are left out, which their parent's width shows */
 };
 
@@ -74,6 +74,11 @@ static json_t *totals_of(const profile *self)
     set(totals, "unfreed_bytes", number(figures->live_bytes));
     set(totals, "unfreed_bytes_error", number(sqrt(figures->variance_live)));
     set(totals, "unfreed_count", number(figures->live_count));
+    set(totals, "leaked_bytes", figures->has_scan ? number(figures->leaked_bytes) : json_null());
+    set(totals, "leaked_bytes_error", figures->has_scan ? number(sqrt(figures->variance_leaked)) : json_null());
+    set(totals, "leaked_count", figures->has_scan ? number(figures->leaked_count) : json_null());
+    set(totals, "leak_stack_count", figures->has_scan ? number(self->leak_count) : json_null());
+    set(totals, "no_leak_scan", figures->has_scan ? json_null() : text(profile_no_scan_reason(self)));
     set(totals, "suspect_count", number(self->suspect_count));
     set(totals, "event_count", number((double)figures->event_count));
     set(totals, "unknown_free_count", number((double)figures->unknown_free_count));
@@ -196,16 +201,18 @@ static json_t *sites_of(const profile *self)
     return sites;
 }
 
-static json_t *leaks_of(const profile *self)
+static json_t *unfreed_of(const profile *self)
 {
-    json_t *const leaks = json_array();
-    for (uint32_t i = 0; i < self->leak_count && i < LEAKS_MAX; i++) {
-        const unfreed *const leak = &self->leaks[i];
+    json_t *const rows = json_array();
+    for (uint32_t i = 0; i < self->unfreed_count && i < UNFREED_MAX; i++) {
+        const unfreed *const leak = &self->unfreed[i];
         const call_site *const site = &self->sites[leak->site];
         json_t *const row = json_object();
         set(row, "bytes", number(leak->bytes));
         set(row, "bytes_error", number(leak->error_bytes));
         set(row, "count", number(leak->count));
+        set(row, "leaked_bytes", number(leak->leaked_bytes));
+        set(row, "leaked_count", number(leak->leaked_count));
         set(row, "allocated_count", number(leak->allocated_count));
         set(row, "growth", json_real(leak->growth));
         set(row, "suspect", json_boolean(leak->is_suspect));
@@ -214,9 +221,9 @@ static json_t *leaks_of(const profile *self)
         set(row, "line", number(site->line));
         set(row, "module", text(site->module));
         set(row, "stack", stack_of(self, leak->stack));
-        append(leaks, row);
+        append(rows, row);
     }
-    return leaks;
+    return rows;
 }
 
 static bool is_wide_enough(const profile *self, const flame_node *node)
@@ -274,7 +281,7 @@ static json_t *process_of(const profile *self, bool has_details)
     set(process, "sizes", sizes_of(self->figures));
     set(process, "lifetimes", lives_of(self->figures));
     set(process, "sites", sites_of(self));
-    set(process, "unfreed", leaks_of(self));
+    set(process, "unfreed", unfreed_of(self));
     set(process, "flame", flame_of(self, 0));
     set(process, "marks", marks_of(self->figures));
     return process;

@@ -27,7 +27,7 @@
 enum {
     SAMPLE_BYTES_DEFAULT = 512 * 1024,
     ROUND_NS = 10 * 1000 * 1000,
-    BUSY_ROUND_NS = 1000 * 1000,
+    BUSY_ROUND_NS = 3 * 1000 * 1000,
     CALIBRATE_NS = 5 * 1000 * 1000,
 };
 
@@ -319,7 +319,7 @@ int command_run(int argument_count, char **arguments)
     if (WIFSIGNALED(wait_status)) die_by(WTERMSIG(wait_status));
     if (WIFSIGNALED(wait_status)) return 128 + WTERMSIG(wait_status); /* a signal whose default is not death */
     if (WEXITSTATUS(wait_status) == 0 && result != EXIT_SUCCESS) return result;
-    if (WEXITSTATUS(wait_status) == 0 && options.wanted.has_leak_exit_code && found.unfreed_count > 0)
+    if (WEXITSTATUS(wait_status) == 0 && options.wanted.has_leak_exit_code && found.leak_count > 0)
         return (int)options.wanted.leak_exit_code;
     return WEXITSTATUS(wait_status);
 }

@@ -52,14 +52,15 @@ static void print_table(struct libscols_table *table, FILE *out)
 static void print_processes(const run_report *report, FILE *out)
 {
     struct libscols_table *const table = new_table(out);
-    static const char *const names[] = {"PROCESS", "PEAK LIVE", "PEAK RSS", "ALLOCATED", "ALLOCATIONS", "NOT FREED"};
-    for (size_t i = 0; i < 6; i++) add_column(table, names[i], i == 0 ? SCOLS_FL_TRUNC : SCOLS_FL_RIGHT);
-    double allocated = 0, count = 0, remaining = 0;
+    static const char *const names[] = {"PROCESS", "PEAK LIVE", "PEAK RSS", "ALLOCATED", "ALLOCATIONS", "NOT FREED", "LEAKED"};
+    for (size_t i = 0; i < 7; i++) add_column(table, names[i], i == 0 ? SCOLS_FL_TRUNC : SCOLS_FL_RIGHT);
+    double allocated = 0, count = 0, remaining = 0, leaked = 0;
     for (uint32_t i = 0; i < report->count; i++) {
         const analysis *const figures = report->profiles[i]->figures;
         allocated += figures->allocated_bytes;
         count += figures->allocated_count;
         remaining += figures->live_bytes;
+        leaked += figures->leaked_bytes;
         if (i >= PROCESS_ROWS) continue;
         char *const name = must_print("%u %s", figures->info->process.process_id, figures->info->name);
         const char *const cells[] = {name,
@@ -67,15 +68,16 @@ static void print_processes(const run_report *report, FILE *out)
                                      bytes_text(analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)),
                                      bytes_text((uint64_t)figures->allocated_bytes),
                                      count_text((uint64_t)llround(figures->allocated_count)),
-                                     bytes_text((uint64_t)figures->live_bytes)};
-        add_row(table, cells, 6);
+                                     bytes_text((uint64_t)figures->live_bytes),
+                                     figures->has_scan ? bytes_text((uint64_t)figures->leaked_bytes) : "not known"};
+        add_row(table, cells, 7);
         free(name);
     }
     char *const name = report->count > PROCESS_ROWS ? must_print("all %u (%d shown)", report->count, PROCESS_ROWS)
                                                     : must_print("all %u", report->count);
     const char *const cells[] = {name, "", "", bytes_text((uint64_t)allocated), count_text((uint64_t)llround(count)),
-                                 bytes_text((uint64_t)remaining)};
-    add_row(table, cells, 6);
+                                 bytes_text((uint64_t)remaining), bytes_text((uint64_t)leaked)};
+    add_row(table, cells, 7);
     free(name);
     fprintf(out, "\n%u processes, the one with the highest peak first:\n", report->count);
     print_table(table, out);
@@ -153,26 +155,65 @@ static void print_frame(void *context, const symbol_frame *frame)
     free(text);
 }
 
-static void print_leaks(const profile *self, bool is_sampled, FILE *out)
+static void print_stack(const profile *self, uint32_t stack, FILE *out)
 {
-    if (self->leak_count == 0) {
-        fputs(is_sampled ? "\nEvery block that was sampled was freed.\n" : "\nEverything was freed.\n", out);
-        return;
+    stack_print print = {.out = out};
+    profile_for_each_frame(self, stack, print_frame, &print);
+    if (print.rows > STACK_ROWS) fprintf(out, "      ... %u more\n", print.rows - STACK_ROWS);
+}
+
+static void print_unfreed(const profile *self, const unfreed *of, FILE *out)
+{
+    fprintf(out, "  %s in %s blocks, %.0f%% of it from the later half of the time since the first\n", bytes_text((uint64_t)of->bytes),
+            count_text((uint64_t)llround(of->count)), of->growth * 100);
+    print_stack(self, of->stack, out);
+}
+
+/* What the process found when it looked at its end which blocks are still pointed to. */
+static void print_leaks(const profile *self, FILE *out)
+{
+    const analysis *const figures = self->figures;
+    char *const error = error_text(figures->variance_leaked);
+    if (self->leak_count == 0) fputs("\nNo leak: something points to every block that was not freed.\n", out);
+    else
+        fprintf(out, "\nLeaked: %s in %s blocks that nothing points to any more (%u stacks)%s.\n",
+                bytes_text((uint64_t)figures->leaked_bytes), count_text((uint64_t)llround(figures->leaked_count)), self->leak_count, error);
+    for (uint32_t i = 0; i < self->leak_count && i < LEAK_ROWS; i++) {
+        const unfreed *const leak = &self->unfreed[i];
+        fprintf(out, "  %s in %s blocks of %s\n", bytes_text((uint64_t)leak->leaked_bytes),
+                count_text((uint64_t)llround(leak->leaked_count)), count_text((uint64_t)llround(leak->allocated_count)));
+        print_stack(self, leak->stack, out);
     }
+    free(error);
+
+    const double reachable_bytes = figures->live_bytes - figures->leaked_bytes;
+    if (reachable_bytes >= 1)
+        fprintf(out, "\nStill reachable at the end: %s in %s blocks.\n", bytes_text((uint64_t)reachable_bytes),
+                count_text((uint64_t)llround(figures->live_count - figures->leaked_count)));
+    if (self->suspect_count > 0) fprintf(out, "Reachable, and growing all the time (%u stacks):\n", self->suspect_count);
+    for (uint32_t i = self->leak_count; i < self->leak_count + self->suspect_count && i < self->leak_count + LEAK_ROWS; i++)
+        print_unfreed(self, &self->unfreed[i], out);
+}
+
+/* Without that: what kept growing. */
+static void print_suspects(const profile *self, FILE *out)
+{
     if (self->suspect_count > 0)
         fprintf(out, "\nNot freed, and growing all the time (%u of %u stacks): look here for a leak.\n",
-                self->suspect_count, self->leak_count);
+                self->suspect_count, self->unfreed_count);
     else
-        fprintf(out, "\nNot freed at the end, though nothing that kept growing (%u stacks):\n", self->leak_count);
-    const uint32_t count = self->suspect_count > 0 ? self->suspect_count : self->leak_count;
-    for (uint32_t i = 0; i < count && i < LEAK_ROWS; i++) {
-        const unfreed *const leak = &self->leaks[i];
-        stack_print print = {.out = out};
-        fprintf(out, "  %s in %s blocks, %.0f%% of it from the later half of the time since the first\n", bytes_text((uint64_t)leak->bytes),
-                count_text((uint64_t)llround(leak->count)), leak->growth * 100);
-        profile_for_each_frame(self, leak->stack, print_frame, &print);
-        if (print.rows > STACK_ROWS) fprintf(out, "      ... %u more\n", print.rows - STACK_ROWS);
-    }
+        fprintf(out, "\nNot freed at the end, though nothing that kept growing (%u stacks):\n", self->unfreed_count);
+    const uint32_t count = self->suspect_count > 0 ? self->suspect_count : self->unfreed_count;
+    for (uint32_t i = 0; i < count && i < LEAK_ROWS; i++) print_unfreed(self, &self->unfreed[i], out);
+    fprintf(out, "Whether something still points to them is not known: %s.\n", profile_no_scan_reason(self));
+}
+
+static void print_remains(const profile *self, bool is_sampled, FILE *out)
+{
+    if (self->unfreed_count == 0)
+        fputs(is_sampled ? "\nEvery block that was sampled was freed.\n" : "\nEverything was freed.\n", out);
+    else if (self->figures->has_scan) print_leaks(self, out);
+    else print_suspects(self, out);
 }
 
 static void print_bar(FILE *out, double share)
@@ -256,7 +297,7 @@ void print_summary(const run_report *report, FILE *out)
             (double)(info->end_ns - info->start_ns) / 1e9);
     print_totals(biggest, out);
     print_sites(biggest, out);
-    print_leaks(biggest, trace_header_of(report->reader)->sample_bytes > 0, out);
+    print_remains(biggest, trace_header_of(report->reader)->sample_bytes > 0, out);
     print_sizes(biggest->figures, out);
     print_lives(biggest->figures, out);
     print_cautions(report, out);

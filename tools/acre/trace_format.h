@@ -1,4 +1,4 @@
-/* trace_format.h - the layout of a trace file; docs/trace-format.md explains it. Little endian, version 1. */
+/* trace_format.h - the layout of a trace file; docs/trace-format.md explains it. Little endian, version 2. */
 #ifndef ACRE_TOOL_TRACE_FORMAT_H
 #define ACRE_TOOL_TRACE_FORMAT_H
 
@@ -9,7 +9,8 @@
 #define TRACE_FRAME_MAGIC UINT32_C(0x46524341)    /* "ACRF" */
 
 enum {
-    TRACE_VERSION = 1,
+    TRACE_VERSION = 2,
+    TRACE_VERSION_OLDEST = 1, /* has no short forms of events, and is read all the same */
     TRACE_FRAME_RAW_BYTES_MAX = 1024 * 1024,
     TRACE_GAUGE_THREAD = 0xFFFFFFF, /* the stream of the observer's gauge events */
 };

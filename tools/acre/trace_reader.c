@@ -387,9 +387,9 @@ acre_status trace_reader_open_memory(trace_reader **out, const char *name, const
         return acre_fail(ACRE_CORRUPT, "trace '%s': %zu bytes are too few for a trace", name, length);
     memcpy(&header, bytes, sizeof header);
     if (header.magic != TRACE_MAGIC) return acre_fail(ACRE_CORRUPT, "trace '%s': at byte offset 0: not an acre trace", name);
-    if (header.version != TRACE_VERSION)
-        return acre_fail(ACRE_UNSUPPORTED, "trace '%s': format version %u, this acre reads %d", name, header.version,
-                         TRACE_VERSION);
+    if (header.version < TRACE_VERSION_OLDEST || header.version > TRACE_VERSION)
+        return acre_fail(ACRE_UNSUPPORTED, "trace '%s': format version %u, this acre reads %d to %d", name, header.version,
+                         TRACE_VERSION_OLDEST, TRACE_VERSION);
     if (header.check != crc32(0, bytes, offsetof(trace_header, check)) || header.header_bytes < sizeof header ||
         header.header_bytes > length || header.ticks_per_second == 0)
         return acre_fail(ACRE_CORRUPT, "trace '%s': at byte offset 0: the header is damaged", name);

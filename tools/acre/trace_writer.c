@@ -8,7 +8,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { COMPRESSION_LEVEL = 1 }; /* it runs beside the program */
+/* It runs beside the program: a third of the time of level 1, and a third more bytes. */
+enum { COMPRESSION_LEVEL = -8 };
 
 struct trace_writer {
     FILE *file;

@@ -237,6 +237,33 @@
   const allFreed = () => (report.sample_bytes > 0 ? "Every block that was sampled was freed" : "Everything was freed");
   const estimate = (error) => (report.sample_bytes > 0 && error > 0 ? ` (estimate, ± ${bytes(error)})` : "");
 
+  const unfreedLink = (text) => make("a", { href: "#unfreed" }, text);
+  const card = (style, kicker, where, ...words) => make("div", { class: style }, make("div", { class: "kicker" }, kicker),
+    make("div", { class: "where" }, where), make("p", {}, ...words));
+
+  // What nothing points to is a leak; where that is not known, what kept growing looks like one.
+  function leakFindings(process) {
+    const totals = process.totals, cards = [], isKnown = totals.leaked_count !== null;
+    const suspect = process.unfreed.find((row) => row.suspect && row.leaked_count === 0);
+    const leak = process.unfreed.find((row) => row.leaked_count > 0);
+    if (leak) {
+      cards.push(card("finding warn", totals.leak_stack_count > 1 ? `Leaks most (1 of ${count(totals.leak_stack_count)})` : "Leaks", make("span", {}, ...whereIs(leak)),
+        `lost ${bytes(leak.leaked_bytes)} in ${blocks(leak.leaked_count)} that nothing points to any more${estimate(totals.leaked_bytes_error)}. `, unfreedLink("How it is called")));
+    }
+    if (suspect) {
+      cards.push(card("finding warn", isKnown ? "Keeps growing" : totals.suspect_count > 1 ? `Looks like a leak (1 of ${count(totals.suspect_count)})` : "Looks like a leak", make("span", {}, ...whereIs(suspect)),
+        `left ${bytes(suspect.bytes)} in ${blocks(suspect.count)} that were never freed, and kept growing to the end${estimate(suspect.bytes_error)}. ${isKnown ? "Something still points to them. " : ""}`,
+        unfreedLink("How it is called")));
+    }
+    if (cards.length === 0 && totals.unfreed_count === 0) {
+      cards.push(card("finding", "No leak", allFreed(), report.sample_bytes > 0 ? "Small blocks that were left may not be among the samples." : "No block was left when the program ended."));
+    } else if (cards.length === 0) {
+      cards.push(card("finding", isKnown ? "No leak" : "No growing leak seen", `${bytes(totals.unfreed_bytes)} not freed at the end`,
+        isKnown ? "Something points to all of it, and nothing among it kept growing. " : "Nothing among it kept growing: mostly what programs keep until they end. ", unfreedLink("What was not freed")));
+    }
+    return cards;
+  }
+
   function findings(process) {
     const totals = process.totals, cards = [], top = process.sites[0];
     if (top) {
@@ -245,18 +272,7 @@
         make("p", {}, `${bytes(top.allocated_bytes)} in ${count(top.allocated_count)} allocations: ${percent(top.allocated_bytes / totals.allocated_bytes)} of all bytes allocated${estimate(top.allocated_bytes_error)}. `,
           make("a", { href: "#sites" }, "All call sites"))));
     }
-    const suspect = process.unfreed.find((row) => row.suspect);
-    if (suspect) {
-      cards.push(make("div", { class: "finding warn" }, make("div", { class: "kicker" }, totals.suspect_count > 1 ? `Looks like a leak (1 of ${count(totals.suspect_count)})` : "Looks like a leak"),
-        make("div", { class: "where" }, ...whereIs(suspect)),
-        make("p", {}, `left ${bytes(suspect.bytes)} in ${blocks(suspect.count)} that were never freed, and kept growing to the end${estimate(suspect.bytes_error)}. `,
-          make("a", { href: "#unfreed" }, "How it is called"))));
-    } else {
-      cards.push(make("div", { class: "finding" }, make("div", { class: "kicker" }, "No growing leak seen"),
-        make("div", { class: "where" }, totals.unfreed_count === 0 ? allFreed() : `${bytes(totals.unfreed_bytes)} not freed at the end`),
-        make("p", {}, totals.unfreed_count === 0 ? (report.sample_bytes > 0 ? "Small blocks that were left may not be among the samples." : "No block was left when the program ended.") : "Nothing among it kept growing: mostly what programs keep until they end. ",
-          totals.unfreed_count === 0 ? null : make("a", { href: "#unfreed" }, "What was not freed"))));
-    }
+    cards.push(...leakFindings(process));
     return make("div", { class: "findings" }, ...cards);
   }
 
@@ -269,6 +285,7 @@
       t.peak_rss_bytes > 0 ? tile("Whole process", bytes(t.peak_rss_bytes), "peak RSS, code and stacks included") : null,
       t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the most that the heap held was not in use"),
       tile("Allocated in all", bytes(t.allocated_bytes), `${count(t.allocated_count)} allocations${estimate(t.allocated_bytes_error)}`),
+      t.leaked_count === null ? null : tile("Leaked", bytes(t.leaked_bytes), `${blocks(t.leaked_count)} that nothing points to${estimate(t.leaked_bytes_error)}`),
       tile("Not freed", bytes(t.unfreed_bytes), `${blocks(t.unfreed_count)} at the end${estimate(t.unfreed_bytes_error)}`));
   }
 
@@ -298,16 +315,19 @@
   }
 
   function unfreedTable(process) {
-    const note = "Blocks that the program had not freed when it ended, by the calls that made them. The program may still have used them: acre does not look whether anything points to them. 'Later half' is the part from the later half of the time since the first such block: what comes in a burst has 0 %, what is renewed all the time 100 %. What was left evenly looks like a leak and is marked.";
+    const note = "Blocks that the program had not freed when it ended, by the calls that made them. " + (process.totals.leaked_count === null
+      ? `Whether anything still points to them is not known: ${process.totals.no_leak_scan}. `
+      : "'Leaked' is what nothing in the process pointed to when it ended; the rest was still reachable. ")
+      + "'Later half' is the part from the later half of the time since the first such block: what comes in a burst has 0 %, what is renewed all the time 100 %. What was left evenly keeps growing, and is marked.";
     if (process.unfreed.length === 0) return section("unfreed", "Not freed", null, make("p", { class: "empty" }, allFreed()));
     const most = Math.max(...process.unfreed.map((row) => row.bytes));
     const rows = process.unfreed.map((row, i) => {
       const details = stackDetails(row);
       if (i === 0 && details.tagName === "DETAILS") details.open = true;
-      return make("tr", {}, share(row.bytes, most), make("td", { class: "n" }, `${count(row.count)} of ${count(row.allocated_count)}`),
-        make("td", { class: "n" }, percent(row.growth)), make("td", {}, row.suspect ? make("span", { class: "badge" }, "leak?") : ""), make("td", { class: "site" }, details));
+      return make("tr", {}, share(row.bytes, most), make("td", { class: "n" }, process.totals.leaked_count === null ? "not known" : bytes(row.leaked_bytes)), make("td", { class: "n" }, `${count(row.count)} of ${count(row.allocated_count)}`),
+        make("td", { class: "n" }, percent(row.growth)), make("td", {}, row.leaked_count > 0 ? make("span", { class: "badge" }, "leak") : row.suspect ? make("span", { class: "badge" }, process.totals.leaked_count === null ? "leak?" : "grows") : ""), make("td", { class: "site" }, details));
     });
-    return section("unfreed", "Not freed", note, longTable([["Bytes", "n"], ["Blocks left of made", "n"], ["Later half", "n"], ["", ""], ["Made by", ""]], rows, 10));
+    return section("unfreed", "Not freed", note, longTable([["Bytes", "n"], ["Leaked", "n"], ["Blocks left of made", "n"], ["Later half", "n"], ["", ""], ["Made by", ""]], rows, 10));
   }
 
   function processTable(chosen, choose) {
