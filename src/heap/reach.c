@@ -15,6 +15,7 @@
 #include "heap/registry.h"
 #include "os/self.h"
 #include "os/shared_file.h"
+#include "space/window.h"
 
 #include <string.h>
 
@@ -144,11 +145,20 @@ static uint64_t look_at_range(scan *self, acre_addr begin, acre_addr end)
     return read_bytes;
 }
 
+/* Where the part of a block ends that was asked for: behind it lies what was there before, full of addresses. Of a large block this is
+ * known, though another thread may be changing it. */
+static acre_addr end_of(const scan *self, range block)
+{
+    if (block.end - block.begin <= ACRE_SMALL_BYTES_MAX) return block.end;
+    const uint64_t asked_bytes = acre_load_figure(&acre_page_map_span(self->heap->map, block.begin)->size_bytes);
+    return acre_min_size(block.end, block.begin + asked_bytes);
+}
+
 static void look_into_block(scan *self, range block)
 {
     if (set_bit(self, self->seen, block.begin)) return;
     const part *const in = part_of(self, block.begin);
-    const acre_addr end = acre_min_size(block.end, in->end);
+    const acre_addr end = acre_min_size(end_of(self, block), in->end);
     if (self->is_plain && end - block.begin < DIRECT_BYTES_MAX)
         look_at_words(self, (const void *)(uintptr_t)block.begin, (size_t)(end - block.begin));
     else (void)look_at_range(self, block.begin, end);
@@ -381,6 +391,8 @@ static acre_status look(scan *self, const request *wanted, size_t region_count, 
         exclude(self, (const void *)(uintptr_t)self->parts[i].begin, (size_t)(self->parts[i].end - self->parts[i].begin));
     exclude_meta(self, &wanted->heap->meta);
     exclude_meta(self, acre_host_map_meta());
+    exclude(self, &acre_host_map, sizeof acre_host_map); /* where the window begins there is a block, and both say where that is */
+    exclude(self, acre_window_of_process(), sizeof(acre_window));
     wanted->exclude(wanted->context, exclude, self);
     const acre_status status = mark_all(self, own_frame);
 
