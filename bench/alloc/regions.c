@@ -143,7 +143,7 @@ static void request_talloc(size_t operations, bool is_48)
 
 #define LIFO(operations, allocate, give)                                                                                                   \
     for (size_t done = 0; done < (operations); done += LIFO_COUNT) {                                                                       \
-        void *blocks[LIFO_COUNT];                                                                                                          \
+        static void *blocks[LIFO_COUNT];                                                                                                   \
         for (size_t i = 0; i < LIFO_COUNT; i++) {                                                                                          \
             const size_t block_bytes = ANY_SMALL;                                                                                          \
             use(blocks[i] = (allocate));                                                                                                   \

@@ -156,8 +156,8 @@ static acre_addr end_of(const scan *self, range block)
 
 static void look_into_block(scan *self, range block)
 {
-    if (set_bit(self, self->seen, block.begin)) return;
     const part *const in = part_of(self, block.begin);
+    if (in == NULL || set_bit(self, self->seen, block.begin)) return;
     const acre_addr end = acre_min_size(end_of(self, block), in->end);
     if (self->is_plain && end - block.begin < DIRECT_BYTES_MAX)
         look_at_words(self, (const void *)(uintptr_t)block.begin, (size_t)(end - block.begin));
