@@ -12,12 +12,6 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Names of glibc; where rlimit is 64 bits wide, as here, setrlimit64 and prlimit64 are the same functions. */
-EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit);
-EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit);
-EXPORT int prlimit(pid_t process, __rlimit_resource_t resource, const struct rlimit *limit, struct rlimit *before);
-EXPORT int prlimit64(pid_t process, __rlimit_resource_t resource, const struct rlimit64 *limit, struct rlimit64 *before);
-
 static int set(pid_t process, int resource, const void *limit, void *before)
 {
     const bool is_own = process == 0 || process == getpid();
@@ -25,16 +19,17 @@ static int set(pid_t process, int resource, const void *limit, void *before)
     return (int)syscall(SYS_prlimit64, process, resource, limit, before);
 }
 
-int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) { return set(0, (int)resource, limit, NULL); }
+/* Names of glibc; where rlimit is 64 bits wide, as here, those with 64 are the same functions. */
+EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) { return set(0, (int)resource, limit, NULL); }
 
-int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit) { return set(0, (int)resource, limit, NULL); }
+EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit) { return set(0, (int)resource, limit, NULL); }
 
-int prlimit(pid_t process, __rlimit_resource_t resource, const struct rlimit *limit, struct rlimit *before)
+EXPORT int prlimit(pid_t process, __rlimit_resource_t resource, const struct rlimit *limit, struct rlimit *before)
 {
     return set(process, (int)resource, limit, before);
 }
 
-int prlimit64(pid_t process, __rlimit_resource_t resource, const struct rlimit64 *limit, struct rlimit64 *before)
+EXPORT int prlimit64(pid_t process, __rlimit_resource_t resource, const struct rlimit64 *limit, struct rlimit64 *before)
 {
     return set(process, (int)resource, limit, before);
 }
