@@ -462,10 +462,17 @@ static bool pop_freed_last(acre_cache *cache, unsigned class, acre_addr *address
     return true;
 }
 
+/* Has the thread taken no block of the class itself? Then what it freed is others', and lies beside what others write to: to hand it out
+ * here would make two threads share a line of the cache for good. */
+static bool holds_only_others(const acre_cache *cache, unsigned class)
+{
+    return acre_unlikely(cache->current[class] == NULL) && !acre_os_is_single_threaded();
+}
+
 acre_addr acre_cache_change_round(acre_cache *cache, unsigned class)
 {
     acre_magazine *const magazine = &cache->magazines[class];
-    if (magazine->top != magazine->bottom || cache->heap->sample_bytes != 0) return 0;
+    if (magazine->top != magazine->bottom || cache->heap->sample_bytes != 0 || holds_only_others(cache, class)) return 0;
     acre_addr *const freed = freed_array(cache, class);
     const size_t freed_count = (size_t)(magazine->put - (freed + 1));
     if (freed_count < acre_max_size(cache->round_count[class], 1)) return 0;
@@ -488,6 +495,7 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
             return ACRE_POP_SAMPLE_DUE;
         }
         acre_addr *const freed = freed_array(cache, class);
+        if (holds_only_others(cache, class)) flush_class(cache, class);
         const size_t freed_count = (size_t)(magazine->put - (freed + 1));
         if (freed_count > 0)
             change_arrays(cache, class, freed, freed_count);
