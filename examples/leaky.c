@@ -8,7 +8,7 @@ typedef struct message {
     size_t length;
 } message;
 
-static message *read_message(int number)
+__attribute__((noinline)) static message *read_message(int number)
 {
     message *const m = malloc(sizeof *m);
     if (m == NULL) abort();
@@ -22,7 +22,7 @@ static message *read_message(int number)
 /* The leak: the message goes, its text stays. */
 static void forget_message(message *m) { free(m); }
 
-static size_t build_index(int count)
+__attribute__((noinline)) static size_t build_index(int count)
 {
     size_t size = 64;
     size_t *index = malloc(size * sizeof *index);

@@ -6,7 +6,7 @@
 
 enum {
     KEEP_BYTES_MIN = 1024 * 1024, /* a program that works keeps this much dirty without being asked */
-    KEEP_SHARE = 4,               /* and one part in so many of its peak, for what lies in pieces that do not serve */
+    KEEP_SHARE = 8,               /* and one part in so many of its peak, for what lies in pieces that do not serve */
     ASK_BYTES_MIN = 4 * 1024 * 1024, /* worth a thread, */
     ASK_SHARE = 4,                   /* if it is also one part in so many of what is in use */
     IDLE_KEEP_BYTES = 64 * 1024,  /* what is left to an idle one */
