@@ -34,14 +34,19 @@ void acre_page_map_init_range(acre_page_map *map, uint8_t **root, acre_meta *met
                            .meta = meta};
 }
 
+static void set_window(acre_page_map *map, acre_addr base, uint64_t unit_count, uint8_t *classes)
+{
+    map->window_base = base;
+    map->window_classes = classes;
+    map->window_units = unit_count;
+}
+
 void acre_page_map_open_window(acre_page_map *map, acre_addr base, uint64_t size)
 {
     assert(base % ACRE_UNIT_BYTES == 0 && size % ACRE_UNIT_BYTES == 0 && map->window_units == 0);
     if (size == 0) return;
-    map->window_classes = acre_meta_alloc(map->meta, (size_t)(size >> ACRE_UNIT_SHIFT));
-    if (map->window_classes == NULL) return;
-    map->window_base = base;
-    map->window_units = size >> ACRE_UNIT_SHIFT;
+    uint8_t *const classes = acre_meta_alloc(map->meta, (size_t)(size >> ACRE_UNIT_SHIFT));
+    if (classes != NULL) set_window(map, base, size >> ACRE_UNIT_SHIFT, classes);
 }
 
 acre_status acre_page_map_cover(acre_page_map *map, acre_addr address, uint64_t size)
@@ -61,6 +66,7 @@ acre_status acre_page_map_cover(acre_page_map *map, acre_addr address, uint64_t 
             status = ACRE_NO_MEMORY;
         else
             acre_store_pointer(&map->root[slot], leaf);
+        if (leaf != NULL && map->slot_count == 1) set_window(map, map->base, map->slot_units, leaf);
     }
     acre_lock_drop(&map->lock);
     return status;

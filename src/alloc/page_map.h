@@ -1,7 +1,8 @@
 /* page_map.h - from any address to what is there: the class of its 16 KiB unit, and the descriptor of its span.
  *
  * A map for pointers of the host has a *window*, the range where nearly all regions lie (space/window.h), with the class bytes of
- * all its units in one array: a class is one load away. For the rest, and for everything but the class, there is
+ * all its units in one array: a class is one load away. A map of one slot has it too: the class bytes of its leaf. For the rest, and
+ * for everything but the class, there is
  * a two-level radix tree. The root has one pointer a *slot* (a power of two of units); a slot's leaf has a byte a unit for
  * the class, a byte a unit for its state, the descriptors and the occupancy words, in that order, so that a class is two
  * loads away and the bytes of a gigabyte fit the second-level cache. Leaves are reserved whole and touched where used.
@@ -64,11 +65,20 @@ static inline uint8_t *acre_page_map_leaf(const acre_page_map *map, acre_addr ad
     return *unit < map->slot_units ? acre_load_pointer(&map->root[slot]) : NULL;
 }
 
+/* The class at an address, if it lies in the window. */
+static inline bool acre_window_class(const acre_page_map *map, acre_addr address, unsigned *class)
+{
+    const uint64_t unit = (address - map->window_base) >> ACRE_UNIT_SHIFT;
+    if (acre_unlikely(unit >= map->window_units)) return false;
+    *class = map->window_classes[unit];
+    return true;
+}
+
 /* The class at an address; ACRE_CLASS_NONE when it is not ours. Any number is allowed. O(1). */
 static inline unsigned acre_page_map_class(const acre_page_map *map, acre_addr address)
 {
-    const uint64_t window_unit = (address - map->window_base) >> ACRE_UNIT_SHIFT;
-    if (acre_likely(window_unit < map->window_units)) return map->window_classes[window_unit];
+    unsigned class;
+    if (acre_window_class(map, address, &class)) return class;
     size_t unit = 0;
     const uint8_t *const leaf = acre_page_map_leaf(map, address, &unit);
     return leaf == NULL ? (unsigned)ACRE_CLASS_NONE : leaf[unit];

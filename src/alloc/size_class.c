@@ -20,12 +20,8 @@ const acre_size_class acre_size_classes[ACRE_CLASS_COUNT + 1] = {
     CLASS(7680, 4), CLASS(8192, 4),
 };
 
-const uint8_t acre_class_table[ACRE_TABLE_BYTES_MAX / 16 + 1] = {
-    1,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16,                 /* up to 256, by 16 */
-    17, 17, 18, 18, 19, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24,                     /* up to 512, by 32 */
-    25, 25, 25, 25, 26, 26, 26, 26, 27, 27, 27, 27, 28, 28, 28, 28,                     /* up to 768, by 64 */
-    29, 29, 29, 29, 30, 30, 30, 30, 31, 31, 31, 31, 32, 32, 32, 32,                     /* up to 1024, by 64 */
-};
+#define CLASS_ALONE(class) class
+const uint8_t acre_class_table[ACRE_TABLE_BYTES_MAX / 16 + 1] = {ACRE_CLASS_TABLE(CLASS_ALONE)};
 
 unsigned acre_class_of_aligned(size_t size, size_t alignment)
 {

@@ -40,6 +40,13 @@ typedef struct acre_size_class {
 extern const acre_size_class acre_size_classes[ACRE_CLASS_COUNT + 1];
 extern const uint8_t acre_class_table[ACRE_TABLE_BYTES_MAX / 16 + 1];
 
+/* The class of each size that is a multiple of 16, from 0 to ACRE_TABLE_BYTES_MAX: to 256 by 16, to 512 by 32, to 1024 by 64. */
+#define ACRE_CLASS_TABLE(X)                                                                                                                \
+    X(1), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13), X(14), X(15), X(16),                           \
+    X(17), X(17), X(18), X(18), X(19), X(19), X(20), X(20), X(21), X(21), X(22), X(22), X(23), X(23), X(24), X(24),                        \
+    X(25), X(25), X(25), X(25), X(26), X(26), X(26), X(26), X(27), X(27), X(27), X(27), X(28), X(28), X(28), X(28),                        \
+    X(29), X(29), X(29), X(29), X(30), X(30), X(30), X(30), X(31), X(31), X(31), X(31), X(32), X(32), X(32), X(32)
+
 /* The smallest class that holds `size` bytes; size <= ACRE_SMALL_BYTES_MAX. Size 0 gets the smallest block. O(1). */
 static inline unsigned acre_class_of_size(size_t size)
 {

@@ -409,19 +409,28 @@ static void *pointer_or_enomem(acre_addr address)
     return (void *)(uintptr_t)address;
 }
 
-void *acre_heap_alloc(acre_heap *heap, size_t size)
+static __attribute__((noinline)) void *alloc_slow(acre_heap *heap, size_t size)
 {
-    acre_cache *const cache = acre_cache_of(heap);
-    if (acre_likely(cache != NULL && size <= ACRE_TABLE_BYTES_MAX && !heap->is_recording && has(heap->space, ACRE_CAP_HOST_ACCESS))) {
-        const acre_addr address = acre_magazine_pop(&cache->magazines[acre_class_table[(size + 15) / 16]]);
-        if (acre_likely(address != 0)) return (void *)(uintptr_t)address;
-    }
     if (!has(heap->space, ACRE_CAP_HOST_ACCESS)) {
         (void)acre_fail(ACRE_UNSUPPORTED, "heap '%s': its addresses are no pointers; use acre_heap_alloc_address", heap->name);
         return pointer_or_enomem(0);
     }
+    acre_cache *const cache = acre_fast_cache_of(heap);
+    if (acre_likely(size <= ACRE_TABLE_BYTES_MAX && cache != &acre_no_cache)) {
+        const acre_addr ready = acre_cache_change_round(cache, acre_class_table[(size + 15) / 16]);
+        if (ready != 0) return (void *)(uintptr_t)ready;
+    }
     bool is_zero;
     return pointer_or_enomem(acre_alloc_aligned(heap, size, ACRE_BLOCK_BYTES_MIN, ACRE_HEAP_OP_ALLOC, &is_zero));
+}
+
+void *acre_heap_alloc(acre_heap *heap, size_t size)
+{
+    if (acre_likely(size <= ACRE_TABLE_BYTES_MAX)) {
+        const acre_addr address = acre_magazine_pop(acre_magazine_for(acre_fast_cache_of(heap), size));
+        if (acre_likely(address != 0)) return (void *)(uintptr_t)address;
+    }
+    return alloc_slow(heap, size);
 }
 
 /* A hint never fails: a space or a kernel without huge pages gives plain ones. */
@@ -448,6 +457,11 @@ acre_addr acre_heap_alloc_address(acre_heap *heap, uint64_t size, uint64_t align
 
 void acre_heap_free_address(acre_heap *heap, acre_addr block)
 {
+    unsigned class;
+    if (acre_likely(acre_window_class(heap->map, block, &class)) &&
+        acre_likely(acre_magazine_push(acre_magazine_of(acre_fast_cache_of(heap), class), block))) {
+        return;
+    }
     if (block != 0) acre_free_any(heap, block, "free", false);
 }
 

@@ -88,6 +88,7 @@ struct acre_heap {
     const char *name;
     uint64_t serial;      /* tells heaps apart that had the same index */
     unsigned index;       /* among the heaps of the process */
+    ptrdiff_t slot_offset; /* of its entry in acre_thread, from acre_thread_base */
     int64_t direct_bytes; /* of small blocks that were taken and given without a cache */
     int64_t large_bytes;
     uint64_t take_count_at_purge;    /* how busy it was when the purge job last looked */
@@ -114,6 +115,20 @@ extern uint8_t *acre_host_root[ACRE_HOST_SLOT_COUNT];
 #define ACRE_FAST_TLS __attribute__((tls_model("initial-exec")))
 extern _Thread_local acre_cache *acre_fast_cache ACRE_FAST_TLS;
 extern acre_cache acre_no_cache;
+
+/* Its caches of all heaps, by the heap's index. Whether an entry is still the heap's is told by the serial number. */
+typedef struct acre_thread_slot {
+    acre_cache *fast; /* the cache, or acre_no_cache where every call must take the slow path */
+    uint64_t serial;  /* 0: none */
+    acre_cache *cache;
+} acre_thread_slot;
+
+typedef struct acre_thread_caches {
+    acre_thread_slot slots[ACRE_HEAP_COUNT_MAX];
+    bool is_ending;
+} acre_thread_caches;
+
+extern _Thread_local acre_thread_caches acre_thread ACRE_FAST_TLS;
 
 /* The process's heap, made at the first call; NULL when there is no memory for it. */
 acre_heap *acre_process_heap(void);
@@ -150,6 +165,35 @@ static inline acre_magazine *acre_magazine_of(acre_cache *cache, unsigned class)
     return (acre_magazine *)(void *)((char *)cache + offsetof(acre_cache, magazines) + class * sizeof(acre_magazine));
 }
 
+/* For each multiple of 16, how far into a cache the magazine lies of the class that serves it. */
+extern const uint16_t acre_magazine_offsets[ACRE_TABLE_BYTES_MAX / 16 + 1];
+
+static inline acre_magazine *acre_magazine_for(acre_cache *cache, size_t size)
+{
+    return (acre_magazine *)(void *)((char *)cache + acre_magazine_offsets[(size + 15) / 16]);
+}
+
+/* Thread-local variables of this kind lie at the same distance from here in every thread. */
+static inline char *acre_thread_base(void)
+{
+#if defined(__x86_64__) && defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+#define ACRE_HAS_THREAD_POINTER
+    return __builtin_thread_pointer();
+#endif
+#endif
+#ifndef ACRE_HAS_THREAD_POINTER
+    return (char *)&acre_thread;
+#endif
+}
+
+/* What the thread's fast paths look at for a heap. */
+static inline acre_cache *acre_fast_cache_of(const acre_heap *heap)
+{
+    const acre_thread_slot *const slot = (const acre_thread_slot *)(const void *)(acre_thread_base() + heap->slot_offset);
+    return acre_likely(slot->serial == heap->serial) ? slot->fast : &acre_no_cache;
+}
+
 /* 0: the magazine is empty, or a sample is due. */
 static inline acre_addr acre_magazine_pop(acre_magazine *magazine)
 {
@@ -170,17 +214,18 @@ static inline bool acre_magazine_push(acre_magazine *magazine, acre_addr address
 static inline void *acre_fast_alloc(size_t size, acre_heap_op op)
 {
     if (acre_likely(size <= ACRE_TABLE_BYTES_MAX)) {
-        const acre_addr address = acre_magazine_pop(acre_magazine_of(acre_fast_cache, acre_class_table[(size + 15) / 16]));
+        const acre_addr address = acre_magazine_pop(acre_magazine_for(acre_fast_cache, size));
         if (acre_likely(address != 0)) return (void *)(uintptr_t)address;
     }
     return acre_alloc_slow(size, op);
 }
 
+
 static inline void acre_fast_free(void *block, const char *operation)
 {
-    const uint64_t unit = ((uintptr_t)block - acre_host_map.window_base) >> ACRE_UNIT_SHIFT;
-    if (acre_likely(unit < acre_host_map.window_units) &&
-        acre_magazine_push(acre_magazine_of(acre_fast_cache, acre_host_map.window_classes[unit]), (uintptr_t)block)) {
+    unsigned class;
+    if (acre_likely(acre_window_class(&acre_host_map, (uintptr_t)block, &class)) &&
+        acre_likely(acre_magazine_push(acre_magazine_of(acre_fast_cache, class), (uintptr_t)block))) {
         return;
     }
     if (block != NULL) acre_free_slow((uintptr_t)block, operation);

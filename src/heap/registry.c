@@ -35,13 +35,11 @@ _Thread_local acre_cache *acre_fast_cache ACRE_FAST_TLS = &acre_no_cache;
 acre_page_map acre_host_map;
 uint8_t *acre_host_root[ACRE_HOST_SLOT_COUNT];
 
-typedef struct thread_caches {
-    acre_cache *caches[ACRE_HEAP_COUNT_MAX];
-    uint64_t serials[ACRE_HEAP_COUNT_MAX]; /* 0: none */
-    bool is_ending;
-} thread_caches;
+_Thread_local acre_thread_caches acre_thread ACRE_FAST_TLS;
 
-static _Thread_local thread_caches mine ACRE_FAST_TLS;
+#define OFFSET(class) (class) * sizeof(acre_magazine)
+_Static_assert(offsetof(acre_cache, magazines) == 0, "acre_magazine_offsets counts from the beginning of the cache");
+const uint16_t acre_magazine_offsets[ACRE_TABLE_BYTES_MAX / 16 + 1] = {ACRE_CLASS_TABLE(OFFSET)};
 
 static acre_lock registry_lock;
 static acre_heap *heaps[ACRE_HEAP_COUNT_MAX];
@@ -85,6 +83,7 @@ acre_status acre_registry_add(acre_heap *heap)
     for (unsigned index = heap == &process_heap ? 0 : 1; index < ACRE_HEAP_COUNT_MAX; index++) {
         if (heaps[index] != NULL) continue;
         heap->index = index;
+        heap->slot_offset = (char *)&acre_thread.slots[index] - acre_thread_base();
         heap->serial = ++last_serial;
         heaps[index] = heap;
         status = ACRE_OK;
@@ -101,7 +100,7 @@ void acre_registry_remove(acre_heap *heap)
     assert(heaps[heap->index] == heap);
     heaps[heap->index] = NULL;
     acre_lock_drop(&registry_lock);
-    if (mine.serials[heap->index] == heap->serial) mine.serials[heap->index] = 0;
+    if (acre_thread.slots[heap->index].serial == heap->serial) acre_thread.slots[heap->index].serial = 0;
 }
 
 acre_heap *acre_process_heap(void)
@@ -127,40 +126,45 @@ acre_heap *acre_heap_of_process(void) { return acre_process_heap(); }
 
 static void thread_ends(void *caches)
 {
-    thread_caches *const those = caches;
+    acre_thread_caches *const those = caches;
     acre_fast_cache = &acre_no_cache;
     those->is_ending = true;
     for (unsigned index = 0; index < ACRE_HEAP_COUNT_MAX; index++) {
-        if (those->serials[index] == 0) continue;
+        acre_thread_slot *const slot = &those->slots[index];
+        if (slot->serial == 0) continue;
         acre_lock_take(&registry_lock);
-        const bool is_alive = heaps[index] != NULL && heaps[index]->serial == those->serials[index];
+        const bool is_alive = heaps[index] != NULL && heaps[index]->serial == slot->serial;
         acre_lock_drop(&registry_lock);
-        those->serials[index] = 0;
-        if (is_alive) acre_cache_release(those->caches[index]);
+        slot->serial = 0;
+        if (is_alive) acre_cache_release(slot->cache);
     }
 }
 
+/* Does every call take the slow path, whatever is in the magazines? */
+static bool is_slow(const acre_heap *heap) { return heap->is_recording || (heap->space->info.capabilities & ACRE_CAP_HOST_ACCESS) == 0; }
+
 static acre_cache *open_cache(acre_heap *heap)
 {
-    if (mine.is_ending) return NULL;
+    if (acre_thread.is_ending) return NULL;
     acre_cache *const cache = acre_cache_acquire(heap);
     if (cache == NULL) return NULL;
-    const bool is_first = mine.serials[heap->index] == 0;
-    mine.caches[heap->index] = cache;
-    mine.serials[heap->index] = heap->serial;
+    acre_thread_slot *const slot = &acre_thread.slots[heap->index];
+    const bool is_first = slot->serial == 0;
+    *slot = (acre_thread_slot){.cache = cache, .fast = is_slow(heap) ? &acre_no_cache : cache, .serial = heap->serial};
 
     /* From here on this thread can allocate, which the thread library may do in turn. */
-    if (heap->index == 0 && !heap->is_recording) acre_fast_cache = cache;
+    if (heap->index == 0) acre_fast_cache = slot->fast;
     acre_lock_take(&registry_lock);
     if (!has_exit_key) has_exit_key = acre_os_thread_key_create(&exit_key, thread_ends) == ACRE_OK;
     acre_lock_drop(&registry_lock);
-    if (is_first && has_exit_key) (void)acre_os_thread_key_set(exit_key, &mine);
+    if (is_first && has_exit_key) (void)acre_os_thread_key_set(exit_key, &acre_thread);
     return cache;
 }
 
 acre_cache *acre_cache_of(acre_heap *heap)
 {
-    if (acre_likely(mine.serials[heap->index] == heap->serial)) return mine.caches[heap->index];
+    const acre_thread_slot *const slot = &acre_thread.slots[heap->index];
+    if (acre_likely(slot->serial == heap->serial)) return slot->cache;
     return open_cache(heap);
 }
 
@@ -215,8 +219,11 @@ void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t s
     heap->observer = observer;
     heap->sample_bytes = is_recording ? 0 : sample_bytes;
     heap->is_recording = is_recording;
-    if (heap->index == 0 && is_recording) acre_fast_cache = &acre_no_cache;
-    if (mine.serials[heap->index] == heap->serial) acre_cache_restart_samples(mine.caches[heap->index]);
+    acre_thread_slot *const slot = &acre_thread.slots[heap->index];
+    if (slot->serial != heap->serial) return;
+    slot->fast = is_slow(heap) ? &acre_no_cache : slot->cache;
+    if (heap->index == 0) acre_fast_cache = slot->fast;
+    acre_cache_restart_samples(slot->cache);
 }
 
 /* ---- fork ---- */
@@ -270,9 +277,10 @@ static void after_fork_in_child(void)
     for (unsigned index = 0; index < ACRE_HEAP_COUNT_MAX; index++) {
         if (heaps[index] == NULL) continue;
         heaps[index]->is_purge_asked = 0; /* the thread is not here */
-        const bool has_mine = mine.serials[index] == heaps[index]->serial;
+        const acre_thread_slot *const slot = &acre_thread.slots[index];
+        const bool has_mine = slot->serial == heaps[index]->serial;
         for (acre_cache *cache = heaps[index]->caches; cache != NULL; cache = cache->next) {
-            if (cache->is_used != 0 && !(has_mine && mine.caches[index] == cache)) acre_cache_abandon(cache);
+            if (cache->is_used != 0 && !(has_mine && slot->cache == cache)) acre_cache_abandon(cache);
         }
     }
 }
