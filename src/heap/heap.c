@@ -536,6 +536,54 @@ acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *bloc
     return acre_fail(ACRE_BAD_POINTER, "heap '%s': 0x%llx lies in none of its blocks", heap->name, (unsigned long long)address);
 }
 
+/* A large block begins some units before the one that was asked for. */
+static acre_addr first_unit_of(acre_addr address)
+{
+    acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
+    while (acre_page_map_class(&acre_host_map, unit) == ACRE_CLASS_LARGE_REST) unit -= ACRE_UNIT_BYTES;
+    return unit;
+}
+
+/* The descriptor of a unit that is covered. */
+static inline acre_span *host_span(acre_addr address)
+{
+    enum { SPANS_OFFSET = 2 * ACRE_HOST_SLOT_UNITS };
+    uint8_t *const leaf = acre_load_pointer(&acre_host_root[address >> ACRE_HOST_SLOT_SHIFT]);
+    return (acre_span *)(void *)(leaf + SPANS_OFFSET) + (address >> ACRE_UNIT_SHIFT) % ACRE_HOST_SLOT_UNITS;
+}
+
+static inline acre_status where_small(acre_addr address, unsigned class, acre_place *place)
+{
+    const acre_span *span = host_span(address);
+    if (span->units_before != 0) span = host_span(address - ((acre_addr)span->units_before << ACRE_UNIT_SHIFT));
+    const acre_size_class *const facts = &acre_size_classes[class];
+    const uint64_t index = acre_block_index_by(facts->reciprocal, address - span->base);
+    if (acre_unlikely(index >= facts->capacity)) return ACRE_BAD_POINTER; /* the rest of the span */
+    place->size_bytes = facts->block_bytes;
+    place->base = span->base + index * facts->block_bytes;
+    place->heap = (acre_heap *)(void *)((char *)span->region->arena - offsetof(acre_heap, arena));
+    place->space = place->heap->space;
+    return ACRE_OK;
+}
+
+static acre_status where_beside(acre_addr address, unsigned class, acre_place *place)
+{
+    if ((class & ACRE_CLASS_WATCHED) != 0) return where_small(address, class - ACRE_CLASS_WATCHED, place);
+    const acre_span *const run = host_span(first_unit_of(address));
+    acre_heap *const heap = (acre_heap *)(void *)((char *)run->region->arena - offsetof(acre_heap, arena));
+    *place = (acre_place){.space = heap->space, .heap = heap, .base = run->base, .size_bytes = (uint64_t)run_bytes(run)};
+    return ACRE_OK;
+}
+
+acre_status acre_where(const void *pointer, acre_place *place)
+{
+    const acre_addr address = (uintptr_t)pointer;
+    unsigned class;
+    if (acre_unlikely(!acre_window_class(&acre_host_map, address, &class))) class = acre_page_map_class(&acre_host_map, address);
+    if (acre_likely(class - ACRE_CLASS_FIRST < ACRE_CLASS_COUNT)) return where_small(address, class, place);
+    return class == ACRE_CLASS_NONE ? ACRE_BAD_POINTER : where_beside(address, class, place);
+}
+
 static bool visit_span(const acre_span *span, acre_block_visitor *visit, void *context)
 {
     const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;

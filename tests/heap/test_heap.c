@@ -244,6 +244,48 @@ static void a_walk_ends_when_the_visitor_says_so(void **state)
     assert_int_equal(visited, 3);
 }
 
+/* Random pointers into blocks of two heaps, and beside them, against what was handed out. */
+static void where_knows_the_heap_and_the_block_of_any_pointer(void **state)
+{
+    enum { BLOCKS = 3000, POINTERS = 1000000 };
+    static char *blocks[BLOCKS];
+    static size_t sizes[BLOCKS];
+    acre_heap *heaps[2] = {*state, NULL};
+    assert_int_equal(acre_heap_create(&(acre_heap_options){.name = "other"}, &heaps[1]), ACRE_OK);
+    uint64_t random = 3;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        const uint64_t number = next_random(&random);
+        sizes[i] = 1 + (size_t)(number >> 20) % (number % 50 == 0 ? 200000u : number % 7 == 0 ? 9000u : 500u);
+        blocks[i] = acre_heap_alloc(heaps[i % 2], sizes[i]);
+        assert_non_null(blocks[i]);
+    }
+    for (size_t i = 0; i < POINTERS; i++) {
+        const uint64_t number = next_random(&random);
+        const size_t at = (size_t)(number >> 32) % BLOCKS;
+        acre_place place = {0};
+        assert_int_equal(acre_where(blocks[at] + number % sizes[at], &place), ACRE_OK);
+        assert_true(place.heap == heaps[at % 2] && place.base == (uintptr_t)blocks[at] && place.size_bytes >= sizes[at]);
+        assert_true(place.space != NULL && place.size_bytes == acre_heap_usable_size(place.heap, place.base));
+    }
+    static int global;
+    int local = 0;
+    acre_place before = {.base = 77};
+    const void *const foreign[] = {NULL, &local, &global, blocks, (void *)(uintptr_t)UINT64_C(0x123456789abcdef0), (void *)UINTPTR_MAX};
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        assert_int_equal(acre_where(foreign[i], &before), ACRE_BAD_POINTER);
+        assert_int_equal(before.base, 77);
+    }
+    for (size_t i = 0; i < POINTERS; i++) { /* any number: an answer only where it is right */
+        acre_place place;
+        const void *const pointer = (void *)(uintptr_t)(next_random(&random) >> (i % 20));
+        if (acre_where(pointer, &place) == ACRE_OK) {
+            assert_true((uintptr_t)pointer >= place.base && (uintptr_t)pointer - place.base < place.size_bytes);
+        }
+    }
+    acre_heap_destroy(heaps[1]);
+    assert_int_equal(acre_where(blocks[1], &before), ACRE_BAD_POINTER);
+}
+
 static void where_says_no_for_what_is_not_ours(void **state)
 {
     acre_block block;
@@ -269,6 +311,7 @@ int main(void)
         TEST(resizing_keeps_the_contents),
         TEST(freed_memory_is_dirty_until_it_is_purged),
         TEST(a_walk_ends_when_the_visitor_says_so),
+        TEST(where_knows_the_heap_and_the_block_of_any_pointer),
         TEST(where_says_no_for_what_is_not_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
