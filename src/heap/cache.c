@@ -28,30 +28,13 @@ static void depot_insert(acre_depot *depot, acre_span *span)
 {
     span->previous = NULL;
     span->next = depot->first;
-    if (span->next != NULL)
-        span->next->previous = span;
-    else
-        depot->last = span;
+    if (span->next != NULL) span->next->previous = span;
     set_first(depot, span);
-}
-
-static void depot_append(acre_depot *depot, acre_span *span)
-{
-    span->previous = depot->last;
-    span->next = NULL;
-    if (span->previous != NULL)
-        span->previous->next = span;
-    else
-        set_first(depot, span);
-    depot->last = span;
 }
 
 static void depot_remove(acre_depot *depot, acre_span *span)
 {
-    if (span->next != NULL)
-        span->next->previous = span->previous;
-    else
-        depot->last = span->previous;
+    if (span->next != NULL) span->next->previous = span->previous;
     if (span->previous != NULL)
         span->previous->next = span->next;
     else
@@ -91,32 +74,13 @@ static void disown(acre_heap *heap, acre_span *span)
     fulfil(heap, span, class, acre_span_disown(span), 0);
 }
 
-/* The fullest of the first spans of a list, which is not empty; the others go to its end, so that the next time others are looked at. */
-static acre_span *fullest(acre_depot *depot)
-{
-    enum { TRIES = 8 };
-    acre_span *best = depot->first;
-    acre_span *next = best->next;
-    for (unsigned i = 1; i < TRIES && next != NULL; i++) {
-        acre_span *const other = next;
-        next = other->next;
-        const bool is_fuller = acre_span_free_count(acre_load_relaxed(&other->state)) < acre_span_free_count(acre_load_relaxed(&best->state));
-        acre_span *const loser = is_fuller ? best : other;
-        depot_remove(depot, loser);
-        depot_append(depot, loser);
-        if (is_fuller) best = other;
-    }
-    return best;
-}
-
-/* A span of the class that has free blocks and no owner, for the caller to own: the one that was listed last, or, `is_choosy`, the
- * fullest of some. */
-static acre_span *own_listed_span(acre_heap *heap, unsigned class, bool is_choosy)
+/* A span of the class that has free blocks and no owner, for the caller to own: the one that was listed last, which is the fullest. */
+static acre_span *own_listed_span(acre_heap *heap, unsigned class)
 {
     acre_depot *const depot = depot_of(heap, class);
     if (__atomic_load_n(&depot->first, __ATOMIC_RELAXED) == NULL) return NULL;
     acre_lock_take(&depot->lock);
-    acre_span *const span = is_choosy && depot->first != NULL ? fullest(depot) : depot->first;
+    acre_span *const span = depot->first;
     if (span != NULL) {
         depot_remove(depot, span);
         acre_span_own(span);
@@ -294,7 +258,7 @@ bool acre_block_give(acre_heap *heap, acre_addr address, const char *operation)
 
 acre_addr acre_block_take(acre_heap *heap, unsigned class)
 {
-    acre_span *span = own_listed_span(heap, class, false);
+    acre_span *span = own_listed_span(heap, class);
     if (span == NULL) span = own_fresh_span(heap, class);
     if (span == NULL) return 0;
     acre_word taken = 0;
@@ -448,7 +412,7 @@ static void sweep(acre_cache *cache)
 /* A span to take blocks from. Before the thread makes the heap grow, it looks for what it does not use. */
 static acre_span *own_span(acre_cache *cache, unsigned class)
 {
-    acre_span *const span = own_listed_span(cache->heap, class, cache->is_sparse);
+    acre_span *const span = own_listed_span(cache->heap, class);
     if (span != NULL) return span;
     cache->fresh_unit_count += acre_size_classes[class].unit_count;
     if (cache->fresh_unit_count >= SWEEP_UNITS) {
@@ -498,38 +462,6 @@ static bool pop_freed_last(acre_cache *cache, unsigned class, acre_addr *address
     return true;
 }
 
-/* ---- compaction ----
- *
- * A program that frees most of its blocks at random leaves each span a few. What it frees from then on it is handed out again, so
- * that no span ever becomes free. While the spans of a heap are sparse, a thread therefore gives every fourth array of freed blocks back and
- * takes others from the fullest of some spans: the emptier ones drain. */
-
-enum {
-    SPARSE_LOOKS = 256,                /* changes of arrays between two looks */
-    SPARSE_BYTES_MIN = 8 * 1024 * 1024, /* of free blocks: less is not worth it */
-    SPARSE_SHARE = 4,                  /* and one part in so many of all blocks is free */
-    COMPACT_EVERY = 4,
-};
-
-static bool is_heap_sparse(acre_heap *heap)
-{
-    int64_t out_bytes = __atomic_load_n(&heap->direct_bytes, __ATOMIC_RELAXED);
-    for (const acre_cache *cache = acre_load_pointer(&heap->caches); cache != NULL; cache = cache->next) {
-        out_bytes += __atomic_load_n(&cache->out_bytes, __ATOMIC_RELAXED);
-    }
-    const int64_t span_bytes = (int64_t)acre_arena_run_bytes(&heap->arena) - __atomic_load_n(&heap->large_bytes, __ATOMIC_RELAXED);
-    const int64_t free_bytes = span_bytes - out_bytes;
-    return free_bytes > SPARSE_BYTES_MIN && free_bytes > span_bytes / SPARSE_SHARE;
-}
-
-/* Counts a change of arrays; true when the freed blocks shall go back instead. */
-static bool should_compact(acre_cache *cache)
-{
-    const uint32_t count = ++cache->change_count;
-    if (acre_unlikely(count % SPARSE_LOOKS == 0)) cache->is_sparse = is_heap_sparse(cache->heap);
-    return acre_unlikely(cache->is_sparse) && count % COMPACT_EVERY == 0;
-}
-
 /* Has the thread taken no block of the class itself? Then what it freed is others', and lies beside what others write to: to hand it out
  * here would make two threads share a line of the cache for good. */
 static bool holds_only_others(const acre_cache *cache, unsigned class)
@@ -544,13 +476,6 @@ acre_addr acre_cache_change_round(acre_cache *cache, unsigned class)
     acre_addr *const freed = freed_array(cache, class);
     const size_t freed_count = (size_t)(magazine->put - (freed + 1));
     if (freed_count < acre_max_size(cache->round_count[class], 1)) return 0;
-    if (should_compact(cache)) {
-        flush_class(cache, class);
-        acre_span *const span = cache->current[class];
-        cache->current[class] = NULL;
-        if (span != NULL) disown(cache->heap, span);
-        return 0;
-    }
     set_arrays(cache, class, freed, freed_count, magazine->bottom);
     return acre_magazine_pop(magazine);
 }
@@ -674,7 +599,7 @@ acre_cache *acre_cache_acquire(acre_heap *heap)
 
     acre_lock_take(&heap->lock);
     cache->next = heap->caches;
-    acre_store_pointer(&heap->caches, cache);
+    heap->caches = cache;
     acre_lock_drop(&heap->lock);
     return cache;
 }

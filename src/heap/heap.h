@@ -44,8 +44,6 @@ typedef struct acre_cache {
     int64_t sample_left[ACRE_CLASS_COUNT + 2];   /* bytes to allocate until the next sample; the last is for large blocks */
     uint32_t swept_marks[ACRE_CLASS_COUNT + 1];  /* what its magazine looked like at the last sweep */
     uint32_t fresh_unit_count;                   /* taken from the arena since then */
-    uint32_t change_count; /* of arrays */
-    bool is_sparse;        /* the heap's spans had much free when the thread last looked: see should_compact */
     uint64_t random;
     int64_t out_bytes; /* of small blocks: taken less given back by this thread. Read by others */
     uint32_t is_used;  /* a thread has it */
@@ -53,8 +51,7 @@ typedef struct acre_cache {
 
 typedef struct acre_depot {
     acre_lock lock;
-    acre_span *first; /* listed last: mostly the fullest */
-    acre_span *last;
+    acre_span *first;
 } acre_depot;
 
 /* What a heap tells about single blocks, for recording and sampling. Called with no lock held; may not use the heap. */

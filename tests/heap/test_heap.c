@@ -286,36 +286,6 @@ static void where_knows_the_heap_and_the_block_of_any_pointer(void **state)
     assert_int_equal(acre_where(blocks[1], &before), ACRE_BAD_POINTER);
 }
 
-/* Nine of ten blocks are freed at random, so that each span keeps a few; then the others are replaced again and again. */
-static void spans_that_are_sparse_drain_while_the_program_goes_on(void **state)
-{
-    enum { BLOCKS = 240000, SIZE = 100, KEPT = BLOCKS / 10, REPLACED = 60 * KEPT };
-    static void *blocks[BLOCKS];
-    acre_heap *const heap = *state;
-    uint64_t random = 5;
-    for (size_t i = 0; i < BLOCKS; i++) {
-        blocks[i] = acre_heap_alloc(heap, SIZE);
-        assert_non_null(blocks[i]);
-    }
-    for (size_t i = BLOCKS; i > KEPT; i--) { /* the last of those that are left takes the place of one of them */
-        const size_t at = (size_t)(next_random(&random) >> 20) % i;
-        acre_heap_free(heap, blocks[at]);
-        blocks[at] = blocks[i - 1];
-    }
-    acre_heap_figures before;
-    acre_heap_read_figures(heap, &before);
-    assert_true(before.run_bytes > (uint64_t)BLOCKS * SIZE * 9 / 10);
-    for (size_t i = 0; i < REPLACED; i++) {
-        void **const block = &blocks[(size_t)(next_random(&random) >> 20) % KEPT];
-        acre_heap_free(heap, *block);
-        *block = acre_heap_alloc(heap, SIZE);
-    }
-    acre_heap_figures after;
-    acre_heap_read_figures(heap, &after);
-    assert_true(after.run_bytes < before.run_bytes / 2);
-    assert_true(acre_heap_is_valid(heap));
-}
-
 static void where_says_no_for_what_is_not_ours(void **state)
 {
     acre_block block;
@@ -342,7 +312,6 @@ int main(void)
         TEST(freed_memory_is_dirty_until_it_is_purged),
         TEST(a_walk_ends_when_the_visitor_says_so),
         TEST(where_knows_the_heap_and_the_block_of_any_pointer),
-        TEST(spans_that_are_sparse_drain_while_the_program_goes_on),
         TEST(where_says_no_for_what_is_not_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
