@@ -173,19 +173,8 @@ static inline acre_magazine *acre_magazine_for(acre_cache *cache, size_t size)
     return (acre_magazine *)(void *)((char *)cache + acre_magazine_offsets[(size + 15) / 16]);
 }
 
-/* Thread-local variables of this kind lie at the same distance from here in every thread. */
-static inline char *acre_thread_base(void)
-{
-#if defined(__x86_64__) && defined(__has_builtin)
-#if __has_builtin(__builtin_thread_pointer)
-#define ACRE_HAS_THREAD_POINTER
-    return __builtin_thread_pointer();
-#endif
-#endif
-#ifndef ACRE_HAS_THREAD_POINTER
-    return (char *)&acre_thread;
-#endif
-}
+/* From where a heap's slot is found by one addition, in every thread. */
+static inline char *acre_thread_base(void) { return acre_os_thread_base(&acre_thread); }
 
 /* What the thread's fast paths look at for a heap. */
 static inline acre_cache *acre_fast_cache_of(const acre_heap *heap)

@@ -115,6 +115,23 @@ static inline bool acre_os_is_single_threaded(void) { return __libc_single_threa
 static inline bool acre_os_is_single_threaded(void) { return false; }
 #endif
 
+/* A place from which thread-local variables of the initial-exec kind lie at the same distance in every thread: the thread pointer where the
+ * compiler gives it, else `variable`, which is one of them. */
+#if defined(__x86_64__) && defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+#define ACRE_OS_HAS_THREAD_POINTER
+#endif
+#endif
+static inline char *acre_os_thread_base(void *variable)
+{
+#ifdef ACRE_OS_HAS_THREAD_POINTER
+    (void)variable;
+    return __builtin_thread_pointer();
+#else
+    return variable;
+#endif
+}
+
 /* Starts a detached thread that runs `work(argument)` with every signal blocked. */
 acre_status acre_os_start_thread(void (*work)(void *), void *argument);
 
