@@ -37,7 +37,7 @@ uint8_t *acre_host_root[ACRE_HOST_SLOT_COUNT];
 
 _Thread_local acre_thread_caches acre_thread ACRE_FAST_TLS;
 
-#define OFFSET(class) (class) * sizeof(acre_magazine)
+#define OFFSET(class) ((class) * sizeof(acre_magazine))
 _Static_assert(offsetof(acre_cache, magazines) == 0, "acre_magazine_offsets counts from the beginning of the cache");
 const uint16_t acre_magazine_offsets[ACRE_TABLE_BYTES_MAX / 16 + 1] = {ACRE_CLASS_TABLE(OFFSET)};
 
