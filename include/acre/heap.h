@@ -9,7 +9,7 @@
  *     acre_heap_free(heap, text);
  *     acre_heap_destroy(heap);
  *
- * Costs. A block of at most 8 KiB: alloc and free pop and push in an array of the thread, 17 and 18 instructions behind malloc, no lock,
+ * Costs. A block of at most 8 KiB: alloc and free pop and push in an array of the thread, 16 and 18 instructions behind malloc, no lock,
  * no atomic instruction. When the array runs empty or full (every 1 to 256 calls) whole words of a bitmap are claimed or
  * given back without a lock; a span that runs out costs one lock. Larger blocks: one lock, O(1), and a byte a 16 KiB.
  * Memory beside the blocks: 1.2 % for descriptors, and at most 72 KiB a thread.
