@@ -1,4 +1,4 @@
-/* idle.c - what a program holds of the memory that it has freed, while it says nothing: bench/heap/idle-rss runs it on each allocator.
+/* idle.c - what a program holds of the memory that it has freed, while it says nothing: bench/heap/compare runs it on each allocator.
  *
  *     idle PATTERN [BLOCKS]
  *

@@ -9,6 +9,7 @@ static const command commands[] = {
     {"report", "make the report of a recorded trace again", command_report},
     {"replay", "replay a recorded trace on chosen allocators and compare them", command_replay},
     {"tour", "see every memory system at its real job, and which promises it keeps", command_tour},
+    {"bench", "compare acre's heap with every other malloc there is", command_bench},
     {"prove", "prove properties of acre's source", command_prove},
     {"topology", "show every memory of the machine", command_topology},
 };
