@@ -15,20 +15,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char help[] =
-    "Usage: acre bench heap [OPTIONS]\n"
-    "\n"
-    "Classic loads on malloc and real programs, on acre and on every other malloc there is: CPU time and\n"
-    "peak resident memory (interleaved, medians), instructions of a malloc and a free, and what is still\n"
-    "held of memory that was freed. Losses are listed too. Takes a quarter of an hour.\n"
-    "\n"
-    "  --only LIST     parts (workloads, programs, instructions, idle), loads and programs, by commas\n"
-    "  --rounds N      how often each is measured (5)\n"
-    "  --json FILE     every figure\n"
-    "  --page FILE     where the page with the plots goes (acre-bench.html; '' for none)\n"
-    "  --library FILE  the malloc replacement to measure, when not the one that was built\n"
-    "  --source DIR    acre's source (" ACRE_SOURCE_FOLDER ")\n"
-    "  -h, --help      print this\n";
+static const char help[] = "Usage: acre bench heap [OPTIONS]\n"
+                           "\n"
+                           "Classic loads on malloc and real programs, on acre and on every other malloc there is: CPU time and\n"
+                           "peak resident memory (interleaved, medians), instructions of a malloc and a free, and what is still\n"
+                           "held of memory that was freed. Losses are listed too. Takes a quarter of an hour.\n"
+                           "\n"
+                           "  --only LIST     parts (workloads, programs, instructions, idle), loads and programs, by commas\n"
+                           "  --rounds N      how often each is measured (5)\n"
+                           "  --json FILE     every figure\n"
+                           "  --page FILE     where the page with the plots goes (acre-bench.html; '' for none)\n"
+                           "  --library FILE  the malloc replacement to measure, when not the one that was built\n"
+                           "  --source DIR    acre's source (" ACRE_SOURCE_FOLDER ")\n"
+                           "  -h, --help      print this\n";
 
 typedef struct bench_options {
     const char *only, *rounds, *json, *page, *library, *source;
@@ -38,8 +37,9 @@ typedef struct bench_options {
 static int parse_options(bench_options *wanted, int argument_count, char **arguments)
 {
     static const struct option options[] = {
-        {"only", required_argument, NULL, 'o'},    {"rounds", required_argument, NULL, 'r'}, {"json", required_argument, NULL, 'j'},
-        {"page", required_argument, NULL, 'p'},    {"source", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+        {"only", required_argument, NULL, 'o'},    {"rounds", required_argument, NULL, 'r'},
+        {"json", required_argument, NULL, 'j'},    {"page", required_argument, NULL, 'p'},
+        {"source", required_argument, NULL, 's'},  {"help", no_argument, NULL, 'h'},
         {"library", required_argument, NULL, 'l'}, {NULL, 0, NULL, 0},
     };
     uint64_t number = 0;
@@ -47,18 +47,32 @@ static int parse_options(bench_options *wanted, int argument_count, char **argum
     opterr = 0;
     for (int option; (option = getopt_long(argument_count, arguments, ":h", options, NULL)) != -1;) {
         switch (option) {
-        case 'o': wanted->only = optarg; break;
+        case 'o':
+            wanted->only = optarg;
+            break;
         case 'r':
             if (!parse_number(optarg, 1, 99, &number)) return complain_usage("bench", "--rounds '%s' is no number from 1 to 99", optarg);
             wanted->rounds = optarg;
             break;
-        case 'j': wanted->json = optarg; break;
-        case 'p': wanted->page = optarg; break;
-        case 'l': wanted->library = optarg; break;
-        case 's': wanted->source = optarg; break;
-        case 'h': fputs(help, stdout); return EXIT_SUCCESS;
-        case ':': return complain_usage("bench", "option '%s' needs a value", arguments[optind - 1]);
-        default: return complain_usage("bench", "unknown option '%s'", arguments[optind - 1]);
+        case 'j':
+            wanted->json = optarg;
+            break;
+        case 'p':
+            wanted->page = optarg;
+            break;
+        case 'l':
+            wanted->library = optarg;
+            break;
+        case 's':
+            wanted->source = optarg;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        case ':':
+            return complain_usage("bench", "option '%s' needs a value", arguments[optind - 1]);
+        default:
+            return complain_usage("bench", "unknown option '%s'", arguments[optind - 1]);
         }
     }
     if (optind == argument_count) return complain_usage("bench", "which benchmark? There is 'heap'");
@@ -93,8 +107,8 @@ static int compare(const bench_options *wanted, char *binaries, char *library, c
     char *words[WORD_COUNT_MAX];
     int count = 0;
     char *const script = must_print("%s/bench/heap/compare", wanted->source);
-    const char *const given[][2] = {{"--binaries", binaries},     {"--library", library}, {"--json", json},
-                                    {"--only", wanted->only}, {"--rounds", wanted->rounds}};
+    const char *const given[][2] = {
+        {"--binaries", binaries}, {"--library", library}, {"--json", json}, {"--only", wanted->only}, {"--rounds", wanted->rounds}};
     words[count++] = must_copy(script);
     for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
         if (given[i][1] == NULL) continue;
@@ -127,7 +141,7 @@ static int show(const bench_options *wanted, const char *path)
         complain("bench", "'%s' can't be written", wanted->json);
         result = EXIT_TOOL;
     }
-    if (*wanted->page != 0) {
+    if (wanted->page != NULL && *wanted->page != 0) {
         if (export_tour_page(document, wanted->page) != ACRE_OK) {
             complain("bench", "%s", acre_last_error());
             result = EXIT_TOOL;

@@ -68,9 +68,20 @@ bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *val
     return true;
 }
 
+bool parse_seconds(const char *text, double least, double *seconds)
+{
+    enum { SECONDS_MAX = 24 * 60 * 60 };
+    char *end;
+    if (text[0] < '0' || text[0] > '9') return false;
+    const double value = strtod(text, &end);
+    if (*end != 0 || !(value >= least) || value > SECONDS_MAX) return false;
+    *seconds = value;
+    return true;
+}
+
 static char *next_buffer(size_t *size)
 {
-    enum { BUFFER_COUNT = 8, BUFFER_BYTES = 40 };
+    enum { BUFFER_COUNT = 16, BUFFER_BYTES = 40 };
     static char buffers[BUFFER_COUNT][BUFFER_BYTES];
     static unsigned turn;
     *size = BUFFER_BYTES;

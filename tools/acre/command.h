@@ -27,6 +27,8 @@ int command_replay(int argument_count, char **arguments);
 int command_tour(int argument_count, char **arguments);
 int command_bench(int argument_count, char **arguments);
 int command_prove(int argument_count, char **arguments);
+int command_stats(int argument_count, char **arguments);
+int command_top(int argument_count, char **arguments);
 int command_topology(int argument_count, char **arguments);
 
 /* "acre run: <sentence>" to stderr. */
@@ -41,7 +43,10 @@ bool parse_bytes(const char *text, uint64_t *bytes);
 /* A whole number in [least, most]. */
 bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *value);
 
-/* 1536 -> "1.5 KiB", 250000 -> "250 us", 12345 -> "12,345", into one of eight buffers that are used in turn. */
+/* Seconds, at least `least` and at most a day; decimals are allowed. */
+bool parse_seconds(const char *text, double least, double *seconds);
+
+/* 1536 -> "1.5 KiB", 250000 -> "250 us", 12345 -> "12,345", into one of sixteen buffers that are used in turn. */
 const char *bytes_text(uint64_t bytes);
 const char *duration_text(uint64_t ns);
 const char *count_text(uint64_t count);
