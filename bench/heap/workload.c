@@ -656,29 +656,37 @@ static void rptest(size_t operations)
     for (size_t i = 0; i < (size_t)THREAD_COUNT * STEP_BLOCKS; i++) free(crossing[i / STEP_BLOCKS][i % STEP_BLOCKS]);
 }
 
-/* Slots at random, freed or filled; a size is the rarer the larger, by the inverse of its square, from 4 to 32 KiB. */
-static void *slots_by_inverse_square(void *context)
+/* Slots at random, freed and filled; a size is the rarer the larger, by the inverse of its square, from 4 bytes to 32 KiB. */
+static size_t inverse_square_size(uint64_t *random)
 {
-    const steps *const mine = context;
-    uint64_t random = 1442695040888963407u + mine->index;
-    void **const slots = must(calloc(SLOT_COUNT, sizeof *slots));
-    for (size_t i = 0; i < mine->operations; i++) {
-        void **const slot = &slots[random_below(&random, SLOT_COUNT)];
+    /* x = 1 / (1/a - u (1/a - 1/b)) has that density between a and b. */
+    const double u = (double)(next_random(random) >> 12) / 4503599627370496.0;
+    return (size_t)(1 / (1.0 / 4 - u * (1.0 / 4 - 1.0 / 32768)));
+}
+
+static void *use_slots(void *context)
+{
+    shop *const mine = context;
+    for (size_t i = 0; i < mine->steps; i++) {
+        void **const slot = &mine->slots[random_below(&mine->random, SLOT_COUNT)];
         free(*slot);
-        /* x = 1 / (1/a - u (1/a - 1/b)) has that density between a and b. */
-        const double u = (double)(next_random(&random) >> 12) / 4503599627370496.0;
-        *slot = make((size_t)(1 / (1.0 / 4 - u * (1.0 / 4 - 1.0 / 32768))));
+        *slot = make(inverse_square_size(&mine->random));
     }
-    for (size_t i = 0; i < SLOT_COUNT; i++) free(slots[i]);
-    free(slots);
     return NULL;
 }
 
 static void glibc_thread(size_t operations)
 {
-    steps all[THREAD_COUNT];
-    for (size_t i = 0; i < THREAD_COUNT; i++) all[i] = (steps){.index = i, .operations = operations / THREAD_COUNT};
-    run_threads(slots_by_inverse_square, all, sizeof all[0], THREAD_COUNT);
+    shop *const shops = must(calloc(THREAD_COUNT, sizeof *shops));
+    for (size_t i = 0; i < THREAD_COUNT; i++) {
+        shops[i].random = 1442695040888963407u + i;
+        shops[i].steps = operations / THREAD_COUNT;
+    }
+    run_threads(use_slots, shops, sizeof *shops, THREAD_COUNT);
+    for (size_t i = 0; i < THREAD_COUNT; i++) {
+        for (size_t j = 0; j < SLOT_COUNT; j++) free(shops[i].slots[j]);
+    }
+    free(shops);
 }
 
 /* ---- running one ---- */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """acre bench heap from outside: every part runs, its figures are what they can be, and the page shows them.
 
-usage: compare.py ACRE WORKLOAD IDLE MEASURE LIBRARY
+usage: compare.py ACRE WORKLOAD IDLE MEASURE LIBRARY [NODE CHROMIUM PAGE.MJS]
 """
 import json
 import os
@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 acre, workload, idle, measure, library = sys.argv[1:6]
+browser = sys.argv[6:9]
 failures = []
 
 
@@ -45,6 +46,9 @@ def figures_of_every_part_are_plausible_and_the_page_has_them():
         check("geometric mean" in text and "acre has more CPU time than glibc in" in text, f"means or losses are not told: {text}")
         html = open(page).read()
         check('"kind":"acre bench heap"' in html and '"pair_32"' in html, "the page lacks the figures")
+        if browser:
+            shown = run(browser[0], browser[2], browser[1], page)
+            check(shown.returncode == 0, f"in a browser the page fails: {shown.stderr.decode()}")
 
 
 def a_wrong_call_is_said_in_one_sentence():
@@ -63,6 +67,20 @@ def measured_memory_is_the_childs_and_not_that_of_who_starts_it():
     check(words[0] == b"measured" and int(words[2]) < 50_000 and words[3] == b"0", f"true is measured as {words}")
     check(run(measure, "sh", "-c", "kill -9 $$").stderr.split()[3] == b"137", "a death by signal 9 is not told")
     check(run(measure, "/nonexistent").returncode == 127, "what is not there is started")
+
+
+def the_tour_tells_which_promises_of_the_heap_are_kept():
+    with tempfile.TemporaryDirectory() as folder:
+        page = os.path.join(folder, "page.html")
+        result = run(acre, "tour", "heap", "--json", "--page", page)
+        check(result.returncode in (0, 1), f"the tour ended with {result.returncode}: {result.stderr}")
+        stop = json.loads(result.stdout)["stops"][0]
+        check(len(stop.get("promises", [])) in (2, 3), f"it tells {stop}")
+        for promise in stop.get("promises", []):
+            check(promise["figure"] > 0 and (promise["figure"] <= promise["bar"]) == (promise["result"] == "kept"), f"a promise is {promise}")
+        check(0 < stop["all"]["acre"] < 0.5 and 0.1 < stop["runs"]["acre"] < 0.9, f"of all, and of nine tenths, it holds {stop}")
+        if browser:
+            check(run(browser[0], browser[2], browser[1], page).returncode == 0, "in a browser the page fails")
 
 
 def loads_and_patterns_that_do_not_exist_are_refused():

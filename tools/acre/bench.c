@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,25 +80,6 @@ static int parse_options(bench_options *wanted, int argument_count, char **argum
     return -1;
 }
 
-/* Where the build folder has bench/heap, seen from the tool in it. To be freed; NULL after a message. */
-static char *find_binaries(void)
-{
-    char tool[PATH_MAX];
-    const ssize_t length = readlink("/proc/self/exe", tool, sizeof tool - 1);
-    if (length > 0) {
-        tool[length] = 0;
-        *strrchr(tool, '/') = 0;
-        char *const folder = must_print("%s/../../bench/heap", tool);
-        char *const load = must_print("%s/workload", folder);
-        const bool is_there = access(load, X_OK) == 0;
-        free(load);
-        if (is_there) return folder;
-        free(folder);
-    }
-    complain("bench", "the loads are not built beside this tool: use the acre of a build folder, build/tools/acre/acre");
-    return NULL;
-}
-
 /* Runs the comparison; its exit code, or EXIT_TOOL after a message. */
 static int compare(const bench_options *wanted, char *binaries, char *library, const char *json)
 {
@@ -169,7 +149,9 @@ int command_bench(int argument_count, char **arguments)
     }
     close(file);
     char *const library = find_malloc_library("bench", wanted.library);
-    char *const binaries = library != NULL ? find_binaries() : NULL;
+    char *const binaries = library != NULL ? find_bench_programs() : NULL;
+    if (library != NULL && binaries == NULL)
+        complain("bench", "the loads are not built beside this tool: use the acre of a build folder, build/tools/acre/acre");
     int result = binaries != NULL ? compare(&wanted, binaries, library, figures) : EXIT_TOOL;
     if (result == EXIT_SUCCESS) result = show(&wanted, figures);
     unlink(figures);

@@ -191,3 +191,19 @@ char *find_malloc_library(const char *command_name, const char *chosen)
     complain(command_name, "libacre-malloc.so is not found beside '%s'; name it with --library", length > 0 ? folder : "acre");
     return NULL;
 }
+
+char *find_bench_programs(void)
+{
+    char tool[PATH_MAX];
+    const ssize_t length = readlink("/proc/self/exe", tool, sizeof tool - 1);
+    if (length <= 0) return NULL;
+    tool[length] = 0;
+    *strrchr(tool, '/') = 0;
+    char *const folder = must_print("%s/../../bench/heap", tool);
+    char *const load = must_print("%s/workload", folder);
+    const bool is_there = access(load, X_OK) == 0;
+    free(load);
+    if (is_there) return folder;
+    free(folder);
+    return NULL;
+}

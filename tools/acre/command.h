@@ -55,6 +55,9 @@ const char *count_text(uint64_t count);
  * message. */
 char *find_malloc_library(const char *command_name, const char *chosen);
 
+/* The folder of a build where the loads of bench/heap are, seen from the tool in it; to be freed. NULL: this tool is in none. */
+char *find_bench_programs(void);
+
 /* malloc and friends that end the tool with a message instead of returning NULL. */
 void *must_alloc(size_t size);
 void *must_calloc(size_t count, size_t size);
