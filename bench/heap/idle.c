@@ -1,4 +1,4 @@
-/* idle.c - what a program holds of the memory that it has freed, while it says nothing: bench/heap/idle-rss runs it on each allocator.
+/* idle.c - what a program holds of the memory that it has freed, while it says nothing: bench/heap/compare runs it on each allocator.
  *
  *     idle PATTERN [BLOCKS]
  *
@@ -40,6 +40,13 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
+static void *must_alloc(size_t size)
+{
+    void *const block = malloc(size);
+    if (block == NULL) abort();
+    return block;
+}
+
 static int stays(const char *pattern, size_t index, uint64_t random)
 {
     if (strcmp(pattern, "runs") == 0) return index / RUN_BLOCKS % 10 == 0;
@@ -55,15 +62,13 @@ int main(int argument_count, char **arguments)
         fputs("usage: idle all|runs|random [BLOCKS]\n", stderr);
         return 2;
     }
-    char **const blocks = malloc(block_count * sizeof *blocks);
+    char **const blocks = must_alloc(block_count * sizeof *blocks);
     uint64_t random = 88172645463325252u;
-    for (size_t i = 0; blocks != NULL && i < block_count; i++) {
+    for (size_t i = 0; i < block_count; i++) {
         const size_t size = 16 + (next_random(&random) >> 20) % 496;
-        blocks[i] = malloc(size);
-        if (blocks[i] == NULL) return 1;
+        blocks[i] = must_alloc(size);
         memset(blocks[i], (int)i, size);
     }
-    if (blocks == NULL) return 1;
     const long peak_kib = resident_kib();
     for (size_t i = 0; i < block_count; i++) {
         if (stays(pattern, i, next_random(&random))) continue;

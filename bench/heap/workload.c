@@ -8,7 +8,15 @@
  *     larson         P. Larson, M. Krishnan: Memory allocation for long-running server applications, ISMM 1998
  *     xmalloc        C. Lever, D. Boreham: malloc() performance in a multithreaded Linux environment, USENIX 2000
  *     cache_scratch  E. Berger et al.: Hoard, ASPLOS 2000 (passive false sharing)
+ *     cache_thrash   the same (active false sharing)
  *     mstress        D. Leijen: the stress test of mimalloc (blocks of mixed sizes kept, passed on and freed by any thread)
+ *     mleak          the same author's: threads that come, allocate and go, one after another
+ *     cfrac          D. Barrett, B. Zorn: Using lifetime predictors, PLDI 1993 (factoring by continued fractions, in small big numbers)
+ *     sh6, sh8       MicroQuill's SmartHeap benchmarks: passes of sizes that rise and fall, the small ones more often, freed in part in
+ *                    order and in part backwards; sh8 with larger sizes, and blocks that another thread frees
+ *     alloc_test     S. Ignatchenko et al.: places filled and emptied at random, sizes and places by a power law
+ *     rptest         M. Jansson: the benchmark of rpmalloc (each thread fills and empties in steps, and passes some blocks on)
+ *     glibc_simple, glibc_thread   glibc's benchtests: one size in rows of a few lengths; slots at random, sizes by an inverse square
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -81,6 +89,28 @@ static void burst_256(size_t operations)
     for (size_t done = 0; done < operations; done += 256) {
         for (size_t i = 0; i < 256; i++) blocks[i] = make(32);
         for (size_t i = 0; i < 256; i++) free(blocks[i]);
+    }
+}
+
+/* What a C++ program calls. Without a library that has them, as with glibc alone, the C functions that they come down to. */
+void *_Znwm(size_t size) __attribute__((weak));
+void _ZdlPvm(void *block, size_t size) __attribute__((weak));
+
+static void sized_free(size_t operations)
+{
+    enum { ROW_COUNT = 64 };
+    void *blocks[ROW_COUNT];
+    for (size_t done = 0; done < operations; done += ROW_COUNT) {
+        for (size_t i = 0; i < ROW_COUNT; i++) {
+            blocks[i] = _Znwm != NULL ? _Znwm(48) : must(malloc(48));
+            look_at(blocks[i]);
+        }
+        for (size_t i = 0; i < ROW_COUNT; i++) {
+            if (_ZdlPvm != NULL)
+                _ZdlPvm(blocks[i], 48);
+            else
+                free(blocks[i]);
+        }
     }
 }
 
@@ -184,6 +214,113 @@ static void script(size_t operations)
     }
     for (size_t i = 0; i < WORD_COUNT; i++) free(words[i]);
     free(words);
+}
+
+/* The continued fraction of a square root, in numbers of up to 16 limbs that are made anew by every operation, as by hand-counted
+ * references: the load is many small blocks of a short life. */
+typedef struct number {
+    uint32_t limb_count;
+    uint32_t limbs[]; /* lowest first; the highest is not 0 */
+} number;
+
+enum { LIMB_COUNT_MAX = 16 };
+
+static number *number_of(const uint32_t *limbs, size_t count)
+{
+    while (count > 0 && limbs[count - 1] == 0) count--;
+    number *const made = make(sizeof *made + count * sizeof(uint32_t));
+    made->limb_count = (uint32_t)count;
+    memcpy(made->limbs, limbs, count * sizeof *limbs);
+    return made;
+}
+
+/* a * b + c, cut to LIMB_COUNT_MAX limbs; `a` and `c` are used up. */
+static number *multiply_add(number *a, uint32_t b, number *c)
+{
+    uint32_t limbs[LIMB_COUNT_MAX];
+    uint64_t carry = 0;
+    size_t count = 0;
+    for (; count < LIMB_COUNT_MAX && (count < a->limb_count || count < c->limb_count || carry != 0); count++) {
+        carry += (uint64_t)(count < a->limb_count ? a->limbs[count] : 0) * b;
+        carry += count < c->limb_count ? c->limbs[count] : 0;
+        limbs[count] = (uint32_t)carry;
+        carry >>= 32;
+    }
+    free(a);
+    free(c);
+    return number_of(limbs, count);
+}
+
+static number *copy(const number *a) { return number_of(a->limbs, a->limb_count); }
+
+static void cfrac(size_t operations)
+{
+    /* Of the square root of 1000003 * 1000033: whole part, remainder and divisor of each step fit 64 bits; the convergents do not. */
+    const uint64_t square = 1000003u * (uint64_t)1000033, root = 1000017;
+    uint64_t remainder = 0, divisor = 1, quotient = root;
+    number *before = number_of((uint32_t[]){1}, 1), *now = number_of((uint32_t[]){(uint32_t)root}, 1);
+    for (size_t done = 0; done < operations; done += 4) {
+        remainder = divisor * quotient - remainder;
+        divisor = (square - remainder * remainder) / divisor;
+        quotient = (root + remainder) / divisor;
+        number *const next = multiply_add(copy(now), (uint32_t)quotient, before);
+        before = now;
+        now = next;
+        if (now->limb_count == LIMB_COUNT_MAX) { /* as large as they get: a new number to factor */
+            free(before);
+            free(now);
+            before = number_of((uint32_t[]){1}, 1);
+            now = number_of((uint32_t[]){(uint32_t)root}, 1);
+        }
+        number *const mark = copy(now);
+        free(number_of(mark->limbs, mark->limb_count / 2));
+        free(mark);
+    }
+    free(before);
+    free(now);
+}
+
+static void glibc_simple(size_t operations)
+{
+    enum { ROW_BLOCKS_MAX = 1600 };
+    static const size_t lengths[] = {25, 100, 400, ROW_BLOCKS_MAX};
+    void **const blocks = must(calloc(ROW_BLOCKS_MAX, sizeof *blocks));
+    for (size_t done = 0, kind = 0; done < operations; done += lengths[kind++ % 4]) {
+        const size_t size = 16 + kind % 8 * 16;
+        for (size_t i = 0; i < lengths[kind % 4]; i++) blocks[i] = make(size);
+        for (size_t i = 0; i < lengths[kind % 4]; i++) free(blocks[i]);
+    }
+    free(blocks);
+}
+
+/* Places whose number and sizes whose value are the rarer the larger they are; what is in a block is written and read. */
+static size_t by_power_law(uint64_t *random, unsigned bits)
+{
+    const size_t limit = (size_t)1 << random_below(random, bits + 1);
+    return random_below(random, limit);
+}
+
+static void alloc_test(size_t operations)
+{
+    enum { PLACE_BITS = 15, SIZE_BITS = 13 };
+    uint64_t random = 6364136223846793005u;
+    char **const places = must(calloc((size_t)1 << PLACE_BITS, sizeof *places));
+    size_t sum = 0;
+    for (size_t i = 0; i < operations; i++) {
+        char **const place = &places[((size_t)next_random(&random) >> 40) % ((size_t)1 << PLACE_BITS)];
+        if (*place != NULL) {
+            sum += (unsigned char)(*place)[0];
+            free(*place);
+            *place = NULL;
+        } else {
+            const size_t size = 16 + by_power_law(&random, SIZE_BITS);
+            *place = make(size);
+            memset(*place, (int)size, size < 256 ? size : 256);
+        }
+    }
+    look_at(&sum);
+    for (size_t i = 0; i < (size_t)1 << PLACE_BITS; i++) free(places[i]);
+    free(places);
 }
 
 /* ---- several threads ---- */
@@ -372,6 +509,186 @@ static void mstress(size_t operations)
     for (size_t i = 0; i < SHARED_COUNT; i++) free(shared_places[i]);
 }
 
+/* Each thread makes a block, writes to it often and frees it: blocks of two threads that share a line slow both down. */
+static void *thrash(void *context)
+{
+    const size_t operations = *(size_t *)context;
+    for (size_t i = 0; i < operations; i++) {
+        volatile char *const block = make(8);
+        for (size_t j = 0; j < 800; j++) block[j % 8] = (char)(block[j % 8] + 1);
+        free((void *)block);
+    }
+    return NULL;
+}
+
+static void cache_thrash(size_t operations)
+{
+    size_t shares[THREAD_COUNT];
+    for (size_t i = 0; i < THREAD_COUNT; i++) shares[i] = operations / THREAD_COUNT;
+    run_threads(thrash, shares, sizeof shares[0], THREAD_COUNT);
+}
+
+/* One thread after another: each leaves the heap as it found it, and memory may not grow with their number. */
+enum { VISIT_BLOCKS = 1000 };
+
+static void *visit(void *context)
+{
+    uint64_t random = *(uint64_t *)context;
+    void *blocks[VISIT_BLOCKS];
+    for (size_t i = 0; i < VISIT_BLOCKS; i++) blocks[i] = make(16 + random_below(&random, 1000));
+    for (size_t i = 0; i < VISIT_BLOCKS; i++) free(blocks[i]);
+    return NULL;
+}
+
+static void mleak(size_t operations)
+{
+    for (size_t done = 0; done < operations; done += VISIT_BLOCKS) {
+        uint64_t seed = done + 1;
+        run_threads(visit, &seed, sizeof seed, 1);
+    }
+}
+
+/* Passes of sizes: up and down again, a size the more often the smaller it is. Of each pass a part is freed in order, a part backwards,
+ * and a part stays for some passes; `other` is where another thread finds blocks to free. */
+enum { PASS_BLOCKS = 2000, PASS_KEPT = 8 };
+
+typedef struct passes {
+    size_t operations;
+    size_t size_max;
+    void **given; /* PASS_BLOCKS places that all threads share, or NULL */
+} passes;
+
+static void give_away(void **given, size_t place, void *block)
+{
+    free(__atomic_exchange_n(&given[place % PASS_BLOCKS], block, __ATOMIC_ACQ_REL));
+}
+
+static void *rise_and_fall(void *context)
+{
+    const passes *const mine = context;
+    void **const blocks = must(calloc((size_t)PASS_KEPT * PASS_BLOCKS, sizeof *blocks));
+    for (size_t pass = 0, done = 0; done < mine->operations; pass++, done += PASS_BLOCKS) {
+        void **const row = blocks + pass % PASS_KEPT * PASS_BLOCKS;
+        for (size_t i = 0; i < PASS_BLOCKS; i++) {
+            const size_t step = i < PASS_BLOCKS / 2 ? i : PASS_BLOCKS - i;
+            const size_t often = i % 8 == 0 ? mine->size_max : i % 4 == 0 ? mine->size_max / 4 : mine->size_max / 16;
+            free(row[i]); /* what has stayed since this row's last pass */
+            row[i] = make(1 + step * often / (PASS_BLOCKS / 2));
+        }
+        for (size_t i = 0; i < PASS_BLOCKS / 2; i++) { /* in order, every other one */
+            if (i % 2 == 0) continue;
+            if (mine->given != NULL)
+                give_away(mine->given, i, row[i]);
+            else
+                free(row[i]);
+            row[i] = NULL;
+        }
+        for (size_t i = PASS_BLOCKS; i-- > PASS_BLOCKS / 2;) { /* backwards, three of four */
+            if (i % 4 == 0) continue;
+            free(row[i]);
+            row[i] = NULL;
+        }
+    }
+    for (size_t i = 0; i < (size_t)PASS_KEPT * PASS_BLOCKS; i++) free(blocks[i]);
+    free(blocks);
+    return NULL;
+}
+
+static void run_passes(size_t operations, size_t size_max, void **given)
+{
+    passes all[THREAD_COUNT];
+    for (size_t i = 0; i < THREAD_COUNT; i++)
+        all[i] = (passes){.operations = operations / THREAD_COUNT, .size_max = size_max, .given = given};
+    run_threads(rise_and_fall, all, sizeof all[0], THREAD_COUNT);
+}
+
+static void sh6(size_t operations) { run_passes(operations, 1000, NULL); }
+
+static void sh8(size_t operations)
+{
+    void **const given = must(calloc(PASS_BLOCKS, sizeof *given));
+    run_passes(operations, 4000, given);
+    for (size_t i = 0; i < PASS_BLOCKS; i++) free(given[i]);
+    free(given);
+}
+
+/* Each thread has places: a step frees some of them at regular distances and fills as many, and now and then what was freed goes through
+ * another thread. Sizes fall off linearly from 16 to 8,000 bytes. */
+enum { PLACE_COUNT = 5000, STEP_BLOCKS = 500, CROSS_STEPS = 2 };
+static void *crossing[THREAD_COUNT][STEP_BLOCKS];
+
+typedef struct steps {
+    size_t index;
+    size_t operations;
+} steps;
+
+static size_t falling_size(uint64_t *random)
+{
+    const size_t a = random_below(random, 7984);
+    const size_t b = random_below(random, 7984);
+    return 16 + (a < b ? a : b);
+}
+
+static void *fill_and_empty(void *context)
+{
+    const steps *const mine = context;
+    uint64_t random = 2862933555777941757u + mine->index;
+    void **const places = must(calloc(PLACE_COUNT, sizeof *places));
+    for (size_t step = 0, done = 0; done < mine->operations; step++, done += STEP_BLOCKS) {
+        for (size_t i = 0; i < STEP_BLOCKS; i++) {
+            void **const place = &places[(step * 7 + i * (PLACE_COUNT / STEP_BLOCKS)) % PLACE_COUNT];
+            if (step % CROSS_STEPS == 0) /* the other thread's last one comes back for it */
+                *place = __atomic_exchange_n(&crossing[(mine->index + 1) % THREAD_COUNT][i], *place, __ATOMIC_ACQ_REL);
+            free(*place);
+            *place = make(falling_size(&random));
+        }
+    }
+    for (size_t i = 0; i < PLACE_COUNT; i++) free(places[i]);
+    free(places);
+    return NULL;
+}
+
+static void rptest(size_t operations)
+{
+    steps all[THREAD_COUNT];
+    for (size_t i = 0; i < THREAD_COUNT; i++) all[i] = (steps){.index = i, .operations = operations / THREAD_COUNT};
+    run_threads(fill_and_empty, all, sizeof all[0], THREAD_COUNT);
+    for (size_t i = 0; i < (size_t)THREAD_COUNT * STEP_BLOCKS; i++) free(crossing[i / STEP_BLOCKS][i % STEP_BLOCKS]);
+}
+
+/* Slots at random, freed and filled; a size is the rarer the larger, by the inverse of its square, from 4 bytes to 32 KiB. */
+static size_t inverse_square_size(uint64_t *random)
+{
+    /* x = 1 / (1/a - u (1/a - 1/b)) has that density between a and b. */
+    const double u = (double)(next_random(random) >> 12) / 4503599627370496.0;
+    return (size_t)(1 / (1.0 / 4 - u * (1.0 / 4 - 1.0 / 32768)));
+}
+
+static void *use_slots(void *context)
+{
+    shop *const mine = context;
+    for (size_t i = 0; i < mine->steps; i++) {
+        void **const slot = &mine->slots[random_below(&mine->random, SLOT_COUNT)];
+        free(*slot);
+        *slot = make(inverse_square_size(&mine->random));
+    }
+    return NULL;
+}
+
+static void glibc_thread(size_t operations)
+{
+    shop *const shops = must(calloc(THREAD_COUNT, sizeof *shops));
+    for (size_t i = 0; i < THREAD_COUNT; i++) {
+        shops[i].random = 1442695040888963407u + i;
+        shops[i].steps = operations / THREAD_COUNT;
+    }
+    run_threads(use_slots, shops, sizeof *shops, THREAD_COUNT);
+    for (size_t i = 0; i < THREAD_COUNT; i++) {
+        for (size_t j = 0; j < SLOT_COUNT; j++) free(shops[i].slots[j]);
+    }
+    free(shops);
+}
+
 /* ---- running one ---- */
 
 static long peak_kib(void)
@@ -400,6 +717,7 @@ int main(int argument_count, char **arguments)
     } loads[] = {{"pair_32", pair_32},
                  {"calloc_64", calloc_64},
                  {"burst_256", burst_256},
+                 {"sized_free", sized_free},
                  {"random_1024", random_1024},
                  {"random_20000", random_20000},
                  {"random_100000", random_100000},
@@ -410,7 +728,16 @@ int main(int argument_count, char **arguments)
                  {"larson", larson},
                  {"xmalloc", xmalloc},
                  {"cache_scratch", cache_scratch},
-                 {"mstress", mstress}};
+                 {"cache_thrash", cache_thrash},
+                 {"mstress", mstress},
+                 {"mleak", mleak},
+                 {"cfrac", cfrac},
+                 {"sh6", sh6},
+                 {"sh8", sh8},
+                 {"alloc_test", alloc_test},
+                 {"rptest", rptest},
+                 {"glibc_simple", glibc_simple},
+                 {"glibc_thread", glibc_thread}};
     const size_t operations = argument_count == 3 ? strtoull(arguments[2], NULL, 10) : 0;
     for (size_t i = 0; i < sizeof loads / sizeof loads[0] && operations > 0; i++) {
         if (strcmp(arguments[1], loads[i].name) != 0) continue;

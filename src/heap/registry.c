@@ -13,7 +13,9 @@
 #include "heap/registry.h"
 #include "base/status.h"
 #include "heap/cache.h"
+#include "heap/live.h"
 #include "heap/purge.h"
+#include "os/note.h"
 #include "space/window.h"
 
 #include <errno.h>
@@ -54,6 +56,20 @@ static uint32_t process_heap_state; /* 0 not made, 1 made */
 static acre_lock process_heap_lock;
 static acre_lock host_map_lock;
 static uint32_t is_host_map_ready;
+
+/* ---- what is read from outside ---- */
+
+ACRE_OS_NOTED const acre_live acre_live_of_process = {
+    .magic = {'a', 'c', 'r', 'e', 'l', 'i', 'v', 'e'},
+    .version = ACRE_LIVE_VERSION,
+    .layout_count = ACRE_LIVE_LAYOUT_COUNT,
+    .layout = ACRE_LIVE_LAYOUT,
+    .heap_count_max = ACRE_HEAP_COUNT_MAX,
+    .heaps = heaps,
+    .host_map = &acre_host_map,
+    .classes = acre_size_classes,
+};
+ACRE_OS_NOTE(acre_live_of_process);
 
 /* ---- heaps ---- */
 

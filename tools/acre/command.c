@@ -68,9 +68,20 @@ bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *val
     return true;
 }
 
+bool parse_seconds(const char *text, double least, double *seconds)
+{
+    enum { SECONDS_MAX = 24 * 60 * 60 };
+    char *end;
+    if (text[0] < '0' || text[0] > '9') return false;
+    const double value = strtod(text, &end);
+    if (*end != 0 || !(value >= least) || value > SECONDS_MAX) return false;
+    *seconds = value;
+    return true;
+}
+
 static char *next_buffer(size_t *size)
 {
-    enum { BUFFER_COUNT = 8, BUFFER_BYTES = 40 };
+    enum { BUFFER_COUNT = 16, BUFFER_BYTES = 40 };
     static char buffers[BUFFER_COUNT][BUFFER_BYTES];
     static unsigned turn;
     *size = BUFFER_BYTES;
@@ -178,5 +189,21 @@ char *find_malloc_library(const char *command_name, const char *chosen)
         }
     }
     complain(command_name, "libacre-malloc.so is not found beside '%s'; name it with --library", length > 0 ? folder : "acre");
+    return NULL;
+}
+
+char *find_bench_programs(void)
+{
+    char tool[PATH_MAX];
+    const ssize_t length = readlink("/proc/self/exe", tool, sizeof tool - 1);
+    if (length <= 0) return NULL;
+    tool[length] = 0;
+    *strrchr(tool, '/') = 0;
+    char *const folder = must_print("%s/../../bench/heap", tool);
+    char *const load = must_print("%s/workload", folder);
+    const bool is_there = access(load, X_OK) == 0;
+    free(load);
+    if (is_there) return folder;
+    free(folder);
     return NULL;
 }

@@ -25,7 +25,10 @@ int command_run(int argument_count, char **arguments);
 int command_report(int argument_count, char **arguments);
 int command_replay(int argument_count, char **arguments);
 int command_tour(int argument_count, char **arguments);
+int command_bench(int argument_count, char **arguments);
 int command_prove(int argument_count, char **arguments);
+int command_stats(int argument_count, char **arguments);
+int command_top(int argument_count, char **arguments);
 int command_topology(int argument_count, char **arguments);
 
 /* "acre run: <sentence>" to stderr. */
@@ -40,7 +43,10 @@ bool parse_bytes(const char *text, uint64_t *bytes);
 /* A whole number in [least, most]. */
 bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *value);
 
-/* 1536 -> "1.5 KiB", 250000 -> "250 us", 12345 -> "12,345", into one of eight buffers that are used in turn. */
+/* Seconds, at least `least` and at most a day; decimals are allowed. */
+bool parse_seconds(const char *text, double least, double *seconds);
+
+/* 1536 -> "1.5 KiB", 250000 -> "250 us", 12345 -> "12,345", into one of sixteen buffers that are used in turn. */
 const char *bytes_text(uint64_t bytes);
 const char *duration_text(uint64_t ns);
 const char *count_text(uint64_t count);
@@ -48,6 +54,9 @@ const char *count_text(uint64_t count);
 /* The path of libacre-malloc.so: `chosen` made absolute, or where it is installed or built; to be freed. NULL after a
  * message. */
 char *find_malloc_library(const char *command_name, const char *chosen);
+
+/* The folder of a build where the loads of bench/heap are, seen from the tool in it; to be freed. NULL: this tool is in none. */
+char *find_bench_programs(void);
 
 /* malloc and friends that end the tool with a message instead of returning NULL. */
 void *must_alloc(size_t size);

@@ -8,7 +8,10 @@ static const command commands[] = {
     {"run", "run a program on acre and report what happened to its memory", command_run},
     {"report", "make the report of a recorded trace again", command_report},
     {"replay", "replay a recorded trace on chosen allocators and compare them", command_replay},
+    {"stats", "show what the heaps of a running process are now", command_stats},
+    {"top", "watch the heaps of a running process", command_top},
     {"tour", "see every memory system at its real job, and which promises it keeps", command_tour},
+    {"bench", "compare acre's heap with every other malloc there is", command_bench},
     {"prove", "prove properties of acre's source", command_prove},
     {"topology", "show every memory of the machine", command_topology},
 };

@@ -5,13 +5,13 @@
  * A program is a script in programs/: `needs` tells whether it can run, `prepare` makes its input, `run` runs it with what
  * $ALLOCATOR names preloaded.
  */
+#include "allocators.h"
 #include "command.h"
 #include "tour.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
 #include <math.h>
 #include <spawn.h>
@@ -22,15 +22,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROGRAM_COUNT = 5, ROUND_COUNT_MAX = 25, ALLOCATOR_COUNT_MAX = 5 };
+enum { PROGRAM_COUNT = 5, ROUND_COUNT_MAX = 25 };
 
 /* Those of programs/ that the stop shows; tests run all of them. */
 static const char *const programs[PROGRAM_COUNT] = {"sqlite", "redis", "python", "gcc", "perl"};
-
-typedef struct allocator {
-    const char *name;
-    char *path; /* "" is the C library's */
-} allocator;
 
 typedef struct measure {
     double seconds[ROUND_COUNT_MAX];
@@ -53,39 +48,6 @@ static char *find_programs(void)
         free(path);
     }
     return NULL;
-}
-
-static char *find_library(const char *name)
-{
-    glob_t found;
-    char *path = NULL;
-    char *const pattern = must_print("/usr/lib/*/%s", name);
-    if (glob(pattern, 0, NULL, &found) == 0) path = must_copy(found.gl_pathv[0]);
-    globfree(&found);
-    free(pattern);
-    return path;
-}
-
-static int find_allocators(tour_state *tour, allocator *allocators)
-{
-    static const struct {
-        const char *name, *library, *package;
-    } peers[] = {{"mimalloc", "libmimalloc.so.2", "libmimalloc2.0"},
-                 {"jemalloc", "libjemalloc.so.2", "libjemalloc2"},
-                 {"tcmalloc", "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"}};
-    int count = 0;
-    char *const ours = find_malloc_library("tour", NULL);
-    if (ours == NULL) return 0;
-    allocators[count++] = (allocator){"acre", ours};
-    allocators[count++] = (allocator){"glibc", must_copy("")};
-    for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
-        char *const path = find_library(peers[i].library);
-        if (path != NULL)
-            allocators[count++] = (allocator){peers[i].name, path};
-        else
-            tour_say(tour, "%s is not compared: the package %s is not installed", peers[i].name, peers[i].package);
-    }
-    return count;
 }
 
 /* ---- running ---- */
@@ -150,8 +112,8 @@ static double median(const double *values, int count)
 
 /* Measures one program on all allocators in turn, so that what disturbs the machine disturbs all alike. The scratch folder
  * gets one output a allocator. Returns a mask of the allocators whose output was glibc's (index 1) in every round. */
-static unsigned measure_program(tour_state *tour, const char *script, const char *name, const char *folder, const allocator *allocators,
-                                int allocator_count, measure *measures)
+static unsigned measure_program(tour_state *tour, const char *script, const char *name, const char *folder,
+                                const tour_allocator *allocators, int allocator_count, measure *measures)
 {
     unsigned same = (1u << allocator_count) - 1;
     char *const reference = must_print("%s/expected", folder);
@@ -182,18 +144,18 @@ typedef struct sums {
 
 static void visit(tour_state *tour)
 {
-    allocator allocators[ALLOCATOR_COUNT_MAX];
+    tour_allocator allocators[TOUR_ALLOCATOR_COUNT_MAX];
     char *const folder = find_programs();
     if (folder == NULL) {
         tour_skip(tour, "the programs' scripts are not found beside the tool");
         return;
     }
-    const int allocator_count = find_allocators(tour, allocators);
+    const int allocator_count = tour_find_allocators(tour, allocators);
     if (allocator_count == 0) {
         tour_skip(tour, "libacre-malloc.so is not found");
         return;
     }
-    sums all[ALLOCATOR_COUNT_MAX] = {{0, 0, 0}};
+    sums all[TOUR_ALLOCATOR_COUNT_MAX] = {{0, 0, 0}};
     json_t *const rows = json_array();
     for (int p = 0; p < PROGRAM_COUNT; p++) {
         char *const script = must_print("%s/%s", folder, programs[p]);
@@ -206,11 +168,11 @@ static void visit(tour_state *tour)
             free(scratch);
             continue;
         }
-        measure measures[ALLOCATOR_COUNT_MAX];
+        measure measures[TOUR_ALLOCATOR_COUNT_MAX];
         const unsigned same = measure_program(tour, script, programs[p], scratch, allocators, allocator_count, measures);
         json_t *const figures = json_object();
-        double time[ALLOCATOR_COUNT_MAX];
-        double bytes[ALLOCATOR_COUNT_MAX];
+        double time[TOUR_ALLOCATOR_COUNT_MAX] = {0};
+        double bytes[TOUR_ALLOCATOR_COUNT_MAX] = {0};
         for (int i = 0; i < allocator_count; i++) {
             time[i] = median(measures[i].seconds, tour_rounds(tour));
             bytes[i] = median(measures[i].bytes, tour_rounds(tour));
@@ -253,7 +215,7 @@ static void visit(tour_state *tour)
     tour_detail(tour, "geometric_means_to_glibc", means);
     tour_promise(tour, "CPU time against glibc", exp(all[0].log_time / all[0].count), 1.00, "x");
     tour_promise(tour, "peak memory against glibc", exp(all[0].log_bytes / all[0].count), 1.00, "x");
-    for (int i = 0; i < allocator_count; i++) free(allocators[i].path);
+    tour_free_allocators(allocators, allocator_count);
     free(folder);
 }
 

@@ -1,12 +1,15 @@
-// The page of the tour: what each stop ran, which promises were kept, and bars for everything that was compared.
+// The page of the tour: what each stop ran, which promises were kept, and bars for everything that was compared. The page of
+// `acre bench` is the same, without promises and with tables of its own.
 "use strict";
 
 (() => {
   const tour = JSON.parse(document.getElementById("data").textContent);
   const page = document.getElementById("page");
   const { uPlot } = window.vendor;
-  const colours = ["--live", "--soft", "--committed", "--rss", "--dirty"];
-  document.title = "The tour - acre";
+  const isTour = tour.kind === "acre tour";
+  const colours = ["--live", "--soft", "--committed", "--rss", "--dirty", "#5c7cfa", "#e8743b", "#86a33c", "#b07aa1"];
+  const PLOT_PROGRAMS = 8; // more in one plot are too thin to tell apart
+  document.title = isTour ? "The tour - acre" : "acre bench heap";
 
   function make(tag, attributes, ...children) {
     const element = document.createElement(tag);
@@ -16,7 +19,7 @@
   }
 
   const mib = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const colour = (name) => (name.startsWith("#") ? name : getComputedStyle(document.documentElement).getPropertyValue(name).trim());
   const badge = (result) => make("span", { class: result === "kept" ? "soft" : "badge" }, result);
 
   function table(heads, rows) {
@@ -67,20 +70,41 @@
       ["Peak memory", "peak_rss_bytes", mib],
     ];
     for (const [title, key, text] of kinds) {
-      const holder = make("div", { class: "plot", role: "img", "aria-label": `${title} of each program and allocator` });
-      parent.append(make("h3", {}, `${title}, glibc = 1.00 (shorter is better)`), holder);
-      bars(holder, programs, allocators, (program, name) => program.allocators[name][key] / program.allocators.glibc[key],
-        (program, name, ratio) => `${ratio.toFixed(2)}x (${text(program.allocators[name][key])})`);
+      parent.append(make("h3", {}, `${title}, glibc = 1.00 (shorter is better)`));
+      for (let first = 0; first < programs.length; first += PLOT_PROGRAMS) {
+        const shown = programs.slice(first, first + PLOT_PROGRAMS);
+        const holder = make("div", { class: "plot", role: "img",
+          "aria-label": `${title} of ${shown.map((program) => program.program).join(", ")} on each allocator` });
+        parent.append(holder);
+        bars(holder, shown, allocators, (program, name) => program.allocators[name][key] / program.allocators.glibc[key],
+          (program, name, ratio) => `${ratio.toFixed(2)}x (${text(program.allocators[name][key])})`);
+      }
     }
+    if ((stop.tables || []).length > 0) return; // they say more
     parent.append(table(["program", ...allocators], programs.map((program) => [program.program, ...allocators.map((name) => {
       const one = program.allocators[name];
       return `${one.cpu_seconds.toFixed(2)} s, ${mib(one.peak_rss_bytes)}${one.output_is_identical ? "" : ", OUTPUT DIFFERS"}`;
     })])));
   }
 
-  page.append(make("header", {}, make("div", {}, make("h1", {}, "The tour"),
-    make("p", { class: "soft" }, `acre ${tour.version}: every memory system at its real job, beside the best peer there is`))));
-  page.append(make("div", { class: "tiles" }, ...[["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]]
+  function meanTiles() {
+    const tiles = [];
+    for (const stop of tour.stops.filter((one) => one.geometric_means)) {
+      for (const [key, what] of [["cpu_seconds", "CPU time"], ["peak_rss_bytes", "peak memory"]]) {
+        for (const [base, means] of Object.entries(stop.geometric_means[key]).filter(([, one]) => typeof one === "object")) {
+          tiles.push([`${stop.name}: ${what} of ${base.replace("to_", "")}'s`, means.acre.toFixed(2)]);
+        }
+      }
+    }
+    return tiles;
+  }
+
+  page.append(make("header", {}, make("div", {}, make("h1", {}, isTour ? "The tour" : "acre's heap beside its peers"),
+    make("p", { class: "soft" }, isTour ? `acre ${tour.version}: every memory system at its real job, beside the best peer there is`
+      : `acre ${tour.version}, medians of ${tour.rounds} interleaved rounds on ${tour.cores} cores, load average `
+        + `${tour.load_average.map((load) => load.toFixed(1)).join(" to ")}`))));
+  const tiles = isTour ? [["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]] : meanTiles();
+  page.append(make("div", { class: "tiles" }, ...tiles
     .map(([name, value]) => make("div", { class: "tile" }, make("div", { class: "name" }, name), make("div", { class: "value" }, String(value))))));
   for (const stop of tour.stops) {
     const section = make("section", {}, make("h2", {}, stop.name), make("p", { class: "soft" }, stop.title));
@@ -96,5 +120,7 @@
     }
     for (const note of stop.notes || []) section.append(make("p", { class: "soft" }, note));
     comparison(section, stop);
+    for (const one of stop.tables || []) section.append(make("h3", {}, one.title), table(one.heads, one.rows));
   }
+  page.dataset.ready = "true";
 })();

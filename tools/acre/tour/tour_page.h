@@ -1,4 +1,4 @@
-/* tour_page.h - the tour's JSON document as an HTML page that needs nothing else. */
+/* tour_page.h - the JSON document of the tour, or of `acre bench`, as an HTML page that needs nothing else. */
 #ifndef ACRE_TOOL_TOUR_PAGE_H
 #define ACRE_TOOL_TOUR_PAGE_H
 

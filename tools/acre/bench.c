@@ -1,0 +1,161 @@
+/* bench.c - `acre bench heap`: acre's heap beside its peers, through bench/heap/compare, and a page with plots of what it found.
+ *
+ * The loads and the comparison belong to the source tree and its build folder, which an installed acre does not have: it is told so.
+ */
+#include "command.h"
+#include "tour_page.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char help[] = "Usage: acre bench heap [OPTIONS]\n"
+                           "\n"
+                           "Classic loads on malloc and real programs, on acre and on every other malloc there is: CPU time and\n"
+                           "peak resident memory (interleaved, medians), instructions of a malloc and a free, and what is still\n"
+                           "held of memory that was freed. Losses are listed too. Takes a quarter of an hour.\n"
+                           "\n"
+                           "  --only LIST     parts (workloads, programs, instructions, idle), loads and programs, by commas\n"
+                           "  --rounds N      how often each is measured (5)\n"
+                           "  --json FILE     every figure\n"
+                           "  --page FILE     where the page with the plots goes (acre-bench.html; '' for none)\n"
+                           "  --library FILE  the malloc replacement to measure, when not the one that was built\n"
+                           "  --source DIR    acre's source (" ACRE_SOURCE_FOLDER ")\n"
+                           "  -h, --help      print this\n";
+
+typedef struct bench_options {
+    const char *only, *rounds, *json, *page, *library, *source;
+} bench_options;
+
+/* Returns -1 when the benchmark is to be run, else the exit code. */
+static int parse_options(bench_options *wanted, int argument_count, char **arguments)
+{
+    static const struct option options[] = {
+        {"only", required_argument, NULL, 'o'},    {"rounds", required_argument, NULL, 'r'},
+        {"json", required_argument, NULL, 'j'},    {"page", required_argument, NULL, 'p'},
+        {"source", required_argument, NULL, 's'},  {"help", no_argument, NULL, 'h'},
+        {"library", required_argument, NULL, 'l'}, {NULL, 0, NULL, 0},
+    };
+    uint64_t number = 0;
+    optind = 1;
+    opterr = 0;
+    for (int option; (option = getopt_long(argument_count, arguments, ":h", options, NULL)) != -1;) {
+        switch (option) {
+        case 'o':
+            wanted->only = optarg;
+            break;
+        case 'r':
+            if (!parse_number(optarg, 1, 99, &number)) return complain_usage("bench", "--rounds '%s' is no number from 1 to 99", optarg);
+            wanted->rounds = optarg;
+            break;
+        case 'j':
+            wanted->json = optarg;
+            break;
+        case 'p':
+            wanted->page = optarg;
+            break;
+        case 'l':
+            wanted->library = optarg;
+            break;
+        case 's':
+            wanted->source = optarg;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        case ':':
+            return complain_usage("bench", "option '%s' needs a value", arguments[optind - 1]);
+        default:
+            return complain_usage("bench", "unknown option '%s'", arguments[optind - 1]);
+        }
+    }
+    if (optind == argument_count) return complain_usage("bench", "which benchmark? There is 'heap'");
+    if (argument_count - optind != 1 || strcmp(arguments[optind], "heap") != 0)
+        return complain_usage("bench", "'%s' is no benchmark; there is 'heap'", arguments[argument_count - 1]);
+    return -1;
+}
+
+/* Runs the comparison; its exit code, or EXIT_TOOL after a message. */
+static int compare(const bench_options *wanted, char *binaries, char *library, const char *json)
+{
+    enum { WORD_COUNT_MAX = 16 };
+    char *words[WORD_COUNT_MAX];
+    int count = 0;
+    char *const script = must_print("%s/bench/heap/compare", wanted->source);
+    const char *const given[][2] = {
+        {"--binaries", binaries}, {"--library", library}, {"--json", json}, {"--only", wanted->only}, {"--rounds", wanted->rounds}};
+    words[count++] = must_copy(script);
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        if (given[i][1] == NULL) continue;
+        words[count++] = must_copy(given[i][0]);
+        words[count++] = must_copy(given[i][1]);
+    }
+    words[count] = NULL;
+    pid_t child = 0;
+    int status = 0;
+    const int code = posix_spawn(&child, script, NULL, NULL, words, environ);
+    if (code != 0) complain("bench", "'%s': %s; --source tells where acre's source is", script, strerror(code));
+    for (int i = 0; i < count; i++) free(words[i]);
+    free(script);
+    if (code != 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return EXIT_TOOL;
+    return WEXITSTATUS(status);
+}
+
+/* What was found becomes the page, and the file that was asked for. */
+static int show(const bench_options *wanted, const char *path)
+{
+    json_error_t error;
+    int result = EXIT_SUCCESS;
+    json_t *const document = json_load_file(path, 0, &error);
+    if (document == NULL) {
+        complain("bench", "the figures can't be read: %s", error.text);
+        return EXIT_TOOL;
+    }
+    json_object_set_new(document, "version", json_string(ACRE_VERSION));
+    if (wanted->json != NULL && json_dump_file(document, wanted->json, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) != 0) {
+        complain("bench", "'%s' can't be written", wanted->json);
+        result = EXIT_TOOL;
+    }
+    if (wanted->page != NULL && *wanted->page != 0) {
+        if (export_tour_page(document, wanted->page) != ACRE_OK) {
+            complain("bench", "%s", acre_last_error());
+            result = EXIT_TOOL;
+        } else {
+            char *const page = realpath(wanted->page, NULL);
+            printf("The page with the plots: %s\n", page != NULL ? page : wanted->page);
+            free(page);
+        }
+    }
+    json_decref(document);
+    return result;
+}
+
+int command_bench(int argument_count, char **arguments)
+{
+    bench_options wanted = {.page = "acre-bench.html", .source = ACRE_SOURCE_FOLDER};
+    const int parsed = parse_options(&wanted, argument_count, arguments);
+    if (parsed >= 0) return parsed;
+
+    char figures[] = "/tmp/acre-bench-XXXXXX";
+    const int file = mkstemp(figures);
+    if (file < 0) {
+        complain("bench", "no file for the figures can be made in /tmp: %s", strerror(errno));
+        return EXIT_TOOL;
+    }
+    close(file);
+    char *const library = find_malloc_library("bench", wanted.library);
+    char *const binaries = library != NULL ? find_bench_programs() : NULL;
+    if (library != NULL && binaries == NULL)
+        complain("bench", "the loads are not built beside this tool: use the acre of a build folder, build/tools/acre/acre");
+    int result = binaries != NULL ? compare(&wanted, binaries, library, figures) : EXIT_TOOL;
+    if (result == EXIT_SUCCESS) result = show(&wanted, figures);
+    unlink(figures);
+    free(binaries);
+    free(library);
+    return result;
+}
