@@ -13,6 +13,7 @@
 #include "heap/registry.h"
 #include "base/status.h"
 #include "heap/cache.h"
+#include "heap/guarded.h"
 #include "heap/purge.h"
 #include "space/window.h"
 
@@ -150,7 +151,7 @@ static acre_cache *open_cache(acre_heap *heap)
     mine.serials[heap->index] = heap->serial;
 
     /* From here on this thread can allocate, which the thread library may do in turn. */
-    if (heap->index == 0 && !heap->is_recording) acre_fast_cache = cache;
+    if (heap->index == 0 && !heap->is_slow) acre_fast_cache = cache;
     acre_lock_take(&registry_lock);
     if (!has_exit_key) has_exit_key = acre_os_thread_key_create(&exit_key, thread_ends) == ACRE_OK;
     acre_lock_drop(&registry_lock);
@@ -169,7 +170,7 @@ acre_cache *acre_cache_of(acre_heap *heap)
 /* While every call is told of, the magazines of this thread are behind the slow path. NULL: they are not, or it has none. */
 static acre_cache *recorded_cache(acre_heap *heap)
 {
-    return heap != NULL && heap->is_recording ? acre_cache_of(heap) : NULL;
+    return heap != NULL && heap->is_recording && heap->guard == NULL ? acre_cache_of(heap) : NULL;
 }
 
 void *acre_alloc_slow(size_t size, acre_heap_op op)
@@ -210,13 +211,36 @@ void acre_free_slow(acre_addr address, const char *operation)
     errno = saved_errno;
 }
 
+void acre_free_slow_sized(acre_addr address, const char *operation, uint64_t size, uint64_t alignment)
+{
+    acre_heap *const heap = acre_process_heap();
+    if (acre_likely(heap == NULL || heap->guard == NULL)) {
+        acre_free_slow(address, operation);
+        return;
+    }
+    const int saved_errno = errno;
+    if (heap->guard->has_checks || acre_guard_has_page(heap, address))
+        acre_guard_free(heap, address, operation, &(acre_free_claim){.size_bytes = size, .alignment = alignment});
+    else
+        acre_free_any(heap, address, operation, false);
+    acre_purge_ask(heap);
+    errno = saved_errno;
+}
+
+void acre_heap_follow_switches(acre_heap *heap)
+{
+    heap->is_slow = heap->is_recording || (heap->guard != NULL && heap->guard->has_checks);
+    if (mine.serials[heap->index] != heap->serial || heap->serial == 0) return;
+    if (heap->index == 0) acre_fast_cache = heap->is_slow ? &acre_no_cache : mine.caches[0];
+    acre_cache_restart_samples(mine.caches[heap->index]);
+}
+
 void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording)
 {
     heap->observer = observer;
     heap->sample_bytes = is_recording ? 0 : sample_bytes;
     heap->is_recording = is_recording;
-    if (heap->index == 0 && is_recording) acre_fast_cache = &acre_no_cache;
-    if (mine.serials[heap->index] == heap->serial) acre_cache_restart_samples(mine.caches[heap->index]);
+    acre_heap_follow_switches(heap);
 }
 
 /* ---- fork ---- */
@@ -225,6 +249,7 @@ typedef void lock_action(acre_lock *lock);
 
 static void each_lock_of(acre_heap *heap, lock_action *action)
 {
+    if (heap->guard != NULL) action(&heap->guard->lock);
     action(&heap->lock);
     for (unsigned class = 0; class <= ACRE_CLASS_COUNT; class++) {
         action(&heap->depots[class].lock);
@@ -233,6 +258,7 @@ static void each_lock_of(acre_heap *heap, lock_action *action)
     action(&heap->arena.lock);
     action(&heap->meta.lock);
     if (heap->map == &heap->own_map) action(&heap->own_map.lock);
+    if (heap->guard != NULL) action(&heap->guard->pool.lock);
 }
 
 static void each_lock(lock_action *action)
