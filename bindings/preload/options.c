@@ -28,7 +28,8 @@ static void say_not_followed(const char *name, const char *value, const char *ri
 static char report_path[512];
 static acre_lock report_lock;
 
-/* At L1 stacks are read only when there is a fault to report, so the library is loaded then. */
+/* At L1 stacks are read only when there is a fault to report, at L3 first with the first block in guard pages, which a short program never
+ * has: the library is loaded then. */
 static size_t unwind(void **pcs, size_t count_max)
 {
     static int is_loaded; /* 1 yes, 2 no */
@@ -102,7 +103,7 @@ static void follow_guard(acre_heap *heap)
         say_not_followed("ACRE_GUARD", guard, "L0, L1, L2, L3[:1/N], L1+L3[:1/N], L2+L3[:1/N] with N from 1 to 1000000");
         return;
     }
-    if (level != ACRE_GUARD_L1) {
+    if (level == ACRE_GUARD_L2) {
         void *pcs[2];
         (void)unwind(pcs, 2); /* which loads it now, and not within a malloc */
     }

@@ -5,6 +5,7 @@
 #include "guard/block_state.h"
 #include "guard/canary.h"
 #include "guard/fault.h"
+#include "heap/bounds.h"
 #include "heap/cache.h"
 #include "heap/registry.h"
 #include "heap/sample.h"
@@ -19,6 +20,9 @@ enum {
     CANARY_PAGE_BYTES = 4096,
     GRANULES_PER_UNIT = ACRE_UNIT_BYTES / ACRE_GRANULE_BYTES,
     PAGES_ONE_IN_DEFAULT = 1000,
+    PAGES_ONE_IN_LIMITED = 100,     /* from here on ... */
+    PAGES_PERIOD_NS = 10 * 1000000, /* ... at most 1000 a second */
+    PAGES_PER_PERIOD = 10,
 };
 #define QUARANTINE_BYTES_DEFAULT ((uint64_t)8 << 20)
 #define QUARANTINE_NS_DEFAULT    ((uint64_t)60 * 1000000000)
@@ -200,8 +204,23 @@ static size_t page_gap(const acre_page_slot *slot)
     return (size_t)(acre_align_up(acre_max_size((size_t)end, (size_t)slot->block + 1), acre_os_page_size()) - end);
 }
 
+/* A block in guard pages costs some 10 us, so a program that allocates millions a second gets fewer than one in so many. */
+static bool may_choose(acre_heap_guard *guard)
+{
+    if (guard->pages_one_in < PAGES_ONE_IN_LIMITED) return true;
+    const uint64_t period = acre_os_now_ns() / PAGES_PERIOD_NS;
+    acre_lock_take(&guard->lock);
+    if (guard->pages_period != period) guard->pages_in_period = 0;
+    guard->pages_period = period;
+    const bool may = guard->pages_in_period < PAGES_PER_PERIOD;
+    guard->pages_in_period += may;
+    acre_lock_drop(&guard->lock);
+    return may;
+}
+
 acre_addr acre_guard_page_alloc(acre_heap *heap, uint64_t size, uint64_t alignment, acre_heap_op op)
 {
+    if (!may_choose(heap->guard)) return 0;
     acre_page_slot *const slot = acre_page_pool_alloc(&heap->guard->pool, size, acre_max_size(alignment, ACRE_BLOCK_BYTES_MIN));
     if (slot == NULL) return 0;
     slot->is_new = op == ACRE_HEAP_OP_NEW;
@@ -311,11 +330,22 @@ static void on_fault(uintptr_t address, char access)
 
 /* ---- alloc ---- */
 
+/* From each unit of a large block its beginning is found in one step: acre_check is asked of any address. */
+static void mark_units(const acre_heap *heap, const known_block *block, uint64_t size)
+{
+    block->span->size_bytes = size;
+    for (uint32_t unit = 1; unit < block->span->unit_count; unit++)
+        acre_page_map_span(heap->map, block->base + ((acre_addr)unit << ACRE_UNIT_SHIFT))->units_before = unit;
+}
+
 /* The block is the caller's from here on. */
 static void hand_out(acre_heap *heap, const known_block *block, uint64_t size, acre_heap_op op, bool is_fresh)
 {
     acre_heap_guard *const guard = heap->guard;
-    if (block->is_large) block->span->size_bytes = size;
+    if (block->is_large)
+        mark_units(heap, block, size);
+    else
+        acre_bounds_set((uintptr_t)block->base, (size_t)size);
     if (guard->has_quarantine) {
         if (!block->is_large && acre_state_of(*block->states) == ACRE_BLOCK_POISONED) (void)check_poison(heap, block, "write");
         if (guard->is_host && is_fresh && op != ACRE_HEAP_OP_CALLOC)
@@ -329,11 +359,32 @@ static void hand_out(acre_heap *heap, const known_block *block, uint64_t size, a
     __atomic_store_n(block->states, acre_state_encode(block->states, block->room, state, slack), __ATOMIC_RELEASE);
 }
 
+/* What L1 does for nearly every call; 0: it is another case. */
+static acre_addr alloc_small(acre_heap *heap, acre_cache *cache, uint64_t size, acre_heap_op op)
+{
+    if (acre_unlikely(cache == NULL || heap->is_recording)) return 0;
+    const unsigned class = acre_class_table[(size + 15) / 16];
+    const acre_addr base = acre_magazine_pop(&cache->magazines[class]);
+    if (acre_unlikely(base == 0)) return 0;
+    uint8_t *const states = states_made(heap, base);
+    if (acre_unlikely(states == NULL)) return base;
+    const uint64_t room = acre_size_classes[class].block_bytes;
+    if (heap->guard->is_host) acre_canary_put(pointer_of(base + size), (size_t)(room - size));
+    acre_bounds_set((uintptr_t)base, (size_t)size);
+    const acre_block_state state = op == ACRE_HEAP_OP_NEW ? ACRE_BLOCK_LIVE_NEW : ACRE_BLOCK_LIVE;
+    __atomic_store_n(states, acre_state_encode(states, room, state, room - size), __ATOMIC_RELEASE);
+    return base;
+}
+
 acre_addr acre_guard_alloc(acre_heap *heap, uint64_t size, uint64_t alignment, acre_heap_op op, bool *is_zero)
 {
     acre_heap_guard *const guard = heap->guard;
     acre_cache *const cache = acre_cache_of(heap);
     *is_zero = false;
+    if (acre_likely(guard->is_quick && size <= ACRE_TABLE_BYTES_MAX && alignment <= ACRE_BLOCK_BYTES_MIN)) {
+        const acre_addr small = alloc_small(heap, cache, size, op);
+        if (acre_likely(small != 0)) return small;
+    }
     if (acre_unlikely(guard->pages_one_in != 0) && acre_guard_is_page_due(heap, cache)) {
         const acre_addr paged = acre_guard_page_alloc(heap, size, alignment, op);
         if (paged != 0 && heap->observer != NULL && heap->is_recording) tell(heap, op, paged, size);
@@ -429,6 +480,7 @@ static void let_wait(acre_heap *heap, const known_block *block)
 static void finish_free(acre_heap *heap, const known_block *block, const char *operation)
 {
     acre_heap_guard *const guard = heap->guard;
+    if (!block->is_large) acre_bounds_clear((uintptr_t)block->base, (size_t)block->room);
     if (heap->observer != NULL && (heap->is_recording || (block->span->class & ACRE_CLASS_WATCHED) != 0))
         tell(heap, ACRE_HEAP_OP_FREE, block->base, 0);
     if (guard->has_quarantine && block->room <= guard->quarantine.bytes_max / 2) {
@@ -443,8 +495,32 @@ static void finish_free(acre_heap *heap, const known_block *block, const char *o
     }
 }
 
+/* What L1 does for nearly every call: a live block of malloc's begins here, its canary is whole, and nobody wants to be told of it. False:
+ * nothing was done. The leaf is this heap's own, so a state in it says that the block is. */
+static bool free_small(acre_heap *heap, acre_addr address, const char *operation)
+{
+    const unsigned class = acre_page_map_class(heap->map, address);
+    if (class == ACRE_CLASS_NONE || class > ACRE_CLASS_COUNT || heap->observer != NULL || address % ACRE_BLOCK_BYTES_MIN != 0) return false;
+    acre_cache *const cache = acre_cache_of(heap);
+    uint8_t *const states = states_at(heap, address);
+    if (acre_unlikely(cache == NULL || states == NULL)) return false;
+    uint8_t first = __atomic_load_n(states, __ATOMIC_ACQUIRE);
+    if (acre_unlikely(acre_state_of(first) != ACRE_BLOCK_LIVE || is_delete(operation))) return false;
+    const uint64_t room = acre_size_classes[class].block_bytes, slack = acre_slack_decode(states, room, first);
+    if (heap->guard->is_host && !acre_run_is_whole(pointer_of(address + room - slack), (size_t)slack, ACRE_CANARY_BYTE)) return false;
+    const uint8_t freed = acre_state_changed(first, ACRE_BLOCK_FREE);
+    if (acre_os_is_single_threaded())
+        __atomic_store_n(states, freed, __ATOMIC_RELAXED);
+    else if (!__atomic_compare_exchange_n(states, &first, freed, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return false;
+    acre_bounds_clear((uintptr_t)address, (size_t)(room - slack));
+    acre_cache_push(cache, class, address);
+    return true;
+}
+
 void acre_guard_free(acre_heap *heap, acre_addr address, const char *operation, const acre_free_claim *told)
 {
+    if (acre_likely(heap->guard->is_quick && told == NULL) && free_small(heap, address, operation)) return;
     if (acre_guard_has_page(heap, address)) {
         page_free(heap, address, operation, told);
         return;
@@ -531,6 +607,7 @@ void *acre_guard_resize(acre_heap *heap, void *old, size_t size, const char *ope
     const bool was_told = heap->observer != NULL && (heap->is_recording || (span->class & ACRE_CLASS_WATCHED) != 0);
     const bool has_quarantine = heap->guard->has_quarantine;
     if (!block.is_large && size <= ACRE_SMALL_BYTES_MAX && acre_stays(block.room, size + (has_quarantine ? PAD_BYTES : 0))) {
+        acre_bounds_clear((uintptr_t)from, (size_t)asked);
         if (has_quarantine && size > asked) (void)memset(pointer_of(from + asked), ACRE_FRESH_BYTE, (size_t)(size - asked));
         hand_out(heap, &block, size, ACRE_HEAP_OP_REALLOC, false);
         resize_told(heap, &block, was_told, size);
@@ -666,8 +743,7 @@ static acre_heap *heap_at(acre_addr address)
 /* The heap and block of an address, as far as one is there. */
 static acre_heap *block_there(acre_addr address, acre_block *block)
 {
-    acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
-    while (acre_page_map_class(&acre_host_map, unit) == ACRE_CLASS_LARGE_REST) unit -= ACRE_UNIT_BYTES;
+    const acre_addr unit = acre_page_map_first_unit(&acre_host_map, address);
     if (acre_page_map_class(&acre_host_map, unit) == ACRE_CLASS_NONE) return NULL;
     acre_heap *heap = heap_at(unit);
     if (heap == NULL) heap = heap_at(unit - ((acre_addr)acre_page_map_span(&acre_host_map, unit)->units_before << ACRE_UNIT_SHIFT));
@@ -685,11 +761,15 @@ static bool is_access_good(acre_addr address, size_t size)
     return block.is_out && offset <= asked && size <= asked - offset;
 }
 
-bool acre_check(const void *address, size_t size)
+__attribute__((noinline)) static bool check_in_full(uintptr_t at, size_t size)
 {
-    const acre_addr at = (uintptr_t)address;
     if (acre_page_map_class(&acre_host_map, at) == ACRE_CLASS_NONE || size == 0) return true;
     return is_access_good(at, size);
+}
+
+bool acre_check(const void *address, size_t size)
+{
+    return acre_likely(acre_bounds_allow(&acre_bounds_of_window, (uintptr_t)address, size)) || check_in_full((uintptr_t)address, size);
 }
 
 bool acre_check_access(const void *address, size_t size, acre_touch touch, const char *operation)
@@ -723,6 +803,7 @@ static acre_status open_checks(acre_heap *heap, acre_heap_guard *guard, const ac
     const size_t root_bytes = heap->map->slot_count * sizeof(void *);
     guard->states = acre_meta_alloc(&heap->meta, root_bytes);
     if (guard->states == NULL) return ACRE_NO_MEMORY;
+    if (heap->map == &acre_host_map) acre_bounds_open();
     if (!guard->has_quarantine) return ACRE_OK;
     uint32_t capacity = QUARANTINE_COUNT;
     if ((heap->meta.space->info.capabilities & ACRE_CAP_FIXED) != 0) capacity = 64; /* all of it would be taken at once */
@@ -777,6 +858,7 @@ acre_status acre_guard_open(acre_heap *heap, acre_guard_level level, const acre_
     acre_status status = guard->has_checks ? open_checks(heap, guard, limits) : ACRE_OK;
     if (status == ACRE_OK && guard->pages_one_in != 0) status = open_pages(heap, guard);
     if (status != ACRE_OK) return status;
+    guard->is_quick = level == ACRE_GUARD_L1 && guard->pages_one_in == 0;
     heap->guard = guard;
     if (guard->pages_one_in != 0) list_paged(heap, NULL);
     if (!guard->has_checks) heap->guard_stop_blocks = guard->pages_one_in;

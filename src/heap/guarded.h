@@ -18,7 +18,10 @@ struct acre_heap_guard {
     bool has_checks;     /* L1, L2 */
     bool has_quarantine; /* L2 */
     bool is_host;        /* canary and poison can be written */
+    bool is_quick;       /* L1 alone */
     uint32_t pages_one_in; /* 0: no guard pages */
+    uint32_t pages_in_period; /* chosen in it */
+    uint64_t pages_period;
     uint8_t **states;    /* by slot of the page map: leaves of a byte a granule */
     uint32_t **sites;    /* at L2: the same with a number; the first of a block is where it was allocated, the second where it was freed */
     acre_site_entry *site_table; /* NULL: not kept */

@@ -517,8 +517,7 @@ static bool is_of(const acre_heap *heap, const acre_span *span)
 
 static bool large_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told)
 {
-    acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
-    while (acre_page_map_class(heap->map, unit) == ACRE_CLASS_LARGE_REST) unit -= ACRE_UNIT_BYTES;
+    const acre_addr unit = acre_page_map_first_unit(heap->map, address);
     if (acre_page_map_class(heap->map, unit) != ACRE_CLASS_LARGE) return false;
     const acre_span *const span = acre_page_map_span(heap->map, unit);
     if (!is_of(heap, span)) return false;

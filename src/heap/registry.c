@@ -12,6 +12,7 @@
  */
 #include "heap/registry.h"
 #include "base/status.h"
+#include "heap/bounds.h"
 #include "heap/cache.h"
 #include "heap/guarded.h"
 #include "heap/purge.h"
@@ -74,6 +75,30 @@ acre_page_map *acre_host_map_ready(void)
     }
     acre_lock_drop(&host_map_lock);
     return &acre_host_map;
+}
+
+acre_bounds acre_bounds_of_window __attribute__((visibility("default"))); /* libacre-checked looks into it */
+
+void acre_bounds_open(void)
+{
+    acre_bounds *const bounds = &acre_bounds_of_window;
+    const acre_window *const window = acre_window_of_process();
+    acre_lock_take(&host_map_lock);
+    if (!bounds->is_open && window->size_bytes != 0) {
+        bounds->reach = acre_meta_alloc(&host_map_meta, (size_t)(window->size_bytes >> ACRE_GRANULE_SHIFT));
+        bounds->is_open = bounds->reach != NULL;
+    }
+    if (bounds->is_open && bounds->bytes == 0) {
+        for (unsigned last = 1; last <= ACRE_GRANULE_BYTES; last++) {
+            for (unsigned i = 0; i < ACRE_BOUNDS_TAIL; i++) {
+                const unsigned reach = last + (ACRE_BOUNDS_TAIL - 1 - i) * ACRE_GRANULE_BYTES;
+                bounds->tails[last - 1][i] = (uint8_t)(reach < 255 ? reach : 255);
+            }
+        }
+        bounds->base = (uintptr_t)window->base;
+        __atomic_store_n(&bounds->bytes, (uintptr_t)window->size_bytes, __ATOMIC_RELEASE);
+    }
+    acre_lock_drop(&host_map_lock);
 }
 
 const acre_meta *acre_host_map_meta(void) { return &host_map_meta; }
@@ -180,6 +205,12 @@ void *acre_alloc_slow(size_t size, acre_heap_op op)
         if (ready != 0) return (void *)(uintptr_t)ready;
     }
     acre_heap *const heap = acre_process_heap();
+    if (heap != NULL && heap->guard != NULL && heap->guard->has_checks) {
+        bool is_zero_too;
+        const acre_addr checked = acre_guard_alloc(heap, size, ACRE_BLOCK_BYTES_MIN, op, &is_zero_too);
+        if (acre_unlikely(checked == 0)) errno = ENOMEM;
+        return (void *)(uintptr_t)checked;
+    }
     acre_cache *const recorded = size <= ACRE_TABLE_BYTES_MAX ? recorded_cache(heap) : NULL;
     acre_addr address = 0;
     bool is_zero;
@@ -197,6 +228,12 @@ void acre_free_slow(acre_addr address, const char *operation)
 {
     const int saved_errno = errno; /* free leaves it alone */
     acre_heap *const heap = acre_process_heap();
+    if (heap != NULL && heap->guard != NULL && heap->guard->has_checks) {
+        acre_guard_free(heap, address, operation, NULL);
+        acre_purge_ask(heap);
+        errno = saved_errno;
+        return;
+    }
     acre_cache *const recorded = recorded_cache(heap);
     const unsigned class = acre_page_map_class(&acre_host_map, address);
     /* Whether it is a block is found out when the magazine is emptied, as without recording. */
