@@ -8,6 +8,7 @@
 #include "options.h"
 #include "base/format.h"
 #include "guard/fault.h"
+#include "guard/level.h"
 #include "heap/guarded.h"
 #include "heap/purge.h"
 #include "os/os.h"
@@ -61,32 +62,6 @@ static void append_fault(const acre_fault *fault)
     acre_lock_drop(&report_lock);
 }
 
-/* `1/N` after the colon. */
-static bool read_one_in(const char *text, uint32_t *one_in)
-{
-    uint32_t value = 0;
-    if (text[0] != '1' || text[1] != '/') return false;
-    const char *c = text + 2;
-    for (; *c >= '0' && *c <= '9' && value <= ACRE_PAGES_ONE_IN_MAX; c++) value = value * 10 + (uint32_t)(*c - '0');
-    *one_in = value;
-    return *c == 0 && c != text + 2 && value >= 1 && value <= ACRE_PAGES_ONE_IN_MAX;
-}
-
-/* L1, L2, L3[:1/N], L1+L3[:1/N], L2+L3[:1/N]. */
-static bool read_guard(const char *text, acre_guard_level *level, acre_guard_limits *limits)
-{
-    *level = ACRE_GUARD_L0;
-    if (text[0] == 'L' && (text[1] == '1' || text[1] == '2') && (text[2] == 0 || text[2] == '+')) {
-        *level = text[1] == '1' ? ACRE_GUARD_L1 : ACRE_GUARD_L2;
-        if (text[2] == 0) return true;
-        text += 3;
-    }
-    if (text[0] != 'L' || text[1] != '3') return false;
-    if (*level == ACRE_GUARD_L0) *level = ACRE_GUARD_L3;
-    limits->pages_one_in = 1000;
-    return text[2] == 0 || (text[2] == ':' && read_one_in(text + 3, &limits->pages_one_in));
-}
-
 static void follow_guard(acre_heap *heap)
 {
     const char *const guard = acre_os_environment("ACRE_GUARD");
@@ -98,11 +73,12 @@ static void follow_guard(acre_heap *heap)
         (void)acre_format(report_path, sizeof report_path, "%s", report);
         acre_fault_hooks_of_process.record = append_fault;
     }
-    if (guard == NULL || guard[0] == 0 || strcmp(guard, "L0") == 0) return;
-    if (!read_guard(guard, &level, &limits)) {
-        say_not_followed("ACRE_GUARD", guard, "L0, L1, L2, L3[:1/N], L1+L3[:1/N], L2+L3[:1/N] with N from 1 to 1000000");
+    if (guard == NULL || guard[0] == 0) return;
+    if (!acre_guard_read(guard, &level, &limits)) {
+        say_not_followed("ACRE_GUARD", guard, ACRE_GUARD_TEXTS);
         return;
     }
+    if (level == ACRE_GUARD_L0) return;
     if (level == ACRE_GUARD_L2) {
         void *pcs[2];
         (void)unwind(pcs, 2); /* which loads it now, and not within a malloc */

@@ -731,13 +731,17 @@ uint64_t acre_heap_check(acre_heap *heap)
 
 /* ---- checking an access ---- */
 
+static acre_heap *heap_of(const acre_region *region)
+{
+    return (acre_heap *)(void *)((char *)region->arena - offsetof(acre_heap, arena));
+}
+
 /* The heap that a unit of the map of all heaps belongs to; NULL: none. */
 static acre_heap *heap_at(acre_addr address)
 {
     const acre_span *const span = acre_page_map_span(&acre_host_map, address);
     const acre_region *const region = acre_load_pointer(&span->region);
-    if (region == NULL) return NULL;
-    return (acre_heap *)(void *)((char *)region->arena - offsetof(acre_heap, arena));
+    return region == NULL ? NULL : heap_of(region);
 }
 
 /* The heap and block of an address, as far as one is there. */
@@ -750,21 +754,46 @@ static acre_heap *block_there(acre_addr address, acre_block *block)
     return heap != NULL && acre_heap_block_of(heap, address, block, NULL) ? heap : NULL;
 }
 
-static bool is_access_good(acre_addr address, size_t size)
+/* Of a heap that does not check, or a block from before it did. */
+static bool is_in_room(acre_addr address, size_t size)
 {
     acre_block block;
-    const acre_heap *const heap = block_there(address, &block);
-    if (heap == NULL) return true;
-    const bool has_checks = heap->guard != NULL && heap->guard->has_checks;
-    const uint64_t asked = has_checks ? acre_guard_asked(heap, block.base, block.size_bytes) : block.size_bytes;
+    if (block_there(address, &block) == NULL) return true;
     const uint64_t offset = address - block.base;
-    return block.is_out && offset <= asked && size <= asked - offset;
+    return block.is_out && offset <= block.size_bytes && size <= block.size_bytes - offset;
+}
+
+static bool is_access_good(acre_addr address, size_t size, unsigned class)
+{
+    const bool is_large = class == ACRE_CLASS_LARGE || class == ACRE_CLASS_LARGE_REST;
+    acre_addr base = acre_page_map_first_unit(&acre_host_map, address);
+    acre_span *span = acre_page_map_span(&acre_host_map, base);
+    if (!is_large && span->units_before != 0) {
+        base -= (acre_addr)span->units_before << ACRE_UNIT_SHIFT;
+        span = acre_page_map_span(&acre_host_map, base);
+    }
+    const acre_region *const region = acre_load_pointer(&span->region);
+    if (region == NULL) return true;
+    const acre_heap *const heap = heap_of(region);
+    if (heap->guard == NULL || !heap->guard->has_checks) return is_in_room(address, size);
+    known_block block = {.base = base, .span = span, .is_large = is_large};
+    if (is_large) {
+        block.room = acre_room_of(span);
+    } else {
+        block.room = acre_size_classes[class & (ACRE_CLASS_WATCHED - 1)].block_bytes;
+        block.base = base + acre_block_index(class & (ACRE_CLASS_WATCHED - 1), address - base) * block.room;
+    }
+    block.states = states_at(heap, block.base);
+    const uint8_t first = block.states == NULL ? 0 : __atomic_load_n(block.states, __ATOMIC_ACQUIRE);
+    if (acre_state_of(first) == ACRE_BLOCK_UNKNOWN) return is_in_room(address, size);
+    const uint64_t asked = asked_of(&block, first), offset = address - block.base;
+    return acre_state_is_out(acre_state_of(first)) && offset <= asked && size <= asked - offset;
 }
 
 __attribute__((noinline)) static bool check_in_full(uintptr_t at, size_t size)
 {
-    if (acre_page_map_class(&acre_host_map, at) == ACRE_CLASS_NONE || size == 0) return true;
-    return is_access_good(at, size);
+    const unsigned class = acre_page_map_class(&acre_host_map, at);
+    return class == ACRE_CLASS_NONE || size == 0 || is_access_good(at, size, class);
 }
 
 bool acre_check(const void *address, size_t size)
@@ -866,9 +895,24 @@ acre_status acre_guard_open(acre_heap *heap, acre_guard_level level, const acre_
     return ACRE_OK;
 }
 
+/* The blocks that are still out go with the heap, and their addresses to somebody else. */
+static void forget_bounds(const acre_heap *heap)
+{
+    const acre_bounds *const bounds = &acre_bounds_of_window;
+    for (const acre_region *region = heap->arena.regions; region != NULL; region = region->next) {
+        for (uint64_t i = 0; i < region->used_count; i++) {
+            const acre_addr unit = region->base + (i << ACRE_UNIT_SHIFT);
+            const unsigned class = acre_page_map_class(heap->map, unit) & (ACRE_CLASS_WATCHED - 1);
+            if (class == ACRE_CLASS_NONE || class > ACRE_CLASS_COUNT || unit - bounds->base >= bounds->bytes) continue;
+            (void)memset(bounds->reach + ((unit - bounds->base) >> ACRE_GRANULE_SHIFT), 0, GRANULES_PER_UNIT);
+        }
+    }
+}
+
 void acre_guard_close(acre_heap *heap)
 {
     if (heap->guard == NULL) return;
+    if (heap->guard->has_checks) forget_bounds(heap);
     uint64_t fault_count = 0;
     uint32_t place = heap->guard->quarantine.first;
     while (heap->guard->has_quarantine && look_at_waiting(heap, &place, &fault_count)) {}

@@ -557,12 +557,19 @@ acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *bloc
     return acre_fail(ACRE_BAD_POINTER, "heap '%s': 0x%llx lies in none of its blocks", heap->name, (unsigned long long)address);
 }
 
-static bool visit_span(const acre_span *span, acre_block_visitor *visit, void *context)
+/* Freed, but not given back: in the quarantine, or ready for a thread. */
+static bool is_held_back(const acre_heap *heap, acre_addr block)
+{
+    return heap->guard != NULL && heap->guard->has_checks && !acre_guard_is_out(heap, block);
+}
+
+static bool visit_span(const acre_heap *heap, const acre_span *span, acre_block_visitor *visit, void *context)
 {
     const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
     for (unsigned index = 0; index < acre_span_capacity(span); index++) {
         if ((acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]) >> (index % ACRE_WORD_BITS) & 1) != 0) continue;
         const acre_block block = {.base = span->base + index * size, .size_bytes = size, .is_out = true};
+        if (is_held_back(heap, block.base)) continue;
         if (!visit(context, &block)) return false;
     }
     return true;
@@ -576,8 +583,8 @@ void acre_heap_walk(acre_heap *heap, acre_block_visitor *visit, void *context)
             const acre_span *const run = acre_page_map_span(heap->map, at);
             if (run->kind == ACRE_SPAN_LARGE) {
                 const acre_block block = {.base = at, .size_bytes = (uint64_t)run_bytes(run), .is_out = true};
-                if (!visit(context, &block)) return;
-            } else if (run->kind == ACRE_SPAN_SMALL && !visit_span(run, visit, context)) {
+                if (!is_held_back(heap, at) && !visit(context, &block)) return;
+            } else if (run->kind == ACRE_SPAN_SMALL && !visit_span(heap, run, visit, context)) {
                 return;
             }
             at += (uint64_t)run->unit_count << ACRE_UNIT_SHIFT;
