@@ -1,9 +1,9 @@
 /* block_state.h - what a heap that checks knows of each small block: its state, and how much of it nobody asked for.
  *
  * The *granules* of a block are its pieces of 16 bytes; a byte is kept for each. The low bits of a block's first byte are its state, those
- * of the others say that no block begins there. The other five bits of the first byte, of the second, and in blocks above 1 KiB of the
- * third, are the slack, the room less the size. So a size costs no more than the state does, and whether a live block begins at an address
- * is seen in one byte, which alone decides who may free it. The others are written before it.
+ * of the others say that no block begins there. The other five bits of the first byte, of the second, and in blocks of 1 KiB and more of
+ * the third, are the slack, the room less the size. So a size costs no more than the state does, and whether a live block begins at an
+ * address is seen in one byte, which alone decides who may free it. The others are written before it.
  */
 #ifndef ACRE_GUARD_BLOCK_STATE_H
 #define ACRE_GUARD_BLOCK_STATE_H
@@ -28,7 +28,7 @@ enum {
     ACRE_STATE_BITS = 3,
     ACRE_STATE_MASK = (1 << ACRE_STATE_BITS) - 1,
     ACRE_SLACK_BITS = 8 - ACRE_STATE_BITS, /* in a byte */
-    ACRE_THIRD_BYTE_ROOM = 1024,           /* blocks above have one */
+    ACRE_THIRD_BYTE_ROOM = (1 << 2 * ACRE_SLACK_BITS) - ACRE_GRANULE_BYTES, /* blocks above have one */
 };
 
 static inline acre_block_state acre_state_of(uint8_t byte) { return (acre_block_state)(byte & ACRE_STATE_MASK); }

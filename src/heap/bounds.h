@@ -29,6 +29,16 @@ extern acre_bounds acre_bounds_of_window;
 /* Opens it; without memory for it everything is looked at in full. */
 void acre_bounds_open(void);
 
+static inline void acre_bounds_make_tails(acre_bounds *bounds)
+{
+    for (unsigned last = 1; last <= ACRE_GRANULE_BYTES; last++) {
+        for (unsigned i = 0; i < ACRE_BOUNDS_TAIL; i++) {
+            const unsigned reach = last + (ACRE_BOUNDS_TAIL - 1 - i) * ACRE_GRANULE_BYTES;
+            bounds->tails[last - 1][i] = (uint8_t)(reach < 255 ? reach : 255);
+        }
+    }
+}
+
 /* True: good. False: not known. 12 instructions. */
 static inline bool acre_bounds_allow(const acre_bounds *bounds, uintptr_t address, size_t size)
 {

@@ -89,12 +89,7 @@ void acre_bounds_open(void)
         bounds->is_open = bounds->reach != NULL;
     }
     if (bounds->is_open && bounds->bytes == 0) {
-        for (unsigned last = 1; last <= ACRE_GRANULE_BYTES; last++) {
-            for (unsigned i = 0; i < ACRE_BOUNDS_TAIL; i++) {
-                const unsigned reach = last + (ACRE_BOUNDS_TAIL - 1 - i) * ACRE_GRANULE_BYTES;
-                bounds->tails[last - 1][i] = (uint8_t)(reach < 255 ? reach : 255);
-            }
-        }
+        acre_bounds_make_tails(bounds);
         bounds->base = (uintptr_t)window->base;
         __atomic_store_n(&bounds->bytes, (uintptr_t)window->size_bytes, __ATOMIC_RELEASE);
     }

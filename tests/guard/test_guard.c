@@ -297,8 +297,8 @@ static void sizes_and_double_frees_are_known_where_addresses_are_no_pointers(voi
 
 /* ---- guard pages ---- */
 
-/* The signal and what was written to standard error, of this program when it is run with one argument: the tests' own handlers of signals
- * are not in its way there. */
+/* The signal or exit code, and what was written to standard error, of this program when it is run with one argument: the tests' own
+ * handlers of signals are not in its way there. */
 static int in_child(const char *argument, char *text, size_t size)
 {
     int ends[2];
@@ -318,7 +318,7 @@ static int in_child(const char *argument, char *text, size_t size)
     close(ends[0]);
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 static volatile char sink;
@@ -349,7 +349,7 @@ static void an_access_to_a_guard_page_is_reported_and_the_signal_follows(void **
     for (size_t i = 0; i < sizeof accesses / sizeof accesses[0]; i++) {
         char text[2000];
         const char argument[] = {(char)('0' + i), 0};
-        assert_int_equal(in_child(argument, text, sizeof text), SIGSEGV);
+        assert_int_not_equal(in_child(argument, text, sizeof text), 0); /* the signal, or the exit code that a sanitizer makes of it */
         assert_non_null(strstr(text, "acre: heap 'guarded': "));
         assert_non_null(strstr(text, accesses[i].text));
         assert_non_null(strstr(text, "asked for 48"));
@@ -363,12 +363,12 @@ static void about_one_block_in_so_many_ends_at_a_guard_page(void **state)
     unsigned guarded = 0;
     enum { COUNT = 20000 };
     for (int i = 0; i < COUNT; i++) {
-        const size_t size = (size_t)(17 + i % 40);
+        const size_t size = (size_t)(17 + i % 15);
         void *const block = acre_heap_alloc(heap, size);
         guarded += acre_heap_usable_size(heap, (uintptr_t)block) == size; /* else the room of the class */
         acre_heap_free(heap, block);
     }
-    assert_in_range(guarded, COUNT / 50 * 3 / 4, COUNT / 50 + COUNT / 20);
+    assert_in_range(guarded, COUNT / 50 * 3 / 4, COUNT / 50 * 5 / 4);
     acre_heap_destroy(heap);
 }
 
@@ -473,13 +473,13 @@ static void every_size_of_every_room_is_kept(void **state)
 {
     (void)state;
     for (uint64_t room = 16; room <= 8192; room += 16) {
-        for (uint64_t slack = 0; slack <= room; slack += room > 512 ? 7 : 1) {
+        for (uint64_t slack = 0; slack <= room; slack += room > 2048 && slack + 7 < room ? 7 : 1) {
             uint8_t bytes[4] = {0xff, 0xff, 0xff, 0xff};
             bytes[0] = acre_state_encode(bytes, room, ACRE_BLOCK_LIVE, slack);
             assert_int_equal(acre_slack_decode(bytes, room, bytes[0]), slack);
             assert_int_equal(acre_state_of(bytes[0]), ACRE_BLOCK_LIVE);
             if (room > 16) assert_int_equal(acre_state_of(bytes[1]), ACRE_BLOCK_INNER);
-            assert_int_equal(bytes[room <= 16 ? 1 : room <= 1024 ? 2 : 3], 0xff);
+            assert_int_equal(bytes[room <= 16 ? 1 : room < 1024 ? 2 : 3], 0xff);
         }
     }
 }
