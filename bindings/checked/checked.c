@@ -82,8 +82,7 @@ __attribute__((constructor(101))) static void find(void)
 /* ---- checking ---- */
 
 /* The fault is reported; where a handler lets the program go on, the call is made as it was asked for. */
-__attribute__((noinline)) static void look_again(const void *at, size_t size, acre_touch touch, const char *operation,
-                                                 const void *caller)
+__attribute__((noinline)) static void look_again(const void *at, size_t size, acre_touch touch, const char *operation, const void *caller)
 {
     if (acre_check(at, size) || (uintptr_t)caller - heap_begin < heap_end - heap_begin) return;
     (void)acre_check_access(at, size, touch, operation);

@@ -58,8 +58,7 @@ void prove_quarantine_put(void)
 
 /* PROOF quarantine_take
  *   property: the block that came first leaves, and only when too many bytes wait, the ring is full, it is too old or everybody is to
- * leave;
- *             when none leaves there is room for the next
+ *             leave; when none leaves there is room for the next
  *   bound:    unbounded in history; a ring of 4, sizes below 256, times and limits of 32 bits
  *   assumes:  nothing
  *   options:  --unwind 5
@@ -131,8 +130,7 @@ void prove_canary_whole(void)
 
 /* PROOF block_size_kept
  *   property: of any size in any room the size that comes back is the one that was kept, with its state; a change of state keeps it; and
- * only
- *             the block's own bytes change, of which none but the first looks like a block's beginning
+ *             only the block's own bytes change, of which none but the first looks like a block's beginning
  *   bound:    unbounded: all rooms up to 8 KiB
  *   assumes:  nothing
  */

@@ -27,7 +27,7 @@ typedef enum acre_block_state {
 enum {
     ACRE_STATE_BITS = 3,
     ACRE_STATE_MASK = (1 << ACRE_STATE_BITS) - 1,
-    ACRE_SLACK_BITS = 8 - ACRE_STATE_BITS, /* in a byte */
+    ACRE_SLACK_BITS = 8 - ACRE_STATE_BITS,                                  /* in a byte */
     ACRE_THIRD_BYTE_ROOM = (1 << 2 * ACRE_SLACK_BITS) - ACRE_GRANULE_BYTES, /* blocks above have one */
 };
 

@@ -35,10 +35,7 @@ void acre_guard_set_handler(acre_fault_handler handler, void *context)
     acre_lock_drop(&lock);
 }
 
-const char *acre_fault_kind_text(acre_fault_kind kind)
-{
-    return (unsigned)kind < ACRE_FAULT_KIND_COUNT ? kinds[kind].word : "unknown";
-}
+const char *acre_fault_kind_text(acre_fault_kind kind) { return (unsigned)kind < ACRE_FAULT_KIND_COUNT ? kinds[kind].word : "unknown"; }
 
 size_t acre_fault_text(const acre_fault *fault, char *text, size_t size)
 {

@@ -19,8 +19,8 @@ enum { ACRE_BOUNDS_TAIL = 16 }; /* the last granules of a block, whose bytes are
 typedef struct acre_bounds {
     uintptr_t base; /* of the window */
     uintptr_t bytes;
-    uint8_t *reach;  /* by granule */
-    bool is_open;    /* else nothing is filled in, and `bytes` is 0 */
+    uint8_t *reach;                                      /* by granule */
+    bool is_open;                                        /* else nothing is filled in, and `bytes` is 0 */
     uint8_t tails[ACRE_GRANULE_BYTES][ACRE_BOUNDS_TAIL]; /* [s - 1]: the bytes of the last granules, of which the last has s bytes in use */
 } acre_bounds;
 

@@ -15,19 +15,19 @@
 #include "heap/heap.h"
 
 struct acre_heap_guard {
-    bool has_checks;     /* L1, L2 */
-    bool has_quarantine; /* L2 */
-    bool is_host;        /* canary and poison can be written */
-    bool is_quick;       /* L1 alone */
-    uint32_t pages_one_in; /* 0: no guard pages */
+    bool has_checks;          /* L1, L2 */
+    bool has_quarantine;      /* L2 */
+    bool is_host;             /* canary and poison can be written */
+    bool is_quick;            /* L1 alone */
+    uint32_t pages_one_in;    /* 0: no guard pages */
     uint32_t pages_in_period; /* chosen in it */
     uint64_t pages_period;
-    uint8_t **states;    /* by slot of the page map: leaves of a byte a granule */
-    uint32_t **sites;    /* at L2: the same with a number; the first of a block is where it was allocated, the second where it was freed */
+    uint8_t **states; /* by slot of the page map: leaves of a byte a granule */
+    uint32_t **sites; /* at L2: the same with a number; the first of a block is where it was allocated, the second where it was freed */
     acre_site_entry *site_table; /* NULL: not kept */
-    acre_lock lock;      /* of the leaves and the quarantine */
+    acre_lock lock;              /* of the leaves and the quarantine */
     acre_quarantine quarantine;
-    uint64_t now_ns;     /* a moment ago */
+    uint64_t now_ns; /* a moment ago */
     uint32_t put_count;
     acre_page_pool pool;
 };
@@ -52,6 +52,13 @@ void *acre_guard_resize(acre_heap *heap, void *block, size_t size, const char *o
 /* A block that ends at a guard page; 0: none is to be had. */
 acre_addr acre_guard_page_alloc(acre_heap *heap, uint64_t size, uint64_t alignment, acre_heap_op op);
 
+/* Gives one back, after the same looks as acre_guard_free. */
+void acre_guard_page_free(acre_heap *heap, acre_addr address, const char *operation, const acre_free_claim *claim);
+
+/* Its slots; and faults of the processor in them are heard. */
+acre_status acre_guard_pages_open(acre_heap *heap, acre_heap_guard *guard);
+void acre_guard_pages_close(acre_heap *heap);
+
 /* True for one call in pages_one_in. */
 bool acre_guard_is_page_due(const acre_heap *heap, acre_cache *cache);
 
@@ -69,6 +76,9 @@ uint64_t acre_guard_asked(const acre_heap *heap, acre_addr block, uint64_t room)
 
 /* False: the block waits in the quarantine, or was freed and is held ready. With checks. */
 bool acre_guard_is_out(const acre_heap *heap, acre_addr block);
+
+/* Looks at the poison of every block that waits; returns how many were damaged. */
+uint64_t acre_guard_check_waiting(acre_heap *heap);
 
 /* Units have become a span of small blocks, none of which is out. */
 void acre_guard_forget(acre_heap *heap, acre_addr base, uint64_t unit_count);
