@@ -21,7 +21,7 @@ def run(case, level, report):
     return subprocess.run([faults, case], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
-def what_is_wrong(case, kind, level, report):
+def what_is_wrong(case, family, kind, level, report):
     done = run(case, level, report)
     if done.returncode == NOT_HERE:
         return "it does not run here"
@@ -35,6 +35,8 @@ def what_is_wrong(case, kind, level, report):
         return "exit code %d without a report: %s; %s" % (done.returncode, error, done.stderr[-500:])
     if told["kind"] not in kind.split("|"):
         return "reported as %s: %s" % (told["kind"], done.stderr[-500:])
+    if family == "copies" and "3" not in level and not case.startswith(told["operation"] + "_"):
+        return "it was seen by %s: %s" % (told["operation"], done.stderr[-500:])
     if told["heap"] != "malloc" or "acre: heap 'malloc': " not in done.stderr:
         return "the report does not name the heap: %s" % done.stderr[-500:]
     if level == "L2" and kind in ("overflow", "use-after-free", "double-free") and "alloc_site" in told:
@@ -50,7 +52,7 @@ with tempfile.TemporaryDirectory(prefix="acre-faults-") as folder:
     for name, family, kind, levels in cases:
         for digit in levels:
             report = os.path.join(folder, name + digit)
-            why = what_is_wrong(name, kind, LEVELS[digit], report)
+            why = what_is_wrong(name, family, kind, LEVELS[digit], report)
             failed += why != ""
             if why:
                 print("%s: %s" % (name, why))
