@@ -494,12 +494,13 @@ static bool pop_freed_last(acre_cache *cache, unsigned class, acre_addr *address
 acre_addr acre_cache_change_round(acre_cache *cache, unsigned class)
 {
     acre_magazine *const magazine = &cache->magazines[class];
-    if (magazine->top != magazine->bottom || has_stops(cache->heap)) return 0;
+    if (magazine->top != magazine->bottom) return 0;
     acre_addr *const freed = freed_array(cache, class);
     const size_t freed_count = (size_t)(magazine->put - (freed + 1));
     if (freed_count < acre_max_size(cache->round_count[class], 1)) return 0;
     set_arrays(cache, class, freed, freed_count, magazine->bottom);
-    return acre_magazine_pop(magazine);
+    set_sample_stop(cache, class);
+    return acre_magazine_pop(magazine); /* a stop is met again by whoever gets this 0 */
 }
 
 acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *address)

@@ -327,14 +327,22 @@ void *acre_guard_resize(acre_heap *heap, void *old, size_t size, const char *ope
 
 /* ---- questions ---- */
 
-uint64_t acre_guard_asked(const acre_heap *heap, acre_addr base, uint64_t room)
+uint64_t acre_guard_asked(const acre_heap *heap, acre_addr base)
 {
+    /* The leaf is this heap's own, so a state that is live says that a block of its begins here. */
+    const unsigned class = acre_page_map_class(heap->map, base);
+    if (acre_likely(class != ACRE_CLASS_NONE && class <= ACRE_CLASS_COUNT && base % ACRE_BLOCK_BYTES_MIN == 0)) {
+        const uint8_t *const states = acre_states_at(heap, base);
+        const uint8_t first = states == NULL ? 0 : __atomic_load_n(states, __ATOMIC_ACQUIRE);
+        const uint64_t room = acre_size_classes[class].block_bytes;
+        if (acre_likely(acre_state_of(first) == ACRE_BLOCK_LIVE)) return room - acre_slack_decode(states, room, first);
+    }
     acre_fault_kind kind;
     acre_span *const span = acre_block_at(heap, base, &kind);
-    if (span == NULL) return room;
+    if (span == NULL) return 0;
     const acre_known_block block = acre_known_of(heap, span, base);
     const uint8_t first = block.states == NULL ? 0 : __atomic_load_n(block.states, __ATOMIC_ACQUIRE);
-    return acre_state_of(first) == ACRE_BLOCK_UNKNOWN ? room : acre_asked_of(&block, first);
+    return acre_state_of(first) == ACRE_BLOCK_UNKNOWN ? block.room : acre_asked_of(&block, first);
 }
 
 bool acre_guard_is_out(const acre_heap *heap, acre_addr block)

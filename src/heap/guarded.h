@@ -71,8 +71,8 @@ static inline bool acre_guard_has_page(const acre_heap *heap, acre_addr address)
 /* The block in guard pages that holds the byte; false: none that is in use. */
 bool acre_guard_page_block(const acre_heap *heap, acre_addr address, acre_block *block);
 
-/* How many bytes of a block that is in use were asked for. `room` is what it has. */
-uint64_t acre_guard_asked(const acre_heap *heap, acre_addr block, uint64_t room);
+/* How many bytes of a block were asked for, its room where that is not known, 0 where no block begins. With checks. O(1). */
+uint64_t acre_guard_asked(const acre_heap *heap, acre_addr block);
 
 /* False: the block waits in the quarantine, or was freed and is held ready. With checks. */
 bool acre_guard_is_out(const acre_heap *heap, acre_addr block);

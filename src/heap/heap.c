@@ -366,10 +366,9 @@ uint64_t acre_heap_usable_size(acre_heap *heap, acre_addr block)
     acre_fault_kind kind;
     acre_block paged;
     if (heap != NULL && acre_guard_page_block(heap, block, &paged)) return paged.base == block ? paged.size_bytes : 0;
+    if (heap != NULL && heap->guard != NULL && heap->guard->has_checks) return acre_guard_asked(heap, block);
     const acre_span *const span = heap == NULL ? NULL : acre_block_at(heap, block, &kind);
-    if (span == NULL) return 0;
-    const uint64_t room = acre_room_of(span);
-    return heap->guard != NULL && heap->guard->has_checks ? acre_guard_asked(heap, block, room) : room;
+    return span == NULL ? 0 : acre_room_of(span);
 }
 
 /* ---- resizing ---- */
