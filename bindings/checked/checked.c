@@ -17,9 +17,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-extern acre_bounds acre_bounds_of_window __attribute__((weak));
-extern bool acre_check(const void *address, size_t size) __attribute__((weak));
-extern bool acre_check_access(const void *address, size_t size, acre_touch touch, const char *operation) __attribute__((weak));
+/* NULL without libacre-malloc. */
+#pragma weak acre_bounds_of_window
+#pragma weak acre_check
+#pragma weak acre_check_access
 
 typedef void *copy_function(void *to, const void *from, size_t size);
 typedef void *fill_function(void *to, int byte, size_t size);

@@ -1,8 +1,6 @@
 /* page_map.c - see page_map.h. A range may cross slots, so whatever writes a range goes slot by slot through `next_part`. */
 #include "alloc/page_map.h"
 #include "alloc/span.h"
-#include "alloc/span.h"
-#include "base/status.h"
 
 #include <string.h>
 

@@ -41,14 +41,14 @@ static acre_heap *heap_at(acre_guard_level level, const acre_guard_limits *limit
 }
 
 /* Runs with a handler that lets the program go on, and says what it heard. */
-#define WITH_HANDLER(name)                                                                                                                 \
-    heard name = {.count = 0};                                                                                                             \
-    acre_guard_set_handler(hear, &name)
+#define HEAR_FAULTS                                                                                                                        \
+    heard told = {.count = 0};                                                                                                             \
+    acre_guard_set_handler(hear, &told)
 
 static void one_byte_behind_a_block_is_found_at_free_with_size_and_offset(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     for (int level = ACRE_GUARD_L1; level <= ACRE_GUARD_L2; level++) {
         acre_heap *const heap = heap_at((acre_guard_level)level, NULL);
         for (size_t size = 1; size < 9000; size += size < 300 ? 1 : 371) {
@@ -94,7 +94,7 @@ static void the_usable_size_is_what_was_asked_for(void **state)
 static void a_second_free_is_found_at_once_and_has_no_effect(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     for (int level = ACRE_GUARD_L1; level <= ACRE_GUARD_L2; level++) {
         acre_heap *const heap = heap_at((acre_guard_level)level, NULL);
         for (size_t size = 10; size < 100000; size *= 3) {
@@ -116,7 +116,7 @@ static void a_second_free_is_found_at_once_and_has_no_effect(void **state)
 static void an_address_inside_of_a_block_is_told_with_the_block(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     acre_heap *const heap = heap_at(ACRE_GUARD_L1, NULL);
     char *const block = acre_heap_alloc(heap, 100);
     for (int offset = 1; offset < 112; offset++) {
@@ -136,7 +136,7 @@ static void an_address_inside_of_a_block_is_told_with_the_block(void **state)
 static void a_write_to_a_freed_block_is_found_when_it_leaves_the_quarantine(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     acre_heap *const heap = heap_at(ACRE_GUARD_L2, &(acre_guard_limits){.quarantine_bytes = 64 * 1024});
     char *const block = acre_heap_alloc(heap, 100);
     acre_heap_free(heap, block);
@@ -153,7 +153,7 @@ static void a_write_to_a_freed_block_is_found_when_it_leaves_the_quarantine(void
 static void a_write_to_a_freed_block_is_found_when_it_is_used_again(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     acre_heap *const heap = heap_at(ACRE_GUARD_L2, &(acre_guard_limits){.quarantine_bytes = 4096});
     char *const block = acre_heap_alloc(heap, 100);
     acre_heap_free(heap, block);
@@ -169,7 +169,7 @@ static void a_write_to_a_freed_block_is_found_when_it_is_used_again(void **state
 static void what_waits_is_looked_at_by_check_and_by_destroy(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     acre_heap *const heap = heap_at(ACRE_GUARD_L2, NULL);
     char *const freed = acre_heap_alloc(heap, 5000), *const live = acre_heap_alloc(heap, 33);
     assert_int_equal(acre_heap_check(heap), 0);
@@ -270,7 +270,7 @@ static void check_follows_a_block_that_is_resized(void **state)
 static void an_access_out_of_bounds_is_reported_with_its_size(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     acre_heap *const heap = heap_at(ACRE_GUARD_L2, NULL);
     char *const block = acre_heap_alloc(heap, 50);
     assert_true(acre_check_access(block, 50, ACRE_TOUCH_READ, "copy"));
@@ -290,7 +290,7 @@ static void an_access_out_of_bounds_is_reported_with_its_size(void **state)
 static void sizes_and_double_frees_are_known_where_addresses_are_no_pointers(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     for (int level = ACRE_GUARD_L1; level <= ACRE_GUARD_L2; level++) {
         acre_space space;
         acre_heap *heap;
@@ -457,7 +457,7 @@ static void a_level_reads_as_it_is_written(void **state)
 static void a_system_has_the_guard_that_it_was_given(void **state)
 {
     (void)state;
-    WITH_HANDLER(told);
+    HEAR_FAULTS;
     acre_system system;
     assert_int_equal(acre_system_create(&(acre_system_options){.guard = ACRE_GUARD_L1}, &system), ACRE_OK);
     char *const block = (char *)(uintptr_t)acre_system_alloc(&system, 20, 16, NULL);
