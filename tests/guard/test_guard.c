@@ -316,6 +316,8 @@ static void sizes_and_double_frees_are_known_where_addresses_are_no_pointers(voi
 
 /* ---- guard pages ---- */
 
+static const char *own_path;
+
 /* The signal or exit code, and what was written to standard error, of this program when it is run with one argument: the tests' own
  * handlers of signals are not in its way there. */
 static int in_child(const char *argument, char *text, size_t size)
@@ -326,7 +328,7 @@ static int in_child(const char *argument, char *text, size_t size)
     assert_true(child >= 0);
     if (child == 0) {
         dup2(ends[1], STDERR_FILENO);
-        (void)execl("/proc/self/exe", "test_guard", argument, (char *)NULL);
+        (void)execl(own_path, own_path, argument, (char *)NULL);
         _exit(1);
     }
     close(ends[1]);
@@ -524,6 +526,7 @@ static void a_canary_covers_every_byte_of_its_run_and_no_other(void **state)
 
 int main(int argument_count, char **arguments)
 {
+    own_path = arguments[0];
     if (argument_count == 2) {
         accesses[arguments[1][0] - '0'].work(heap_at(ACRE_GUARD_L3, &(acre_guard_limits){.pages_one_in = 1}));
         return 0;
