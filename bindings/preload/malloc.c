@@ -26,15 +26,12 @@ EXPORT void free(void *block) { acre_fast_free(block, "free"); }
 
 EXPORT void free_sized(void *block, size_t size)
 {
-    (void)size;
-    acre_fast_free(block, "free_sized");
+    acre_fast_free_sized(block, "free_sized", size, 0);
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-    (void)alignment;
-    (void)size;
-    acre_fast_free(block, "free_aligned_sized");
+    acre_fast_free_sized(block, "free_aligned_sized", size, alignment);
 }
 
 static void *aligned(size_t size, size_t alignment, acre_heap_op op)
@@ -173,9 +170,12 @@ __attribute__((constructor(101))) static void start(void)
     acre_follow_options();
 }
 
-/* A process that ends needs no thread that purges. */
+/* A process that ends needs no thread that purges; its guard looks at what it has not seen yet. */
 __attribute__((destructor(101))) static void end(void)
 {
     acre_heap *const heap = acre_process_heap();
-    if (heap != NULL) acre_purge_stop_thread(heap);
+    if (heap == NULL) return;
+    acre_purge_stop_thread(heap);
+    (void)acre_heap_check(heap); /* what was damaged and never freed */
+    acre_heap_flush(heap);       /* what was freed twice a short while ago */
 }

@@ -73,31 +73,42 @@ NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 #define DELETE(name)                                                                                                   \
     EXPORT void name(void *block);                                                                                     \
     EXPORT void name(void *block) { acre_fast_free(block, "operator delete"); }
-#define DELETE_1(name, type)                                                                                           \
-    EXPORT void name(void *block, type);                                                                               \
-    EXPORT void name(void *block, type a)                                                                              \
+#define DELETE_NOTHROW(name)                                                                                           \
+    EXPORT void name(void *block, const void *nothrow);                                                                \
+    EXPORT void name(void *block, const void *nothrow)                                                                 \
     {                                                                                                                  \
-        (void)a;                                                                                                       \
+        (void)nothrow;                                                                                                 \
         acre_fast_free(block, "operator delete");                                                                      \
     }
-#define DELETE_2(name, type_1, type_2)                                                                                 \
-    EXPORT void name(void *block, type_1, type_2);                                                                     \
-    EXPORT void name(void *block, type_1 a, type_2 b)                                                                  \
+#define DELETE_SIZED(name)                                                                                             \
+    EXPORT void name(void *block, size_t size);                                                                        \
+    EXPORT void name(void *block, size_t size) { acre_fast_free_sized(block, "operator delete", size, 0); }
+#define DELETE_ALIGNED(name)                                                                                           \
+    EXPORT void name(void *block, size_t alignment);                                                                   \
+    EXPORT void name(void *block, size_t alignment) { acre_fast_free_sized(block, "operator delete", 0, alignment); }
+#define DELETE_SIZED_ALIGNED(name)                                                                                     \
+    EXPORT void name(void *block, size_t size, size_t alignment);                                                      \
+    EXPORT void name(void *block, size_t size, size_t alignment)                                                       \
     {                                                                                                                  \
-        (void)a;                                                                                                       \
-        (void)b;                                                                                                       \
-        acre_fast_free(block, "operator delete");                                                                      \
+        acre_fast_free_sized(block, "operator delete", size, alignment);                                               \
+    }
+#define DELETE_ALIGNED_NOTHROW(name)                                                                                   \
+    EXPORT void name(void *block, size_t alignment, const void *nothrow);                                              \
+    EXPORT void name(void *block, size_t alignment, const void *nothrow)                                               \
+    {                                                                                                                  \
+        (void)nothrow;                                                                                                 \
+        acre_fast_free_sized(block, "operator delete", 0, alignment);                                                  \
     }
 
 DELETE(_ZdlPv)
 DELETE(_ZdaPv)
-DELETE_1(_ZdlPvm, size_t)
-DELETE_1(_ZdaPvm, size_t)
-DELETE_1(_ZdlPvRKSt9nothrow_t, const void *)
-DELETE_1(_ZdaPvRKSt9nothrow_t, const void *)
-DELETE_1(_ZdlPvSt11align_val_t, size_t)
-DELETE_1(_ZdaPvSt11align_val_t, size_t)
-DELETE_2(_ZdlPvmSt11align_val_t, size_t, size_t)
-DELETE_2(_ZdaPvmSt11align_val_t, size_t, size_t)
-DELETE_2(_ZdlPvSt11align_val_tRKSt9nothrow_t, size_t, const void *)
-DELETE_2(_ZdaPvSt11align_val_tRKSt9nothrow_t, size_t, const void *)
+DELETE_SIZED(_ZdlPvm)
+DELETE_SIZED(_ZdaPvm)
+DELETE_NOTHROW(_ZdlPvRKSt9nothrow_t)
+DELETE_NOTHROW(_ZdaPvRKSt9nothrow_t)
+DELETE_ALIGNED(_ZdlPvSt11align_val_t)
+DELETE_ALIGNED(_ZdaPvSt11align_val_t)
+DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t)
+DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t)
+DELETE_ALIGNED_NOTHROW(_ZdlPvSt11align_val_tRKSt9nothrow_t)
+DELETE_ALIGNED_NOTHROW(_ZdaPvSt11align_val_tRKSt9nothrow_t)

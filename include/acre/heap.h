@@ -19,6 +19,7 @@
 #define ACRE_HEAP_H
 
 #include <acre/allocator.h>
+#include <acre/guard.h>
 #include <stdbool.h>
 
 #ifdef __cplusplus
@@ -31,13 +32,16 @@ typedef struct acre_heap_options {
     acre_space *space;      /* where blocks come from; NULL: pages of the heap's own */
     acre_space *meta_space; /* where descriptors lie; needs ACRE_CAP_HOST_ACCESS. NULL: pages of the heap's own */
     const char *name;       /* for messages and reports, not copied; NULL: "heap" */
+    acre_guard_level guard; /* what is checked: see guard.h */
+    acre_guard_limits guard_limits;
 } acre_heap_options;
 
 #define ACRE_HEAP_COUNT_MAX 64 /* heaps that exist at one time, the one behind malloc included */
 
 /* Makes an empty heap. Both spaces must stay open until it is destroyed. `options` NULL means all defaults.
- * ACRE_INVALID: `heap` is NULL, the meta space has no host access, or there are ACRE_HEAP_COUNT_MAX heaps.
- * ACRE_NO_MEMORY: the meta space is exhausted, or a space of fixed size has not even one 16 KiB unit. */
+ * ACRE_INVALID: `heap` is NULL, the meta space has no host access, there are ACRE_HEAP_COUNT_MAX heaps, or the guard level or a limit
+ * is unknown. ACRE_UNSUPPORTED: guard pages over anything but pages. ACRE_NO_MEMORY: the meta space is exhausted, or a space of fixed
+ * size has not even one 16 KiB unit. */
 ACRE_API acre_status acre_heap_create(const acre_heap_options *options, acre_heap **heap);
 
 /* The heap that malloc uses where libacre-malloc is loaded, and that anybody may use elsewhere. Never destroyed. NULL: there
@@ -66,7 +70,8 @@ ACRE_API void acre_heap_free_address(acre_heap *heap, acre_addr block);
  * as it was. `block` NULL is an alloc. Thread safe. */
 ACRE_API void *acre_heap_resize(acre_heap *heap, void *block, size_t size) ACRE_MUST_USE;
 
-/* How many bytes a block has room for, 0 when it is no block of this heap. O(1). Thread safe. */
+/* How many bytes a block has room for, 0 when it is no block of this heap. At level L1 and L2 what was asked for: what lies behind is
+ * the canary's. O(1). Thread safe. */
 ACRE_API uint64_t acre_heap_usable_size(acre_heap *heap, acre_addr block);
 
 /* The block that holds the byte at any address, free or not. ACRE_BAD_POINTER: no block of this heap. O(1) for blocks of up
@@ -119,6 +124,10 @@ typedef struct acre_job acre_job;
 /* Fills in `job` so that it gives free memory back, every quarter second: what is more than was in use at one time within the last two
  * seconds, and, once the heap is idle, all but 64 KiB of what is left. Add it to a scheduler; take it out before the heap is destroyed. */
 ACRE_API void acre_heap_purge_job(acre_heap *heap, acre_job *job);
+
+/* Looks at the canary of every block in use and at the poison of every freed one that waits, and reports what is damaged. Returns how many
+ * were; 0 at L0 and L3. Other threads may use the heap. O(blocks). */
+ACRE_API uint64_t acre_heap_check(acre_heap *heap);
 
 /* True when every invariant of the heap holds. No other thread may use it meanwhile. O(memory / 16 KiB). For tests. */
 ACRE_API bool acre_heap_is_valid(acre_heap *heap);

@@ -31,7 +31,8 @@ typedef struct acre_system_options {
     acre_space *meta_space;        /* NULL: pages */
     acre_allocator *allocator;     /* NULL: a heap of the system's own over the two. Else this one, which the system does not destroy:
                                       a region, a stack, a ring, or the caller's; both spaces are then NULL */
-    acre_guard_level guard;        /* at least this is checked */
+    acre_guard_level guard;        /* of the system's own heap; over the caller's allocator L0 */
+    acre_guard_limits guard_limits;
     bool is_metered;               /* count and time every call: about 80 ns and a lock a call */
     acre_contract contract;        /* checked by acre_system_check and, with a period, by the scheduler; needs is_metered */
     uint64_t contract_period_ns;   /* 0: only when asked */

@@ -1,7 +1,6 @@
 /* page_map.c - see page_map.h. A range may cross slots, so whatever writes a range goes slot by slot through `next_part`. */
 #include "alloc/page_map.h"
 #include "alloc/span.h"
-#include "base/status.h"
 
 #include <string.h>
 
@@ -78,6 +77,20 @@ acre_span *acre_page_map_span(const acre_page_map *map, acre_addr address)
     uint8_t *const leaf = acre_page_map_leaf(map, address, &unit);
     assert(leaf != NULL);
     return (acre_span *)(void *)(leaf + leaf_spans_offset(map)) + unit;
+}
+
+acre_addr acre_page_map_first_unit(const acre_page_map *map, acre_addr address)
+{
+    acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
+    if (acre_page_map_class(map, unit) != ACRE_CLASS_LARGE_REST) return unit;
+    const uint32_t before = __atomic_load_n(&acre_page_map_span(map, unit)->units_before, __ATOMIC_RELAXED);
+    const acre_addr first = unit - ((acre_addr)before << ACRE_UNIT_SHIFT);
+    if (before != 0 && first < unit && acre_page_map_class(map, first) == ACRE_CLASS_LARGE &&
+        __atomic_load_n(&acre_page_map_span(map, first)->unit_count, __ATOMIC_RELAXED) > before) {
+        return first;
+    }
+    while (acre_page_map_class(map, unit) == ACRE_CLASS_LARGE_REST) unit -= ACRE_UNIT_BYTES;
+    return unit;
 }
 
 acre_word *acre_page_map_words(const acre_page_map *map, acre_addr address)

@@ -91,6 +91,10 @@ static inline uint8_t *acre_leaf_states(const acre_page_map *map, uint8_t *leaf)
 acre_span *acre_page_map_span(const acre_page_map *map, acre_addr address);
 acre_word *acre_page_map_words(const acre_page_map *map, acre_addr address);
 
+/* The first unit of the run in which an address lies, as far as classes tell. O(1) where the units of large blocks know how many are before
+ * them (heaps that check), else O(units). */
+acre_addr acre_page_map_first_unit(const acre_page_map *map, acre_addr address);
+
 /* Sets the class byte of `unit_count` units from `address` on. All of them are covered, and in the window or none is. */
 void acre_page_map_set_class(acre_page_map *map, acre_addr address, size_t unit_count, unsigned class);
 

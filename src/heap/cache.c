@@ -6,6 +6,7 @@
 #include "heap/cache.h"
 #include "base/atomic.h"
 #include "guard/fault.h"
+#include "heap/guarded.h"
 #include "heap/purge.h"
 #include "heap/sample.h"
 
@@ -100,6 +101,7 @@ static acre_span *own_fresh_span(acre_heap *heap, unsigned class)
         acre_span *const other = acre_page_map_span(heap->map, span->base + ((acre_addr)unit << ACRE_UNIT_SHIFT));
         other->units_before = unit;
     }
+    if (acre_unlikely(heap->guard != NULL && heap->guard->has_checks)) acre_guard_forget(heap, span->base, unit_count);
     acre_page_map_set_class(heap->map, span->base, unit_count, class);
     if (is_zero) acre_purge_surplus(heap);
     return span;
@@ -297,10 +299,37 @@ static void set_arrays(acre_cache *cache, unsigned class, acre_addr *popped, siz
         (acre_magazine){.top = popped + popped_count, .put = freed + 1, .end = freed + 1 + acre_magazine_capacity(class), .bottom = popped};
 }
 
+static bool has_stops(const acre_heap *heap) { return (heap->sample_bytes | heap->guard_stop_blocks) != 0; }
+
+/* Bytes until the next stop. Samples and guarded blocks are two Poisson processes, and together one, whose rate is the sum of theirs. */
+static int64_t stop_distance(acre_cache *cache, unsigned class)
+{
+    const acre_heap *const heap = cache->heap;
+    if (heap->guard_stop_blocks == 1) return 0; /* each and every block */
+    const uint64_t guard_bytes = heap->guard_stop_blocks * acre_size_classes[class].block_bytes;
+    uint64_t mean_bytes = heap->sample_bytes + guard_bytes; /* one of the two, mostly */
+    if (heap->sample_bytes != 0 && guard_bytes != 0)
+        mean_bytes = (uint64_t)(1 / (1 / (double)heap->sample_bytes + 1 / (double)guard_bytes)) + 1;
+    return acre_sample_distance(&cache->random, mean_bytes);
+}
+
+/* Either with the probability that its rate has in the sum. */
+bool acre_stop_is_guards(acre_cache *cache, unsigned class)
+{
+    const acre_heap *const heap = cache->heap;
+    const uint64_t guard_bytes = heap->guard_stop_blocks * acre_size_classes[class].block_bytes;
+    if (guard_bytes == 0 || heap->sample_bytes == 0) return guard_bytes != 0;
+    const uint64_t of_1000 = heap->sample_bytes * 1000 / (heap->sample_bytes + guard_bytes);
+    cache->random ^= cache->random << 13;
+    cache->random ^= cache->random >> 7;
+    cache->random ^= cache->random << 17;
+    return cache->random % 1000 < of_1000;
+}
+
 /* Puts a 0 into the array that is popped, where enough bytes will have been handed out for a sample to be due. */
 static void set_sample_stop(acre_cache *cache, unsigned class)
 {
-    if (acre_likely(cache->heap->sample_bytes == 0)) return;
+    if (acre_likely(!has_stops(cache->heap))) return;
     acre_magazine *const magazine = &cache->magazines[class];
     const int64_t size = acre_size_classes[class].block_bytes;
     const int64_t count = magazine->top - magazine->bottom;
@@ -453,7 +482,7 @@ static bool pop_freed_last(acre_cache *cache, unsigned class, acre_addr *address
     acre_magazine *const magazine = &cache->magazines[class];
     const acre_addr *const freed = freed_array(cache, class);
     if (magazine->put == freed + 1) return false;
-    if (cache->heap->sample_bytes != 0) {
+    if (has_stops(cache->heap)) {
         const int64_t size = acre_size_classes[class].block_bytes;
         if (cache->sample_left[class] < size) return false; /* the sample is due in the other array */
         cache->sample_left[class] -= size;
@@ -472,12 +501,13 @@ static bool holds_only_others(const acre_cache *cache, unsigned class)
 acre_addr acre_cache_change_round(acre_cache *cache, unsigned class)
 {
     acre_magazine *const magazine = &cache->magazines[class];
-    if (magazine->top != magazine->bottom || cache->heap->sample_bytes != 0 || holds_only_others(cache, class)) return 0;
+    if (magazine->top != magazine->bottom || holds_only_others(cache, class)) return 0;
     acre_addr *const freed = freed_array(cache, class);
     const size_t freed_count = (size_t)(magazine->put - (freed + 1));
     if (freed_count < acre_max_size(cache->round_count[class], 1)) return 0;
     set_arrays(cache, class, freed, freed_count, magazine->bottom);
-    return acre_magazine_pop(magazine);
+    set_sample_stop(cache, class);
+    return acre_magazine_pop(magazine); /* a stop is met again by whoever gets this 0 */
 }
 
 acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *address)
@@ -490,7 +520,7 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
         if (*address != 0) return ACRE_POP_BLOCK;
         if (magazine->top != magazine->bottom) {
             magazine->top--; /* the stop */
-            cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
+            cache->sample_left[class] = stop_distance(cache, class);
             set_sample_stop(cache, class);
             return ACRE_POP_SAMPLE_DUE;
         }
@@ -551,9 +581,8 @@ void acre_cache_flush(acre_cache *cache)
 
 static void draw_samples(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT + 1; class++) {
-        cache->sample_left[class] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
-    }
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) cache->sample_left[class] = stop_distance(cache, class);
+    cache->sample_left[ACRE_CLASS_COUNT + 1] = acre_sample_distance(&cache->random, cache->heap->sample_bytes);
 }
 
 static void reset(acre_cache *cache)

@@ -25,6 +25,9 @@ typedef enum acre_pop_result { ACRE_POP_BLOCK, ACRE_POP_SAMPLE_DUE, ACRE_POP_NO_
 /* A block of the class, from the magazine or by refilling it. SAMPLE_DUE: the call that is being served is a sample. */
 acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *address);
 
+/* Whether the stop that was just met is for a block in guard pages, not for a sample. */
+bool acre_stop_is_guards(acre_cache *cache, unsigned class);
+
 /* A block of a class whose magazine has just been found empty, if it takes no more than changing the arrays; else 0. */
 acre_addr acre_cache_change_round(acre_cache *cache, unsigned class);
 

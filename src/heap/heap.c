@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "guard/fault.h"
 #include "heap/cache.h"
+#include "heap/guarded.h"
 #include "heap/purge.h"
 #include "heap/registry.h"
 #include "heap/sample.h"
@@ -70,7 +71,7 @@ acre_status acre_heap_init(acre_heap *heap, const acre_heap_options *options, co
     if (status != ACRE_OK) return status;
     choose_map(heap);
     acre_arena_init(&heap->arena, heap->space, heap->map, &heap->meta, region_bytes_for(heap->space));
-    return ACRE_OK;
+    return acre_guard_open(heap, options->guard, &options->guard_limits);
 }
 
 acre_status acre_heap_create(const acre_heap_options *options, acre_heap **heap_out)
@@ -97,6 +98,7 @@ acre_status acre_heap_create(const acre_heap_options *options, acre_heap **heap_
     status = acre_heap_init(heap, options, &meta);
     if (status == ACRE_OK) status = acre_registry_add(heap);
     if (status != ACRE_OK) {
+        acre_guard_close(heap);
         acre_space where = *meta.space; /* the heap, and maybe its meta space, lie in what is given back here */
         meta.space = &where;
         acre_meta_destroy(&meta);
@@ -111,6 +113,7 @@ void acre_heap_destroy(acre_heap *heap)
 {
     if (heap == NULL) return;
     acre_registry_remove(heap);
+    acre_guard_close(heap);
     acre_arena_destroy(&heap->arena);
     if (heap->space == &heap->own_space) acre_space_close(&heap->own_space);
 
@@ -229,8 +232,21 @@ static bool is_large_sample(acre_heap *heap, acre_cache *cache, uint64_t size)
     return true;
 }
 
+/* A stop may be a sample's or a guarded block's. */
+static acre_addr take_at_stop(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t alignment, acre_heap_op op,
+                              uint64_t *weight)
+{
+    if (acre_stop_is_guards(cache, class)) {
+        const acre_addr paged = acre_guard_page_alloc(heap, size, alignment, op);
+        return paged != 0 ? paged : acre_block_take(heap, class);
+    }
+    *weight = acre_sample_weight(size, acre_size_classes[class].block_bytes, heap->sample_bytes);
+    return acre_block_take(heap, class | ACRE_CLASS_WATCHED);
+}
+
 /* A block of a small class; `*weight` is not 0 when it is a sample. */
-static acre_addr take_small(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t *weight)
+static acre_addr take_small(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t alignment, acre_heap_op op,
+                            uint64_t *weight)
 {
     if (cache == NULL) return acre_block_take(heap, class);
     acre_addr address;
@@ -242,29 +258,32 @@ static acre_addr take_small(acre_heap *heap, acre_cache *cache, unsigned class, 
     case ACRE_POP_SAMPLE_DUE:
         break;
     }
-    *weight = acre_sample_weight(size, acre_size_classes[class].block_bytes, heap->sample_bytes);
-    return acre_block_take(heap, class | ACRE_CLASS_WATCHED);
+    return take_at_stop(heap, cache, class, size, alignment, op, weight);
 }
 
-static acre_addr take(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t alignment, uint64_t *weight,
-                      bool *is_zero)
+static acre_addr take(acre_heap *heap, acre_cache *cache, unsigned class, uint64_t size, uint64_t alignment, acre_heap_op op,
+                      uint64_t *weight, bool *is_zero)
 {
     *is_zero = false;
-    if (class != ACRE_CLASS_LARGE) return take_small(heap, cache, class, size, weight);
+    if (class != ACRE_CLASS_LARGE) return take_small(heap, cache, class, size, alignment, op, weight);
+    if (heap->guard_stop_blocks != 0 && acre_guard_is_page_due(heap, cache)) {
+        const acre_addr paged = acre_guard_page_alloc(heap, size, alignment, op);
+        if (paged != 0) return paged;
+    }
     if (is_large_sample(heap, cache, size)) *weight = acre_sample_weight(size, size, heap->sample_bytes);
     return take_large(heap, size, alignment, *weight != 0, is_zero);
 }
 
-acre_addr acre_alloc_aligned(acre_heap *heap, uint64_t size, uint64_t alignment, acre_heap_op op, bool *is_zero)
+acre_addr acre_alloc_plain(acre_heap *heap, uint64_t room, uint64_t size, uint64_t alignment, acre_heap_op op, bool *is_zero)
 {
     acre_cache *const cache = acre_cache_of(heap);
-    const bool is_small = size <= ACRE_SMALL_BYTES_MAX && alignment <= ACRE_UNIT_BYTES;
-    const unsigned class = is_small ? acre_class_of_aligned((size_t)size, (size_t)alignment) : (unsigned)ACRE_CLASS_LARGE;
+    const bool is_small = room <= ACRE_SMALL_BYTES_MAX && alignment <= ACRE_UNIT_BYTES;
+    const unsigned class = is_small ? acre_class_of_aligned((size_t)room, (size_t)alignment) : (unsigned)ACRE_CLASS_LARGE;
     uint64_t weight = 0;
-    acre_addr address = take(heap, cache, class, size, alignment, &weight, is_zero);
+    acre_addr address = take(heap, cache, class, room, alignment, op, &weight, is_zero);
     if (address == 0 && cache != NULL) {
         acre_cache_flush(cache); /* what this thread holds ready may be what is missing */
-        address = take(heap, cache, class, size, alignment, &weight, is_zero);
+        address = take(heap, cache, class, room, alignment, op, &weight, is_zero);
     }
     if (acre_unlikely(address != 0 && heap->observer != NULL && (heap->is_recording || weight != 0))) {
         tell(heap, op, address, size, op == ACRE_HEAP_OP_ALIGNED ? alignment : 0, weight);
@@ -272,8 +291,13 @@ acre_addr acre_alloc_aligned(acre_heap *heap, uint64_t size, uint64_t alignment,
     return address;
 }
 
-/* The span of the block that begins at an address, NULL when no block of this heap does. `*kind` says why not. */
-static acre_span *block_at(const acre_heap *heap, acre_addr address, acre_fault_kind *kind)
+acre_addr acre_alloc_aligned(acre_heap *heap, uint64_t size, uint64_t alignment, acre_heap_op op, bool *is_zero)
+{
+    if (acre_unlikely(heap->guard != NULL && heap->guard->has_checks)) return acre_guard_alloc(heap, size, alignment, op, is_zero);
+    return acre_alloc_plain(heap, size, size, alignment, op, is_zero);
+}
+
+acre_span *acre_block_at(const acre_heap *heap, acre_addr address, acre_fault_kind *kind)
 {
     const unsigned class = acre_page_map_class(heap->map, address);
     *kind = class == ACRE_CLASS_LARGE_REST ? ACRE_FAULT_INTERIOR_FREE : ACRE_FAULT_FOREIGN_FREE;
@@ -296,14 +320,23 @@ static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr addres
 
 static bool is_watched(const acre_span *span) { return (span->class & ACRE_CLASS_WATCHED) != 0; }
 
-/* A small block is only looked up here; its place in the span is checked when its word is given back. */
 void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bool is_told)
+{
+    if (acre_unlikely(heap->guard != NULL && (heap->guard->has_checks || acre_guard_has_page(heap, address)))) {
+        acre_guard_free(heap, address, operation, NULL);
+        return;
+    }
+    acre_free_plain(heap, address, operation, is_told);
+}
+
+/* A small block is only looked up here; its place in the span is checked when its word is given back. */
+void acre_free_plain(acre_heap *heap, acre_addr address, const char *operation, bool is_told)
 {
     const unsigned class = acre_page_map_class(heap->map, address);
     acre_span *run = NULL;
     if (class > ACRE_CLASS_COUNT || class == ACRE_CLASS_NONE || heap->is_recording) {
         acre_fault_kind kind;
-        run = block_at(heap, address, &kind);
+        run = acre_block_at(heap, address, &kind);
         if (run == NULL) {
             report(heap, kind, address, operation);
             return;
@@ -323,7 +356,7 @@ void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bo
         (void)acre_block_give(heap, address, operation);
 }
 
-static uint64_t room_of(const acre_span *span)
+uint64_t acre_room_of(const acre_span *span)
 {
     return span->kind == ACRE_SPAN_LARGE ? (uint64_t)run_bytes(span) : acre_size_classes[acre_span_size_class(span)].block_bytes;
 }
@@ -331,15 +364,16 @@ static uint64_t room_of(const acre_span *span)
 uint64_t acre_heap_usable_size(acre_heap *heap, acre_addr block)
 {
     acre_fault_kind kind;
-    const acre_span *const span = heap == NULL ? NULL : block_at(heap, block, &kind);
-    return span == NULL ? 0 : room_of(span);
+    acre_block paged;
+    if (heap != NULL && acre_guard_page_block(heap, block, &paged)) return paged.base == block ? paged.size_bytes : 0;
+    if (heap != NULL && heap->guard != NULL && heap->guard->has_checks) return acre_guard_asked(heap, block);
+    const acre_span *const span = heap == NULL ? NULL : acre_block_at(heap, block, &kind);
+    return span == NULL ? 0 : acre_room_of(span);
 }
 
 /* ---- resizing ---- */
 
-/* Tells that a block has become another (or has another size), before the old one can be anybody else's. While sampling each size is
- * an allocation of its own, sampled anew: the block is told of from here on only if `weight` says so. */
-static void tell_resized(acre_heap *heap, acre_addr from, bool was_told, acre_addr to, uint64_t size, uint64_t weight)
+void acre_tell_resized(acre_heap *heap, acre_addr from, bool was_told, acre_addr to, uint64_t size, uint64_t weight)
 {
     if (heap->is_recording || weight != 0) {
         heap->observer(&(acre_heap_event){.op = ACRE_HEAP_OP_REALLOC,
@@ -352,11 +386,7 @@ static void tell_resized(acre_heap *heap, acre_addr from, bool was_told, acre_ad
     }
 }
 
-/* The block stays where it is if it has room and would not waste more than half of it. */
-static bool stays(uint64_t room, uint64_t size) { return size <= room && (size >= room / 2 || room <= 128); }
-
-/* A large block that stays large, without copying or into memory that is there. 0: it has to be copied. */
-static acre_addr resize_large(acre_heap *heap, acre_span *run, uint64_t size, bool was_told)
+acre_addr acre_resize_large(acre_heap *heap, acre_span *run, uint64_t size, bool was_told)
 {
     const acre_addr from = run->base;
     bool is_clean = false;
@@ -364,39 +394,42 @@ static acre_addr resize_large(acre_heap *heap, acre_span *run, uint64_t size, bo
     if (target == NULL) return 0;
     const bool is_sample = is_large_sample(heap, acre_cache_of(heap), size);
     target->class = is_sample ? ACRE_CLASS_WATCHED : 0;
-    tell_resized(heap, from, was_told, target->base, size, is_sample ? acre_sample_weight(size, size, heap->sample_bytes) : 0);
+    acre_tell_resized(heap, from, was_told, target->base, size, is_sample ? acre_sample_weight(size, size, heap->sample_bytes) : 0);
     if (target != run) give_large(heap, run, is_clean);
     return target->base;
 }
 
 void *acre_resize_any(acre_heap *heap, void *block, size_t size, const char *operation)
 {
+    if (acre_unlikely(heap->guard != NULL && (heap->guard->has_checks || acre_guard_has_page(heap, (uintptr_t)block)))) {
+        return acre_guard_resize(heap, block, size, operation);
+    }
     const acre_addr from = (uintptr_t)block;
     acre_fault_kind kind;
-    acre_span *const span = block_at(heap, from, &kind);
+    acre_span *const span = acre_block_at(heap, from, &kind);
     if (span == NULL) {
         report(heap, kind, from, operation);
         return NULL;
     }
     const bool was_told = heap->observer != NULL && (heap->is_recording || is_watched(span));
     const bool is_large = span->kind == ACRE_SPAN_LARGE;
-    const uint64_t room = room_of(span);
-    if (!is_large && stays(room, size)) { /* nothing was allocated: a sample goes on to stand for what it stood for */
+    const uint64_t room = acre_room_of(span);
+    if (!is_large && acre_stays(room, size)) { /* nothing was allocated: a sample goes on to stand for what it stood for */
         const uint64_t weight = heap->is_recording ? 0 : acre_sample_weight(size, room, heap->sample_bytes);
-        if (was_told) tell_resized(heap, from, true, from, size, weight);
+        if (was_told) acre_tell_resized(heap, from, true, from, size, weight);
         return block;
     }
     if (is_large && size > ACRE_SMALL_BYTES_MAX) {
-        const acre_addr resized = resize_large(heap, span, size, was_told);
+        const acre_addr resized = acre_resize_large(heap, span, size, was_told);
         if (resized != 0) return (void *)(uintptr_t)resized;
     }
     bool is_zero;
     uint64_t weight = 0;
     const unsigned to_class = size <= ACRE_SMALL_BYTES_MAX ? acre_class_of_size(size) : (unsigned)ACRE_CLASS_LARGE;
-    const acre_addr to = take(heap, acre_cache_of(heap), to_class, size, 1, &weight, &is_zero);
+    const acre_addr to = take(heap, acre_cache_of(heap), to_class, size, 1, ACRE_HEAP_OP_REALLOC, &weight, &is_zero);
     if (to == 0) return NULL;
     memcpy((void *)(uintptr_t)to, block, acre_min_size((size_t)room, size));
-    tell_resized(heap, from, was_told, to, size, weight);
+    acre_tell_resized(heap, from, was_told, to, size, weight);
     acre_free_any(heap, from, operation, true);
     return (void *)(uintptr_t)to;
 }
@@ -497,13 +530,13 @@ static bool is_of(const acre_heap *heap, const acre_span *span)
 
 static bool large_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told)
 {
-    acre_addr unit = acre_align_down(address, ACRE_UNIT_BYTES);
-    while (acre_page_map_class(heap->map, unit) == ACRE_CLASS_LARGE_REST) unit -= ACRE_UNIT_BYTES;
+    const acre_addr unit = acre_page_map_first_unit(heap->map, address);
     if (acre_page_map_class(heap->map, unit) != ACRE_CLASS_LARGE) return false;
     const acre_span *const span = acre_page_map_span(heap->map, unit);
     if (!is_of(heap, span)) return false;
     if (is_told != NULL) *is_told = heap->observer != NULL && (heap->is_recording || is_watched(span));
     *block = (acre_block){.base = unit, .size_bytes = (uint64_t)run_bytes(span), .is_out = true};
+    if (heap->guard != NULL && heap->guard->has_checks) block->is_out = acre_guard_is_out(heap, unit);
     return true;
 }
 
@@ -526,13 +559,14 @@ bool acre_heap_block_of(const acre_heap *heap, acre_addr address, acre_block *bl
     const acre_word word = acre_load_relaxed(&acre_page_map_words(heap->map, base)[index / ACRE_WORD_BITS]);
     if (is_told != NULL) *is_told = heap->observer != NULL && (heap->is_recording || (class & ACRE_CLASS_WATCHED) != 0);
     *block = (acre_block){.base = base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
+    if (heap->guard != NULL && heap->guard->has_checks) block->is_out = block->is_out && acre_guard_is_out(heap, block->base);
     return true;
 }
 
 acre_status acre_heap_where(acre_heap *heap, acre_addr address, acre_block *block)
 {
     if (heap == NULL || block == NULL) return acre_fail(ACRE_INVALID, "where: the heap or the place for the answer is NULL");
-    if (acre_heap_block_of(heap, address, block, NULL)) return ACRE_OK;
+    if (acre_heap_block_of(heap, address, block, NULL) || acre_guard_page_block(heap, address, block)) return ACRE_OK;
     return acre_fail(ACRE_BAD_POINTER, "heap '%s': 0x%llx lies in none of its blocks", heap->name, (unsigned long long)address);
 }
 
@@ -584,12 +618,19 @@ acre_status acre_where(const void *pointer, acre_place *place)
     return class == ACRE_CLASS_NONE ? ACRE_BAD_POINTER : where_beside(address, class, place);
 }
 
-static bool visit_span(const acre_span *span, acre_block_visitor *visit, void *context)
+/* Freed, but not given back: in the quarantine, or ready for a thread. */
+static bool is_held_back(const acre_heap *heap, acre_addr block)
+{
+    return heap->guard != NULL && heap->guard->has_checks && !acre_guard_is_out(heap, block);
+}
+
+static bool visit_span(const acre_heap *heap, const acre_span *span, acre_block_visitor *visit, void *context)
 {
     const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
     for (unsigned index = 0; index < acre_span_capacity(span); index++) {
         if ((acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]) >> (index % ACRE_WORD_BITS) & 1) != 0) continue;
         const acre_block block = {.base = span->base + index * size, .size_bytes = size, .is_out = true};
+        if (is_held_back(heap, block.base)) continue;
         if (!visit(context, &block)) return false;
     }
     return true;
@@ -603,8 +644,8 @@ void acre_heap_walk(acre_heap *heap, acre_block_visitor *visit, void *context)
             const acre_span *const run = acre_page_map_span(heap->map, at);
             if (run->kind == ACRE_SPAN_LARGE) {
                 const acre_block block = {.base = at, .size_bytes = (uint64_t)run_bytes(run), .is_out = true};
-                if (!visit(context, &block)) return;
-            } else if (run->kind == ACRE_SPAN_SMALL && !visit_span(run, visit, context)) {
+                if (!is_held_back(heap, at) && !visit(context, &block)) return;
+            } else if (run->kind == ACRE_SPAN_SMALL && !visit_span(heap, run, visit, context)) {
                 return;
             }
             at += (uint64_t)run->unit_count << ACRE_UNIT_SHIFT;

@@ -49,6 +49,8 @@ typedef struct acre_cache {
     uint32_t is_used;  /* a thread has it */
 } acre_cache;
 
+typedef struct acre_heap_guard acre_heap_guard; /* heap/guarded.h */
+
 typedef struct acre_depot {
     acre_lock lock;
     acre_span *first;
@@ -97,7 +99,10 @@ struct acre_heap {
     uint32_t is_purge_asked;         /* and has done so; the thread takes it back */
     uint64_t sample_bytes;       /* mean distance of samples; 0: none */
     acre_heap_observer *observer;
-    bool is_recording;    /* every event goes to the observer, and so does every call to the slow path */
+    bool is_recording;    /* every event goes to the observer */
+    bool is_slow;         /* every call takes the slow path: while recording, and with checks */
+    acre_heap_guard *guard;      /* NULL: level L0 */
+    uint64_t guard_stop_blocks;  /* L3 alone: mean distance of blocks in guard pages, counted in blocks; 0: none */
     acre_space own_space; /* used when the caller gave none */
     acre_space own_meta_space;
     acre_page_map own_map; /* of a space of fixed size: its descriptors too come from the meta space given */
@@ -137,6 +142,9 @@ acre_heap *acre_process_heap(void);
  * other thread starts. */
 void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording);
 
+/* After a change of what is recorded or checked: whether every call takes the slow path, and where the next stops are. */
+void acre_heap_follow_switches(acre_heap *heap);
+
 acre_status acre_heap_init(acre_heap *heap, const acre_heap_options *options, const acre_meta *meta);
 
 /* The cache of the calling thread for a heap; NULL when the thread is ending, or there is no memory. */
@@ -156,6 +164,29 @@ void *acre_resize_any(acre_heap *heap, void *block, size_t size, const char *ope
 
 /* Any block but 0. `is_told`: the observer knows of it already. */
 void acre_free_any(acre_heap *heap, acre_addr address, const char *operation, bool is_told);
+
+/* As acre_free_slow, from a caller who says what the block is; 0: says nothing. */
+void acre_free_slow_sized(acre_addr address, const char *operation, uint64_t size, uint64_t alignment);
+
+/* ---- the heap without its guard ---- */
+
+/* A block of `room` bytes; the observer is told of `size`. */
+acre_addr acre_alloc_plain(acre_heap *heap, uint64_t room, uint64_t size, uint64_t alignment, acre_heap_op op, bool *is_zero);
+void acre_free_plain(acre_heap *heap, acre_addr address, const char *operation, bool is_told);
+
+/* The span of the block that begins at an address, NULL when no block of this heap does. `*kind` says why not. */
+acre_span *acre_block_at(const acre_heap *heap, acre_addr address, acre_fault_kind *kind);
+uint64_t acre_room_of(const acre_span *span);
+
+/* A small block stays where it is if it has room and would not waste more than half of it. */
+static inline bool acre_stays(uint64_t room, uint64_t size) { return size <= room && (size >= room / 2 || room <= 128); }
+
+/* A large block that stays large, without copying or into memory that is there. 0: it has to be copied. */
+acre_addr acre_resize_large(acre_heap *heap, acre_span *run, uint64_t size, bool was_told);
+
+/* Tells that a block has become another (or has another size), before the old one can be anybody else's. While sampling each size is
+ * an allocation of its own, sampled anew: the block is told of from here on only if `weight` says so. */
+void acre_tell_resized(acre_heap *heap, acre_addr from, bool was_told, acre_addr to, uint64_t size, uint64_t weight);
 
 /* ---- the fast paths ---- */
 
@@ -218,6 +249,17 @@ static inline void acre_fast_free(void *block, const char *operation)
         return;
     }
     if (block != NULL) acre_free_slow((uintptr_t)block, operation);
+}
+
+/* The same where the caller says the size and the alignment: what it says is looked at on the slow path only. */
+static inline void acre_fast_free_sized(void *block, const char *operation, uint64_t size, uint64_t alignment)
+{
+    const uint64_t unit = ((uintptr_t)block - acre_host_map.window_base) >> ACRE_UNIT_SHIFT;
+    if (acre_likely(unit < acre_host_map.window_units) &&
+        acre_magazine_push(acre_magazine_of(acre_fast_cache, acre_host_map.window_classes[unit]), (uintptr_t)block)) {
+        return;
+    }
+    if (block != NULL) acre_free_slow_sized((uintptr_t)block, operation, size, alignment);
 }
 
 #endif

@@ -12,7 +12,9 @@
  */
 #include "heap/registry.h"
 #include "base/status.h"
+#include "heap/bounds.h"
 #include "heap/cache.h"
+#include "heap/guarded.h"
 #include "heap/live.h"
 #include "heap/purge.h"
 #include "os/note.h"
@@ -89,6 +91,25 @@ acre_page_map *acre_host_map_ready(void)
     return &acre_host_map;
 }
 
+acre_bounds acre_bounds_of_window __attribute__((visibility("default"))); /* libacre-checked looks into it */
+
+void acre_bounds_open(void)
+{
+    acre_bounds *const bounds = &acre_bounds_of_window;
+    const acre_window *const window = acre_window_of_process();
+    acre_lock_take(&host_map_lock);
+    if (!bounds->is_open && window->size_bytes != 0) {
+        bounds->reach = acre_meta_alloc(&host_map_meta, (size_t)(window->size_bytes >> ACRE_GRANULE_SHIFT));
+        bounds->is_open = bounds->reach != NULL;
+    }
+    if (bounds->is_open && bounds->bytes == 0) {
+        acre_bounds_make_tails(bounds);
+        bounds->base = (uintptr_t)window->base;
+        __atomic_store_n(&bounds->bytes, (uintptr_t)window->size_bytes, __ATOMIC_RELEASE);
+    }
+    acre_lock_drop(&host_map_lock);
+}
+
 const acre_meta *acre_host_map_meta(void) { return &host_map_meta; }
 
 acre_status acre_registry_add(acre_heap *heap)
@@ -157,7 +178,7 @@ static void thread_ends(void *caches)
 }
 
 /* Does every call take the slow path, whatever is in the magazines? */
-static bool is_slow(const acre_heap *heap) { return heap->is_recording || (heap->space->info.capabilities & ACRE_CAP_HOST_ACCESS) == 0; }
+static bool is_slow(const acre_heap *heap) { return heap->is_slow || (heap->space->info.capabilities & ACRE_CAP_HOST_ACCESS) == 0; }
 
 static acre_cache *open_cache(acre_heap *heap)
 {
@@ -189,7 +210,7 @@ acre_cache *acre_cache_of(acre_heap *heap)
 /* While every call is told of, the magazines of this thread are behind the slow path. NULL: they are not, or it has none. */
 static acre_cache *recorded_cache(acre_heap *heap)
 {
-    return heap != NULL && heap->is_recording ? acre_cache_of(heap) : NULL;
+    return heap != NULL && heap->is_recording && heap->guard == NULL ? acre_cache_of(heap) : NULL;
 }
 
 void *acre_alloc_slow(size_t size, acre_heap_op op)
@@ -199,6 +220,12 @@ void *acre_alloc_slow(size_t size, acre_heap_op op)
         if (ready != 0) return (void *)(uintptr_t)ready;
     }
     acre_heap *const heap = acre_process_heap();
+    if (heap != NULL && heap->guard != NULL && heap->guard->has_checks) {
+        bool is_zero_too;
+        const acre_addr checked = acre_guard_alloc(heap, size, ACRE_BLOCK_BYTES_MIN, op, &is_zero_too);
+        if (acre_unlikely(checked == 0)) errno = ENOMEM;
+        return (void *)(uintptr_t)checked;
+    }
     acre_cache *const recorded = size <= ACRE_TABLE_BYTES_MAX ? recorded_cache(heap) : NULL;
     acre_addr address = 0;
     bool is_zero;
@@ -216,6 +243,12 @@ void acre_free_slow(acre_addr address, const char *operation)
 {
     const int saved_errno = errno; /* free leaves it alone */
     acre_heap *const heap = acre_process_heap();
+    if (heap != NULL && heap->guard != NULL && heap->guard->has_checks) {
+        acre_guard_free(heap, address, operation, NULL);
+        acre_purge_ask(heap);
+        errno = saved_errno;
+        return;
+    }
     acre_cache *const recorded = recorded_cache(heap);
     const unsigned class = acre_page_map_class(&acre_host_map, address);
     /* Whether it is a block is found out when the magazine is emptied, as without recording. */
@@ -230,16 +263,38 @@ void acre_free_slow(acre_addr address, const char *operation)
     errno = saved_errno;
 }
 
+void acre_free_slow_sized(acre_addr address, const char *operation, uint64_t size, uint64_t alignment)
+{
+    acre_heap *const heap = acre_process_heap();
+    if (acre_likely(heap == NULL || heap->guard == NULL)) {
+        acre_free_slow(address, operation);
+        return;
+    }
+    const int saved_errno = errno;
+    if (heap->guard->has_checks || acre_guard_has_page(heap, address))
+        acre_guard_free(heap, address, operation, &(acre_free_claim){.size_bytes = size, .alignment = alignment});
+    else
+        acre_free_any(heap, address, operation, false);
+    acre_purge_ask(heap);
+    errno = saved_errno;
+}
+
+void acre_heap_follow_switches(acre_heap *heap)
+{
+    heap->is_slow = heap->is_recording || (heap->guard != NULL && heap->guard->has_checks);
+    acre_thread_slot *const slot = &acre_thread.slots[heap->index];
+    if (slot->serial != heap->serial || heap->serial == 0) return;
+    slot->fast = is_slow(heap) ? &acre_no_cache : slot->cache;
+    if (heap->index == 0) acre_fast_cache = slot->fast;
+    acre_cache_restart_samples(slot->cache);
+}
+
 void acre_heap_observe(acre_heap *heap, acre_heap_observer *observer, uint64_t sample_bytes, bool is_recording)
 {
     heap->observer = observer;
     heap->sample_bytes = is_recording ? 0 : sample_bytes;
     heap->is_recording = is_recording;
-    acre_thread_slot *const slot = &acre_thread.slots[heap->index];
-    if (slot->serial != heap->serial) return;
-    slot->fast = is_slow(heap) ? &acre_no_cache : slot->cache;
-    if (heap->index == 0) acre_fast_cache = slot->fast;
-    acre_cache_restart_samples(slot->cache);
+    acre_heap_follow_switches(heap);
 }
 
 /* ---- fork ---- */
@@ -248,6 +303,7 @@ typedef void lock_action(acre_lock *lock);
 
 static void each_lock_of(acre_heap *heap, lock_action *action)
 {
+    if (heap->guard != NULL) action(&heap->guard->lock);
     action(&heap->lock);
     for (unsigned class = 0; class <= ACRE_CLASS_COUNT; class++) {
         action(&heap->depots[class].lock);
@@ -256,6 +312,7 @@ static void each_lock_of(acre_heap *heap, lock_action *action)
     action(&heap->arena.lock);
     action(&heap->meta.lock);
     if (heap->map == &heap->own_map) action(&heap->own_map.lock);
+    if (heap->guard != NULL) action(&heap->guard->pool.lock);
 }
 
 static void each_lock(lock_action *action)

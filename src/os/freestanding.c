@@ -10,6 +10,12 @@ void acre_lock_wake(acre_lock *lock) { (void)lock; }
 
 size_t acre_os_page_size(void) { return 4096; }
 
+void acre_os_write_error(const char *text, size_t length)
+{
+    (void)text;
+    (void)length;
+}
+
 _Noreturn void acre_os_abort(const char *format, ...)
 {
     (void)format;

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #ifndef MREMAP_DONTUNMAP
@@ -25,6 +26,10 @@
 #ifndef MADV_COLD
 #define MADV_COLD    20
 #define MADV_PAGEOUT 21
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
 #endif
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -182,6 +187,54 @@ acre_status acre_os_protect(void *address, size_t size, acre_os_access access)
 acre_status acre_os_purge(void *address, size_t size)
 {
     if (madvise(address, size, MADV_DONTNEED) != 0) return fail_errno(ACRE_IO, "purge", address, size);
+    return ACRE_OK;
+}
+
+/* Whether the kernel has markers for pages without access: 0 not known yet, 1 yes, 2 no. */
+static int guard_marks;
+
+static bool has_guard_marks(void *page)
+{
+    int marks = __atomic_load_n(&guard_marks, __ATOMIC_RELAXED);
+    if (marks == 0) {
+        marks = madvise(page, acre_os_page_size(), MADV_GUARD_INSTALL) == 0 ? 1 : 2;
+        __atomic_store_n(&guard_marks, marks, __ATOMIC_RELAXED);
+    }
+    return marks == 1;
+}
+
+acre_status acre_os_open_guarded(void *range, size_t size, void *begin, size_t bytes, bool is_fresh)
+{
+    char *const end = (char *)begin + bytes, *const range_end = (char *)range + size;
+    const int saved_errno = errno;
+    int failed = 0;
+    if (!has_guard_marks(range)) {
+        failed = mprotect(begin, bytes, PROT_READ | PROT_WRITE);
+    } else if (!is_fresh) {
+        failed = madvise(begin, bytes, MADV_GUARD_REMOVE);
+    } else {
+        if (begin != range) failed = madvise(range, (size_t)((char *)begin - (char *)range), MADV_GUARD_INSTALL);
+        if (failed == 0 && end != range_end) failed = madvise(end, (size_t)(range_end - end), MADV_GUARD_INSTALL);
+        if (failed == 0 && begin == range) failed = madvise(begin, bytes, MADV_GUARD_REMOVE); /* the first look may have left a marker */
+        if (failed == 0) failed = mprotect(range, size, PROT_READ | PROT_WRITE);
+    }
+    if (failed != 0) return fail_errno(memory_status(), "opening between guard pages", range, size);
+    errno = saved_errno;
+    return ACRE_OK;
+}
+
+acre_status acre_os_close_guarded(void *range, size_t size)
+{
+    const int saved_errno = errno;
+    int failed;
+    if (has_guard_marks(range)) {
+        failed = madvise(range, size, MADV_GUARD_INSTALL);
+    } else {
+        failed = mprotect(range, size, PROT_NONE);
+        if (failed == 0) failed = madvise(range, size, MADV_DONTNEED);
+    }
+    if (failed != 0) return fail_errno(ACRE_IO, "closing by guard pages", range, size);
+    errno = saved_errno;
     return ACRE_OK;
 }
 
@@ -401,6 +454,60 @@ acre_status acre_os_at_fork(void (*before)(void), void (*in_parent)(void), void 
 const char *acre_os_environment(const char *name) { return secure_getenv(name); }
 
 uint64_t acre_os_process_id(void) { return (uint64_t)getpid(); }
+
+/* ---- accesses that are refused ---- */
+
+static void (*hear_of_fault)(uintptr_t address, char access);
+static struct sigaction actions_before[2]; /* SIGSEGV, SIGBUS */
+
+static char access_of(const void *context)
+{
+#if defined(__x86_64__)
+    const ucontext_t *const state = context;
+    return (state->uc_mcontext.gregs[REG_ERR] & 2) != 0 ? 'w' : 'r'; /* bit 1 of the page fault's error code */
+#else
+    (void)context;
+    return '?';
+#endif
+}
+
+/* Sets back what was there before, and returns: the access is made again, and what was there hears of it. */
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+    const int saved_errno = errno;
+    if (info->si_code > 0) hear_of_fault((uintptr_t)info->si_addr, access_of(context));
+    (void)sigaction(number, &actions_before[number == SIGBUS], NULL);
+    if (info->si_code <= 0) (void)raise(number); /* somebody sent it */
+    errno = saved_errno;
+}
+
+acre_status acre_os_on_fault(void (*fault)(uintptr_t address, char access))
+{
+    static uint32_t is_set;
+    if (__atomic_exchange_n(&is_set, 1, __ATOMIC_ACQ_REL) != 0) return ACRE_OK;
+    hear_of_fault = fault;
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    (void)sigemptyset(&action.sa_mask);
+    const int saved_errno = errno;
+    if (sigaction(SIGSEGV, &action, &actions_before[0]) != 0 || sigaction(SIGBUS, &action, &actions_before[1]) != 0) {
+        return acre_fail(ACRE_IO, "no handler for accesses to guard pages can be set (errno %d)", errno);
+    }
+    errno = saved_errno;
+    return ACRE_OK;
+}
+
+acre_status acre_os_append(const char *path, const char *text, size_t length)
+{
+    const int saved_errno = errno;
+    acre_status status = ACRE_OK;
+    const int descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (descriptor < 0 || write(descriptor, text, length) != (ssize_t)length) {
+        status = acre_fail(ACRE_IO, "'%s' cannot be written (errno %d)", path, errno);
+    }
+    if (descriptor >= 0) (void)close(descriptor);
+    errno = saved_errno;
+    return status;
+}
 
 void acre_os_write_error(const char *text, size_t length)
 {

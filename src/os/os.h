@@ -42,6 +42,12 @@ acre_status acre_os_protect(void *address, size_t size, acre_os_access access);
 /* Gives the memory behind private pages back; they read as zero afterwards. */
 acre_status acre_os_purge(void *address, size_t size);
 
+/* Of a reserved range, makes [begin, begin + bytes) usable, which reads as zero, and leaves the rest without access; and takes access and
+ * memory away from all of it. By markers in the page table where the kernel has them (MADV_GUARD_INSTALL, Linux 6.13), so that the range
+ * remains one mapping; else by protection. `is_fresh`: the range was never opened. */
+acre_status acre_os_open_guarded(void *range, size_t size, void *begin, size_t bytes, bool is_fresh);
+acre_status acre_os_close_guarded(void *range, size_t size);
+
 /* Moves the pages of private anonymous memory to another reserved place; the old place reads as zero afterwards. */
 acre_status acre_os_move_pages(void *from, void *to, size_t size);
 
@@ -149,6 +155,13 @@ acre_status acre_os_at_fork(void (*before)(void), void (*in_parent)(void), void 
 const char *acre_os_environment(const char *name);
 
 uint64_t acre_os_process_id(void);
+
+/* From now on `fault` hears of every access to memory that is refused, in a signal handler, before what was set for the signal happens.
+ * `access`: 'r', 'w', or '?' where the processor does not tell. */
+acre_status acre_os_on_fault(void (*fault)(uintptr_t address, char access));
+
+/* Appends text to a file, which is made if need be, in one write. */
+acre_status acre_os_append(const char *path, const char *text, size_t length);
 
 /* Writes to standard error without buffering; for messages in places where stdio may not be called. */
 void acre_os_write_error(const char *text, size_t length);

@@ -26,7 +26,8 @@ static acre_job_result check_contract(void *context, uint64_t budget_ns)
 static acre_status make_heap(acre_system *system)
 {
     const acre_system_options *const options = &system->options;
-    const acre_heap_options heap = {.space = options->space, .meta_space = options->meta_space, .name = options->name};
+    const acre_heap_options heap = {.space = options->space, .meta_space = options->meta_space, .name = options->name,
+                                    .guard = options->guard, .guard_limits = options->guard_limits};
     const acre_status status = acre_heap_create(&heap, &system->heap);
     if (status == ACRE_OK) acre_heap_allocator(system->heap, &system->heap_allocator);
     return status;
@@ -36,8 +37,9 @@ acre_status acre_system_create(const acre_system_options *options, acre_system *
 {
     if (options == NULL || system == NULL) return acre_fail(ACRE_INVALID, "system: the options or the system are NULL");
     const char *const name = options->name != NULL ? options->name : "system";
-    if ((unsigned)options->guard > ACRE_GUARD_L0) {
-        return acre_fail(ACRE_INVALID, "system '%s': guard level %u is unknown", name, (unsigned)options->guard);
+    if ((unsigned)options->guard > ACRE_GUARD_L3 || (options->guard != ACRE_GUARD_L0 && options->allocator != NULL)) {
+        return acre_fail(ACRE_INVALID, "system '%s': guard level %u is unknown, or over an allocator that has none", name,
+                         (unsigned)options->guard);
     }
     if (options->contract.limits != 0 && !options->is_metered) {
         return acre_fail(ACRE_INVALID, "system '%s': its contract can be checked only when it is metered", name);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Real programs behave on acre as they do on the C library's malloc: the same output, byte for byte, and the same exit code;
-plain, and with every allocation recorded.
+plain, with every allocation recorded, and with each of them checked.
 
-usage: programs.py SCRIPTS LIBRARY ACRE (ACRE may be "": then nothing is recorded)
+usage: programs.py SCRIPTS LIBRARY CHECKED ACRE (ACRE may be "": then nothing is recorded)
 
 SCRIPTS is a folder of scripts as tools/acre/tour/programs has them.
 """
@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 
-scripts, library, acre = (os.path.abspath(path) if path else "" for path in sys.argv[1:4])
+scripts, library, checked, acre = (os.path.abspath(path) if path else "" for path in sys.argv[1:5])
+LEVELS = ("L1", "L2", "L1+L3:1/100")
 RECORDED = ("lua", "git", "sqlite")
 TIME_MAX_S = 100
 failed = 0
@@ -23,9 +24,9 @@ def script_of(program, verb):
     return [os.path.join(scripts, program), verb]
 
 
-def run(command, folder, allocator):
+def run(command, folder, allocator, level="L0"):
     """The exit code and the standard output of a command; its process group is ended when it takes too long."""
-    environment = dict(os.environ, ALLOCATOR=allocator, LC_ALL="C", HOME=folder, GIT_CONFIG_NOSYSTEM="1")
+    environment = dict(os.environ, ALLOCATOR=allocator, LC_ALL="C", HOME=folder, GIT_CONFIG_NOSYSTEM="1", ACRE_GUARD=level)
     environment.pop("LD_PRELOAD", None)
     with open(os.path.join(folder, "errors"), "wb") as errors:
         child = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -85,7 +86,8 @@ if os.path.realpath(library) not in maps:
 for program in sorted(os.listdir(scripts)):
     case = "output_of_%s_is_the_same" % program
     recorded_case = "output_of_%s_is_the_same_while_recording" % program
-    cases = [case, recorded_case] if acre and program in RECORDED else [case]
+    guarded_cases = {level: "output_of_%s_is_the_same_at_%s" % (program, level) for level in LEVELS}
+    cases = ([case, recorded_case] if acre and program in RECORDED else [case]) + list(guarded_cases.values())
     with tempfile.TemporaryDirectory(prefix="acre-programs-") as folder:
         if run(script_of(program, "needs"), folder, "")[1] != 0:
             for name in cases:
@@ -98,6 +100,9 @@ for program in sorted(os.listdir(scripts)):
         expected = run(script_of(program, "run"), folder, "")
         wrong = difference(expected, run(script_of(program, "run"), folder, library), folder)
         tell("FAILED" if wrong else "OK", case, wrong)
+        for level, guarded_case in guarded_cases.items():
+            wrong = difference(expected, run(script_of(program, "run"), folder, checked + ":" + library, level), folder)
+            tell("FAILED" if wrong else "OK", guarded_case, wrong)
         if recorded_case in cases:
             found, wrong = recorded(program, folder)
             wrong = difference(expected, found, folder) or wrong

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """acre run and acre replay from outside: what the program is and does stays its own, and every output says the same.
 
-usage: run.py ACRE LIBRARY PLANTED-LEAK REACHABILITY
+usage: run.py ACRE LIBRARY PLANTED-LEAK REACHABILITY FAULTS
 """
 import csv
 import gzip
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-acre, library, program, holder = sys.argv[1:5]
+acre, library, program, holder, faults = (os.path.abspath(path) for path in sys.argv[1:6])
 sessions_left, session_bytes, index_count, index_bytes = 1000, 200, 20000, 64
 failures = []
 
@@ -45,6 +45,20 @@ def exit_code_signals_and_streams_are_the_programs_own():
     time.sleep(0.05)
     child.send_signal(signal.SIGTERM)
     check(child.wait(timeout=20) == 43, "SIGTERM is not passed on to the program")
+
+
+def a_guarded_program_has_its_fault_reported():
+    with tempfile.TemporaryDirectory() as folder:
+        report = os.path.join(folder, "faults.json")
+        for case, kind in (("overflow_by_1", "overflow"), ("memcpy_reads_behind", "overflow"), ("double_free", "double-free")):
+            result = run("run", "--library", library, *QUIET, "--guard", "L1", "--guard-report", "faults.json", "--", faults, case, cwd=folder)
+            check(result.returncode == -signal.SIGABRT, f"{case} at L1 ends with {result.returncode}")
+            check(json.loads(open(report).readlines()[-1])["kind"] == kind, f"{case} is not reported as {kind}")
+        result = run("run", "--library", library, *QUIET, "--guard", "L3:1/1", "--", faults, "read_after_free")
+        check(result.returncode == -signal.SIGSEGV and b"the block is free" in result.stderr, "a read after free is not reported at L3")
+    for level in ("L4", "L1:1/5", "L3:1/0", "high"):
+        result = run("run", "--guard", level, "ls")
+        check(result.returncode == 2 and level.encode() in result.stderr, f"--guard {level} is not refused by name")
 
 
 def what_cannot_be_run_is_said_with_its_name():
@@ -259,7 +273,8 @@ def a_child_that_goes_on_to_exec_is_recorded_to_its_end():
             check(allocated >= true, f"of {true} bytes that the child allocates only {allocated} are seen")
 
 
-for test in (exit_code_signals_and_streams_are_the_programs_own, what_cannot_be_run_is_said_with_its_name,
+for test in (a_guarded_program_has_its_fault_reported, exit_code_signals_and_streams_are_the_programs_own,
+             what_cannot_be_run_is_said_with_its_name,
              every_output_of_an_exact_recording_says_the_same, a_sampled_run_estimates_within_its_error,
              leaks_and_children_are_seen, what_nothing_points_to_is_leaked_and_nothing_else_is, a_leaks_stack_is_told,
              without_a_scan_leaks_are_not_known, threads_that_go_on_do_not_disturb_the_scan, only_leaks_have_the_leak_exit_code,

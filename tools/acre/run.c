@@ -6,6 +6,7 @@
  */
 #include "collector.h"
 #include "command.h"
+#include "guard/level.h"
 #include "outputs.h"
 #include "os/ticks.h"
 
@@ -35,6 +36,8 @@ typedef struct run_options {
     outputs wanted;
     const char *record_path; /* NULL: sampled, and the trace is removed afterwards */
     const char *library_path;
+    const char *guard; /* NULL: as the environment says */
+    const char *guard_report_path;
     uint64_t sample_bytes;
     bool has_html_path, no_html;
     char **program; /* and its arguments */
@@ -46,13 +49,15 @@ static void print_help(void)
            "Runs PROGRAM on acre's heap and reports what happened to its memory.\n\n"
            "  --sample BYTES         record about one allocation in BYTES allocated (default %d KiB); the cost is small\n"
            "  --record FILE          record every allocation and keep the trace in FILE (see 'acre report', 'acre replay')\n"
+           "  --guard LEVEL          check what the program does with its heap: L1, L2, or L3 (1 block in 1000); see acre(1)\n"
+           "  --guard-report FILE    append each fault found to FILE, a JSON object a line\n"
            "  --library FILE         the malloc replacement, when it is not found beside acre\n"
            OUTPUT_OPTIONS_HELP
            "\nThe exit code is the program's. 125: acre itself failed; 126, 127: the program can't be executed, is not found.\n",
            SAMPLE_BYTES_DEFAULT / 1024);
 }
 
-enum { OPTION_SAMPLE = 1, OPTION_RECORD, OPTION_LIBRARY, OPTION_HELP };
+enum { OPTION_SAMPLE = 1, OPTION_RECORD, OPTION_LIBRARY, OPTION_GUARD, OPTION_GUARD_REPORT, OPTION_HELP };
 
 /* Returns -1 when the program is to be run, else the exit code. */
 static int parse_options(run_options *options, int argument_count, char **arguments)
@@ -61,6 +66,8 @@ static int parse_options(run_options *options, int argument_count, char **argume
         {"sample", required_argument, NULL, OPTION_SAMPLE},
         {"record", required_argument, NULL, OPTION_RECORD},
         {"library", required_argument, NULL, OPTION_LIBRARY},
+        {"guard", required_argument, NULL, OPTION_GUARD},
+        {"guard-report", required_argument, NULL, OPTION_GUARD_REPORT},
         {"help", no_argument, NULL, OPTION_HELP},
         OUTPUT_LONG_OPTIONS,
         {0},
@@ -77,6 +84,15 @@ static int parse_options(run_options *options, int argument_count, char **argume
             break;
         case OPTION_RECORD: options->record_path = optarg; break;
         case OPTION_LIBRARY: options->library_path = optarg; break;
+        case OPTION_GUARD: {
+            acre_guard_level level;
+            acre_guard_limits limits;
+            options->guard = optarg;
+            if (!acre_guard_read(optarg, &level, &limits))
+                return complain_usage("run", "--guard '%s' is none of " ACRE_GUARD_TEXTS, optarg);
+            break;
+        }
+        case OPTION_GUARD_REPORT: options->guard_report_path = optarg; break;
         case 'h':
         case OPTION_HELP: print_help(); return EXIT_SUCCESS;
         case '?':
@@ -168,10 +184,46 @@ static void die_by(int signal_number)
 
 /* --- the program --- */
 
+/* The library that bounds memcpy and its family lies beside the other one, or in a build folder of its own; NULL: it does not. */
+static char *find_checked_library(const char *library)
+{
+    static const char *const places[] = {"libacre-checked.so", "../checked/libacre-checked.so"};
+    const int folder_length = (int)(strrchr(library, '/') - library); /* a real path has one */
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char *const path = must_print("%.*s/%s", folder_length, library, places[i]);
+        char *const real = access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
+        free(path);
+        if (real != NULL) return real;
+    }
+    complain("run", "memcpy and its family are not checked: libacre-checked.so is not found beside '%s'", library);
+    return NULL;
+}
+
+static bool checks_copies(const run_options *options)
+{
+    return options->guard != NULL && (options->guard[1] == '1' || options->guard[1] == '2');
+}
+
+static void set_guard(const run_options *options)
+{
+    if (options->guard != NULL) (void)setenv("ACRE_GUARD", options->guard, 1);
+    if (options->guard_report_path == NULL) return;
+    char *const folder = options->guard_report_path[0] == '/' ? NULL : getcwd(NULL, 0); /* the program may go to another */
+    char *const path = folder == NULL ? must_copy(options->guard_report_path) : must_print("%s/%s", folder, options->guard_report_path);
+    (void)setenv("ACRE_GUARD_REPORT", path, 1);
+    free(path);
+    free(folder);
+}
+
 static void set_environment(const run_options *options, const char *library, const char *directory)
 {
     const char *const old = getenv("LD_PRELOAD");
-    char *const preload = old != NULL && old[0] != 0 ? must_print("%s:%s", old, library) : must_copy(library);
+    char *const checked = checks_copies(options) ? find_checked_library(library) : NULL;
+    char *const own = checked != NULL ? must_print("%s:%s", checked, library) : must_copy(library);
+    char *const preload = old != NULL && old[0] != 0 ? must_print("%s:%s", old, own) : must_copy(own);
+    free(checked);
+    free(own);
+    set_guard(options);
     char sample[24];
     snprintf(sample, sizeof sample, "%llu", (unsigned long long)options->sample_bytes);
     (void)setenv("LD_PRELOAD", preload, 1);
