@@ -16,7 +16,7 @@ static void move_up(acre_addr *to, const acre_addr *from, size_t bytes)
 }
 #define memmove move_up
 #include "alloc/size_class.h"
-enum { CLASS = ACRE_CLASS_FIRST + 4, SIZE = 80, CAPACITY = ACRE_UNIT_BYTES / SIZE, ARRAY = 8 };
+enum { CLASS = ACRE_CLASS_FIRST + 8, SIZE = 144, CAPACITY = ACRE_UNIT_BYTES / SIZE, ARRAY = 8 };
 #define acre_block_index_by(reciprocal, offset) ((offset) / SIZE) /* proved the same in proofs/alloc/size_class.c */
 #include "heap/cache.c"
 #include "alloc/size_class.c"
@@ -199,7 +199,7 @@ static void give_one(acre_word blocks, bool is_near)
 /* PROOF batch_give
  *   property: a block of the batch's span joins the batch, and what is there already has been given before, so that it is found to be free;
  *             an address inside of a block is reported and changes nothing
- *   bound:    unbounded in addresses and history; a span of one class (80 bytes); what waits is the first or last block of each
+ *   bound:    unbounded in addresses and history; a span of one class (144 bytes); what waits is the first or last block of each
  *             word, both or none
  *   assumes:  block_index; the fault handler lets the program go on
  *   options:  --unwind 6
@@ -209,7 +209,7 @@ void prove_batch_give(void) { give_one(ODD_BLOCKS, true); }
 /* PROOF batch_turn
  *   property: a block of this heap in another span joins after what waited has been given; any other number is reported, and what
  *             waited has been given
- *   bound:    unbounded in addresses and history; two spans of one class (80 bytes) side by side, the second perhaps of another heap;
+ *   bound:    unbounded in addresses and history; two spans of one class (144 bytes) side by side, the second perhaps of another heap;
  *             what waits is one block of one word or none
  *   assumes:  block_index, page_map_leaf, page_map_set_class; the fault handler lets the program go on
  *   options:  --unwind 6
@@ -250,7 +250,7 @@ void prove_batch_neighbours(void)
 /* PROOF batch_end
  *   property: at the end every block that waits has its bit set once and is counted, with those counted before, and nothing waits; blocks
  *             that were free already are reported one by one and not counted
- *   bound:    any of the first three blocks of each word of a span of 204, any of them free already
+ *   bound:    any of the first three blocks of each word of a span of 113, any of them free already
  *   assumes:  span_give_bits, span_give_count; the fault handler lets the program go on
  *   options:  --unwind 6
  */
