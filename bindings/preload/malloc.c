@@ -43,15 +43,30 @@ static void *aligned(size_t size, size_t alignment, acre_heap_op op)
     return (void *)(uintptr_t)address;
 }
 
-EXPORT void *calloc(size_t count, size_t size)
+enum { ZEROED_HERE_MAX = 128 };
+
+/* A call of memset costs more than the zeros where there are few. Stores overlap rather than branch. */
+static inline void zero(void *block, size_t bytes)
 {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
+    char *const at = block;
+    if (acre_unlikely(bytes - 16 > ZEROED_HERE_MAX - 16)) {
+        memset(at, 0, bytes);
+        return;
     }
-    if (bytes <= ACRE_SMALL_BYTES_MAX) {
-        void *const block = acre_fast_alloc(bytes, ACRE_HEAP_OP_CALLOC);
+    memset(at, 0, 16);
+    memset(at + bytes - 16, 0, 16);
+    if (bytes <= 32) return;
+    memset(at + 16, 0, 16);
+    memset(at + bytes - 32, 0, 16);
+    if (bytes <= 64) return;
+    memset(at + 32, 0, 32);
+    memset(at + bytes - 64, 0, 32);
+}
+
+static __attribute__((noinline)) void *calloc_slow(size_t bytes)
+{
+    if (bytes <= ACRE_TABLE_BYTES_MAX) {
+        void *const block = acre_alloc_slow(bytes, ACRE_HEAP_OP_CALLOC);
         if (block != NULL) memset(block, 0, bytes);
         return block;
     }
@@ -63,6 +78,26 @@ EXPORT void *calloc(size_t count, size_t size)
     else if (!is_zero)
         memset((void *)(uintptr_t)address, 0, bytes);
     return (void *)(uintptr_t)address;
+}
+
+static __attribute__((noinline)) void *fail_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (acre_unlikely(__builtin_mul_overflow(count, size, &bytes))) return fail_of_memory();
+    if (acre_likely(bytes <= ACRE_TABLE_BYTES_MAX)) {
+        const acre_addr address = acre_magazine_pop(acre_magazine_for(acre_fast_cache, bytes));
+        if (acre_likely(address != 0)) {
+            zero((void *)(uintptr_t)address, bytes);
+            return (void *)(uintptr_t)address;
+        }
+    }
+    return calloc_slow(bytes);
 }
 
 EXPORT void *realloc(void *block, size_t size)

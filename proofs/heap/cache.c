@@ -272,3 +272,75 @@ void prove_batch_end(void)
     assert(given_words[0][word] == (before.masks[word] | free_already));
     assert(counted[0] == before.count + waiting_count - twice);
 }
+
+/* ---- compaction ---- */
+
+/* PROOF depot_fullest
+ *   property: of the spans that are looked at, one with the fewest free blocks is chosen; the list holds the same spans as before, once
+ *             each, linked both ways, and ends where its end says
+ *   bound:    a list of 2 spans, any numbers of free blocks
+ *   assumes:  nothing
+ *   options:  --unwind 5
+ */
+void prove_depot_fullest(void)
+{
+    static acre_span listed[2];
+    static acre_depot depot;
+    const unsigned which = nondet_unsigned();
+    assume(which < 2);
+    for (unsigned i = 0; i < 2; i++) {
+        const unsigned free_count = nondet_unsigned();
+        assume(free_count <= CAPACITY);
+        listed[i].state = ACRE_SPAN_LISTED | (ACRE_SPAN_COUNT_BIAS + free_count);
+        depot_append(&depot, &listed[i]);
+    }
+    const acre_span *const best = fullest(&depot);
+    assert(acre_span_free_count(best->state) <= acre_span_free_count(listed[which].state));
+    unsigned seen = 0, length = 0;
+    const acre_span *previous = NULL;
+    for (const acre_span *span = depot.first; span != NULL && length < 3; span = span->next) {
+        assert(span->previous == previous);
+        if (span == &listed[which]) seen++;
+        previous = span;
+        length++;
+    }
+    assert(length == 2 && seen == 1 && depot.last == previous);
+}
+
+static unsigned disowned_count;
+
+acre_span_duty acre_span_disown(acre_span *span)
+{
+    assert(span == &spans[0]);
+    disowned_count++;
+    return ACRE_DUTY_NONE;
+}
+
+/* PROOF magazine_compact
+ *   property: the freed block goes back once, its array is empty, the one that is popped stays, the thread's span is let go
+ *   bound:    one freed block, any of the first eight of the span
+ *   assumes:  batch_give, batch_end
+ *   options:  --unwind 6
+ */
+void prove_magazine_compact(void)
+{
+    static acre_addr slots[2 * (ACRE_MAGAZINE_BLOCKS_MAX + 2)];
+    make_spans();
+    const unsigned index = nondet_unsigned();
+    assume(index < 8);
+    cache.slots[CLASS] = slots;
+    cache.current[CLASS] = nondet_bool() ? &spans[0] : NULL;
+    const bool has_current = cache.current[CLASS] != NULL;
+    cache.out_bytes = 5 * SIZE;
+    set_arrays(&cache, CLASS, slots, 1, slots + array_slots(CLASS));
+    slots[1] = nondet_u64();
+    const acre_addr popped = slots[1];
+    acre_magazine *const magazine = &cache.magazines[CLASS];
+    assert(acre_magazine_push(magazine, BASE + index * SIZE));
+
+    compact(&cache, CLASS);
+    assert(given_words[0][0] == (acre_word)1 << index && counted[0] == 1 && fault_count == 0);
+    assert(magazine->put == slots + array_slots(CLASS) + 1 && magazine->bottom == slots && *magazine->top == popped);
+    assert(cache.current[CLASS] == NULL && disowned_count == (has_current ? 1 : 0));
+    assert(cache.out_bytes == 4 * SIZE);
+}

@@ -10,9 +10,13 @@
 #include "heap/purge.h"
 #include "heap/sample.h"
 
+#include <limits.h>
 #include <string.h>
 
-enum { SWEEP_UNITS = 256 * 1024 / ACRE_UNIT_BYTES }; /* of fresh spans between two looks at what a thread does not use */
+enum {
+    SWEEP_UNITS = 256 * 1024 / ACRE_UNIT_BYTES, /* of fresh spans between two looks at what a thread does not use */
+    COMPACTION_LOOK = 256,                      /* changes of arrays between two looks at how sparse spans are */
+};
 
 /* ---- the depot ---- */
 
@@ -29,13 +33,30 @@ static void depot_insert(acre_depot *depot, acre_span *span)
 {
     span->previous = NULL;
     span->next = depot->first;
-    if (span->next != NULL) span->next->previous = span;
+    if (span->next != NULL)
+        span->next->previous = span;
+    else
+        depot->last = span;
     set_first(depot, span);
+}
+
+static void depot_append(acre_depot *depot, acre_span *span)
+{
+    span->previous = depot->last;
+    span->next = NULL;
+    if (span->previous != NULL)
+        span->previous->next = span;
+    else
+        set_first(depot, span);
+    depot->last = span;
 }
 
 static void depot_remove(acre_depot *depot, acre_span *span)
 {
-    if (span->next != NULL) span->next->previous = span->previous;
+    if (span->next != NULL)
+        span->next->previous = span->previous;
+    else
+        depot->last = span->previous;
     if (span->previous != NULL)
         span->previous->next = span->next;
     else
@@ -75,18 +96,47 @@ static void disown(acre_heap *heap, acre_span *span)
     fulfil(heap, span, class, acre_span_disown(span), 0);
 }
 
-/* A span of the class that has free blocks and no owner, for the caller to own: the one that was listed last, which is the fullest. */
-static acre_span *own_listed_span(acre_heap *heap, unsigned class)
+/* The fullest of the first spans of a list, which is not empty; the others go to its end, so that the next time others are looked at. */
+static acre_span *fullest(acre_depot *depot)
+{
+    enum { TRIES = 16 };
+    acre_span *best = depot->first;
+    int best_free_count = INT_MAX;
+    acre_span *span = best;
+    for (unsigned i = 0; i < TRIES && span != NULL; i++) {
+        acre_span *const next = span->next;
+        const int free_count = acre_span_free_count(acre_load_relaxed(&span->state));
+        acre_span *const loser = free_count < best_free_count ? best : span;
+        if (free_count < best_free_count) {
+            best = span;
+            best_free_count = free_count;
+        }
+        if (loser != best) {
+            depot_remove(depot, loser);
+            depot_append(depot, loser);
+        }
+        span = next;
+    }
+    return best;
+}
+
+/* A span of the class that has free blocks and no owner, for the caller to own: the one that was listed last, or, while the class is
+ * compacted, the fullest of some. `*is_compacted` becomes false when there is none. */
+static acre_span *own_listed_span(acre_heap *heap, unsigned class, bool *is_compacted)
 {
     acre_depot *const depot = depot_of(heap, class);
-    if (__atomic_load_n(&depot->first, __ATOMIC_RELAXED) == NULL) return NULL;
-    acre_lock_take(&depot->lock);
-    acre_span *const span = depot->first;
-    if (span != NULL) {
-        depot_remove(depot, span);
-        acre_span_own(span);
+    acre_span *span = NULL;
+    if (__atomic_load_n(&depot->first, __ATOMIC_RELAXED) != NULL) {
+        acre_lock_take(&depot->lock);
+        span = depot->first;
+        if (span != NULL && *is_compacted) span = fullest(depot);
+        if (span != NULL) {
+            depot_remove(depot, span);
+            acre_span_own(span);
+        }
+        acre_lock_drop(&depot->lock);
     }
-    acre_lock_drop(&depot->lock);
+    if (span == NULL) *is_compacted = false;
     return span;
 }
 
@@ -260,7 +310,8 @@ bool acre_block_give(acre_heap *heap, acre_addr address, const char *operation)
 
 acre_addr acre_block_take(acre_heap *heap, unsigned class)
 {
-    acre_span *span = own_listed_span(heap, class);
+    bool is_compacted = false;
+    acre_span *span = own_listed_span(heap, class, &is_compacted);
     if (span == NULL) span = own_fresh_span(heap, class);
     if (span == NULL) return 0;
     acre_word taken = 0;
@@ -397,13 +448,19 @@ static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, cons
     __atomic_store_n(&cache->out_bytes, cache->out_bytes - given_bytes, __ATOMIC_RELAXED);
 }
 
+/* Forgotten first: in the child of a fork that comes in between, nobody takes it for the cache's. */
+static void drop_current(acre_cache *cache, unsigned class)
+{
+    acre_span *const span = cache->current[class];
+    cache->current[class] = NULL;
+    if (span != NULL) disown(cache->heap, span);
+}
+
 /* A span of which nothing is out may serve another class better. */
 static void let_go_if_free(acre_cache *cache, unsigned class)
 {
-    acre_span *const span = cache->current[class];
-    if (span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) < (int)acre_span_capacity(span)) return;
-    cache->current[class] = NULL;
-    disown(cache->heap, span);
+    const acre_span *const span = cache->current[class];
+    if (span != NULL && acre_span_free_count(acre_load_relaxed(&span->state)) >= (int)acre_span_capacity(span)) drop_current(cache, class);
 }
 
 static void flush_class(acre_cache *cache, unsigned class)
@@ -423,16 +480,15 @@ static uint32_t mark_of(const acre_cache *cache, unsigned class)
 }
 
 /* Gives back what the thread holds of classes that it has not used since the last sweep: a program that goes from one size to the
- * next (growing strings) would otherwise hold some of each. */
-static void sweep(acre_cache *cache)
+ * next (growing strings) would otherwise hold some of each, and with them their spans. Not of the class that is being changed. */
+static void sweep(acre_cache *cache, unsigned changing)
 {
     for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        if (class == changing) continue;
         const uint32_t mark = mark_of(cache, class);
         if (mark == cache->swept_marks[class]) {
             flush_class(cache, class);
-            acre_span *const span = cache->current[class];
-            cache->current[class] = NULL;
-            if (span != NULL) disown(cache->heap, span);
+            drop_current(cache, class);
         }
         cache->swept_marks[class] = mark;
     }
@@ -441,12 +497,12 @@ static void sweep(acre_cache *cache)
 /* A span to take blocks from. Before the thread makes the heap grow, it looks for what it does not use. */
 static acre_span *own_span(acre_cache *cache, unsigned class)
 {
-    acre_span *const span = own_listed_span(cache->heap, class);
+    acre_span *const span = own_listed_span(cache->heap, class, &cache->is_compacted[class]);
     if (span != NULL) return span;
     cache->fresh_unit_count += acre_size_classes[class].unit_count;
     if (cache->fresh_unit_count >= SWEEP_UNITS) {
         cache->fresh_unit_count = 0;
-        sweep(cache);
+        sweep(cache, class);
     }
     return own_fresh_span(cache->heap, class);
 }
@@ -455,24 +511,74 @@ static acre_span *own_span(acre_cache *cache, unsigned class)
 static bool refill(acre_cache *cache, unsigned class)
 {
     while (take_from_current(cache, class, cache->refill_count[class]) == 0) {
-        acre_span *const span = cache->current[class];
-        /* Forgotten first: in the child of a fork that comes in between, nobody takes it for the cache's. */
-        cache->current[class] = NULL;
-        if (span != NULL) disown(cache->heap, span);
+        drop_current(cache, class);
         cache->current[class] = own_span(cache, class);
         if (cache->current[class] == NULL) return false;
     }
     return true;
 }
 
-/* The freed array becomes the one that is popped; what it lacks for a round comes from the thread's span, if that has it. */
+/* ---- compaction ---- */
+
+static unsigned compact_every(acre_cache *cache)
+{
+    const acre_heap *const heap = cache->heap;
+    int64_t out_bytes = __atomic_load_n(&heap->direct_bytes, __ATOMIC_RELAXED);
+    for (const acre_cache *other = acre_load_pointer(&heap->caches); other != NULL; other = other->next) {
+        out_bytes += __atomic_load_n(&other->out_bytes, __ATOMIC_RELAXED);
+    }
+    const int64_t span_bytes = (int64_t)acre_arena_run_bytes(&heap->arena) - __atomic_load_n(&heap->large_bytes, __ATOMIC_RELAXED);
+    if (span_bytes <= out_bytes || out_bytes < 0) return 0; /* other threads changed the figures meanwhile */
+    return acre_compaction_every(&cache->compaction, acre_os_now_ns(), (uint64_t)span_bytes, (uint64_t)(span_bytes - out_bytes));
+}
+
+/* Looks how sparse spans are, or compacts as the last look said. */
+static __attribute__((noinline)) bool is_compaction_due(acre_cache *cache, unsigned class)
+{
+    const bool is_due = cache->is_compacted[class];
+    cache->look_count += cache->compact_every;
+    if (cache->look_count >= COMPACTION_LOOK) {
+        cache->look_count = 0;
+        const unsigned every = compact_every(cache);
+        memset(cache->is_compacted, every != 0, sizeof cache->is_compacted);
+        cache->compact_every = every != 0 ? every : COMPACTION_LOOK;
+        if (every != 0) sweep(cache, class);
+    }
+    cache->change_left = cache->compact_every;
+    return is_due;
+}
+
+/* Counts a change of arrays; true when the freed blocks shall go back instead. */
+static inline bool should_compact(acre_cache *cache, unsigned class)
+{
+    return acre_unlikely(--cache->change_left == 0) && is_compaction_due(cache, class);
+}
+
+/* The freed blocks of a class go back, and the thread's span, of which there may be fuller ones. */
+static void compact(acre_cache *cache, unsigned class)
+{
+    acre_magazine *const magazine = &cache->magazines[class];
+    acre_addr *const freed = freed_array(cache, class);
+    empty_array(cache, class, freed + 1, magazine->put, "free");
+    magazine->put = freed + 1;
+    drop_current(cache, class);
+}
+
+static bool has_free(const acre_span *span) { return span != NULL && acre_span_free_count(acre_load_relaxed(&span->state)) > 0; }
+
+/* The freed array becomes the one that is popped; what it lacks for a round comes from the thread's span, or from another one that is
+ * there. */
 static void change_arrays(acre_cache *cache, unsigned class, acre_addr *freed, size_t freed_count)
 {
     set_arrays(cache, class, freed, freed_count, cache->magazines[class].bottom);
     const size_t round_count = cache->round_count[class];
-    const acre_span *const span = cache->current[class];
-    if (freed_count >= round_count || span == NULL || acre_span_free_count(acre_load_relaxed(&span->state)) <= 0) return;
-    (void)take_from_current(cache, class, (unsigned)(round_count - freed_count));
+    if (freed_count >= round_count) return;
+    if (!has_free(cache->current[class])) {
+        if (freed_count > round_count / 8) return;
+        drop_current(cache, class);
+        cache->current[class] = own_listed_span(cache->heap, class, &cache->is_compacted[class]);
+    }
+    if (cache->current[class] != NULL) (void)take_from_current(cache, class, (unsigned)(round_count - freed_count));
 }
 
 /* Blocks above the table's sizes always come this way. The one freed last is taken first, since its pages are there: a program
@@ -505,6 +611,10 @@ acre_addr acre_cache_change_round(acre_cache *cache, unsigned class)
     acre_addr *const freed = freed_array(cache, class);
     const size_t freed_count = (size_t)(magazine->put - (freed + 1));
     if (freed_count < acre_max_size(cache->round_count[class], 1)) return 0;
+    if (should_compact(cache, class)) {
+        compact(cache, class);
+        return 0;
+    }
     set_arrays(cache, class, freed, freed_count, magazine->bottom);
     set_sample_stop(cache, class);
     return acre_magazine_pop(magazine); /* a stop is met again by whoever gets this 0 */
@@ -514,6 +624,7 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
 {
     acre_magazine *const magazine = &cache->magazines[class];
     const bool is_beyond_table = acre_size_classes[class].block_bytes > ACRE_TABLE_BYTES_MAX;
+    if (is_beyond_table && should_compact(cache, class)) compact(cache, class);
     if (is_beyond_table && pop_freed_last(cache, class, address)) return ACRE_POP_BLOCK;
     for (;;) {
         *address = acre_magazine_pop(magazine);
@@ -526,9 +637,9 @@ acre_pop_result acre_cache_pop(acre_cache *cache, unsigned class, acre_addr *add
         }
         acre_addr *const freed = freed_array(cache, class);
         if (holds_only_others(cache, class)) flush_class(cache, class);
-        const size_t freed_count = (size_t)(magazine->put - (freed + 1));
-        if (freed_count > 0)
-            change_arrays(cache, class, freed, freed_count);
+        if (magazine->put != freed + 1 && should_compact(cache, class)) compact(cache, class);
+        if (magazine->put != freed + 1)
+            change_arrays(cache, class, freed, (size_t)(magazine->put - (freed + 1)));
         else if (!refill(cache, class))
             return ACRE_POP_NO_MEMORY;
         set_sample_stop(cache, class);
@@ -554,7 +665,9 @@ void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
     acre_magazine *const magazine = &cache->magazines[class];
     if (acre_magazine_push(magazine, address)) return;
     acre_addr *const freed = freed_array(cache, class);
-    if (magazine->top == magazine->bottom) {
+    if (magazine->top == magazine->bottom && should_compact(cache, class)) {
+        compact(cache, class);
+    } else if (magazine->top == magazine->bottom) {
         set_arrays(cache, class, freed, (size_t)(magazine->put - (freed + 1)), magazine->bottom);
         set_sample_stop(cache, class);
     } else { /* those freed first go, so that a thread that takes some again finds the others */
@@ -593,6 +706,7 @@ static void reset(acre_cache *cache)
         cache->current[class] = NULL;
         set_refill_count(cache, class, ACRE_REFILL_BLOCKS_FIRST);
     }
+    cache->change_left = cache->compact_every = COMPACTION_LOOK;
     draw_samples(cache);
 }
 
@@ -628,18 +742,14 @@ acre_cache *acre_cache_acquire(acre_heap *heap)
 
     acre_lock_take(&heap->lock);
     cache->next = heap->caches;
-    heap->caches = cache;
+    acre_store_pointer(&heap->caches, cache);
     acre_lock_drop(&heap->lock);
     return cache;
 }
 
 static void disown_all(acre_cache *cache)
 {
-    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
-        acre_span *const span = cache->current[class];
-        cache->current[class] = NULL;
-        if (span != NULL) disown(cache->heap, span);
-    }
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) drop_current(cache, class);
 }
 
 void acre_cache_release(acre_cache *cache)

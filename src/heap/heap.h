@@ -14,6 +14,7 @@
 #define ACRE_HEAP_HEAP_INTERNAL_H
 
 #include "alloc/arena.h"
+#include "heap/compaction.h"
 
 #include <acre/heap.h>
 
@@ -44,6 +45,11 @@ typedef struct acre_cache {
     int64_t sample_left[ACRE_CLASS_COUNT + 2];   /* bytes to allocate until the next sample; the last is for large blocks */
     uint32_t swept_marks[ACRE_CLASS_COUNT + 1];  /* what its magazine looked like at the last sweep */
     uint32_t fresh_unit_count;                   /* taken from the arena since then */
+    uint32_t change_left;   /* changes of arrays until compaction is looked at */
+    uint32_t compact_every; /* what it is set to then: while spans are to drain, one array of freed blocks in so many goes back */
+    uint32_t look_count;    /* changes since the last look at how sparse spans are */
+    bool is_compacted[ACRE_CLASS_COUNT + 1];
+    acre_compaction compaction;
     uint64_t random;
     int64_t out_bytes; /* of small blocks: taken less given back by this thread. Read by others */
     uint32_t is_used;  /* a thread has it */
@@ -53,7 +59,8 @@ typedef struct acre_heap_guard acre_heap_guard; /* heap/guarded.h */
 
 typedef struct acre_depot {
     acre_lock lock;
-    acre_span *first;
+    acre_span *first; /* listed last: mostly the fullest */
+    acre_span *last;
 } acre_depot;
 
 /* What a heap tells about single blocks, for recording and sampling. Called with no lock held; may not use the heap. */

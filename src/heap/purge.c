@@ -6,9 +6,10 @@
 
 enum {
     KEEP_BYTES_MIN = 1024 * 1024, /* a program that works keeps this much dirty without being asked */
-    KEEP_SHARE = 8,               /* and one part in so many of its peak, for what lies in pieces that do not serve */
+    KEEP_SHARE = 8,               /* and one part in so many of its peak, for what lies in pieces that do not serve, */
+    KEEP_SHARE_AGED = 64,         /* or in so many, once it had time to serve */
     ASK_BYTES_MIN = 4 * 1024 * 1024, /* worth a thread, */
-    ASK_SHARE = 4,                   /* if it is also one part in so many of what is in use */
+    ASK_SHARE = 16,                  /* if it is also one part in so many of what is in use */
     IDLE_KEEP_BYTES = 64 * 1024,  /* what is left to an idle one */
     SURPLUS_BYTES_MIN = 256 * 1024, /* worth a system call; or an eighth of what is allowed */
     PURGE_RUN_BYTES_MIN = 64 * 1024,
@@ -18,19 +19,18 @@ enum {
 static bool can_purge(const acre_heap *heap) { return (heap->space->info.capabilities & ACRE_CAP_PURGE) != 0; }
 
 /* How much of what is free and dirty is worth keeping now. */
-static uint64_t allowance(acre_heap *heap, bool is_idle)
+static uint64_t allowance(acre_heap *heap, unsigned share, uint64_t floor)
 {
     uint64_t run_bytes;
     const uint64_t peak_bytes = acre_arena_demand(&heap->arena, acre_os_now_ns(), &run_bytes);
-    if (is_idle) return acre_max_size(peak_bytes - run_bytes, IDLE_KEEP_BYTES);
-    return acre_max_size(peak_bytes + peak_bytes / KEEP_SHARE - run_bytes, KEEP_BYTES_MIN);
+    return acre_max_size(peak_bytes + peak_bytes / share - run_bytes, floor);
 }
 
 void acre_purge_surplus(acre_heap *heap)
 {
     const uint64_t dirty_bytes = acre_arena_dirty_bytes(&heap->arena);
     if (acre_likely(dirty_bytes <= KEEP_BYTES_MIN) || !can_purge(heap)) return;
-    const uint64_t allowed = allowance(heap, false);
+    const uint64_t allowed = allowance(heap, KEEP_SHARE, KEEP_BYTES_MIN);
     if (dirty_bytes > allowed + acre_max_size(allowed / 8, SURPLUS_BYTES_MIN)) {
         (void)acre_arena_purge(&heap->arena, allowed, PURGE_RUN_BYTES_MIN);
     }
@@ -54,7 +54,7 @@ static bool is_idle(acre_heap *heap)
 
 static void purge_once(acre_heap *heap)
 {
-    const uint64_t allowed = allowance(heap, is_idle(heap));
+    const uint64_t allowed = allowance(heap, KEEP_SHARE_AGED, is_idle(heap) ? IDLE_KEEP_BYTES : KEEP_BYTES_MIN);
     const bool is_pressed = acre_os_memory_pressure() > PRESSURE_PERCENT_MAX;
     const uint64_t dirty_bytes = acre_arena_dirty_bytes(&heap->arena);
     if (is_pressed)

@@ -2,6 +2,8 @@
 #include "support/spaces.h"
 #include "support/test.h"
 
+#include "os/os.h"
+
 #include <acre/guard.h>
 #include <acre/heap.h>
 #include <errno.h>
@@ -286,6 +288,39 @@ static void where_knows_the_heap_and_the_block_of_any_pointer(void **state)
     assert_int_equal(acre_where(blocks[1], &before), ACRE_BAD_POINTER);
 }
 
+/* Nine of ten blocks are freed at random, so that each span keeps a few; then the others are replaced again and again. */
+static void spans_that_are_sparse_drain_while_the_program_goes_on(void **state)
+{
+    enum { BLOCKS = 240000, SIZE = 100, KEPT = BLOCKS / 10 };
+    static void *blocks[BLOCKS];
+    acre_heap *const heap = *state;
+    uint64_t random = 5;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = acre_heap_alloc(heap, SIZE);
+        assert_non_null(blocks[i]);
+    }
+    for (size_t i = BLOCKS; i > KEPT; i--) { /* the last of those that are left takes the place of one of them */
+        const size_t at = (size_t)(next_random(&random) >> 20) % i;
+        acre_heap_free(heap, blocks[at]);
+        blocks[at] = blocks[i - 1];
+    }
+    acre_heap_figures before;
+    acre_heap_read_figures(heap, &before);
+    assert_true(before.run_bytes > (uint64_t)BLOCKS * SIZE * 9 / 10);
+    acre_heap_figures after = before;
+    const uint64_t end_ns = acre_os_now_ns() + 60 * (uint64_t)1000000000; /* it takes a second */
+    while (after.run_bytes > before.run_bytes / 2 && acre_os_now_ns() < end_ns) {
+        for (size_t i = 0; i < KEPT; i++) {
+            void **const block = &blocks[(size_t)(next_random(&random) >> 20) % KEPT];
+            acre_heap_free(heap, *block);
+            *block = acre_heap_alloc(heap, SIZE);
+        }
+        acre_heap_read_figures(heap, &after);
+    }
+    assert_true(after.run_bytes <= before.run_bytes / 2);
+    assert_true(acre_heap_is_valid(heap));
+}
+
 static void where_says_no_for_what_is_not_ours(void **state)
 {
     acre_block block;
@@ -312,6 +347,7 @@ int main(void)
         TEST(freed_memory_is_dirty_until_it_is_purged),
         TEST(a_walk_ends_when_the_visitor_says_so),
         TEST(where_knows_the_heap_and_the_block_of_any_pointer),
+        TEST(spans_that_are_sparse_drain_while_the_program_goes_on),
         TEST(where_says_no_for_what_is_not_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
