@@ -61,6 +61,7 @@ static int parse_options(bench_options *wanted, int argument_count, char **argum
             break;
         case 'l':
             wanted->library = optarg;
+            if (!is_malloc_library("bench", "--library", optarg)) return EXIT_USAGE;
             break;
         case 's':
             wanted->source = optarg;

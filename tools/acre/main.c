@@ -42,6 +42,7 @@ int main(int argument_count, char **arguments)
         puts("acre " ACRE_VERSION);
         return EXIT_SUCCESS;
     }
+    if (strcmp(name, MALLOC_CHECK_OPTION) == 0 && argument_count == 3) return answer_malloc_check(arguments[2]); /* asked by this tool */
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(name, commands[i].name) == 0) return commands[i].run(argument_count - 1, arguments + 1);
     return complain_usage("", "'%s' is no command", name);

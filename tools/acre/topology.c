@@ -224,9 +224,10 @@ static json_t *memory_json(const memory *m)
 static const char help[] =
     "Usage: acre topology [OPTIONS]\n"
     "\n"
-    "Shows every memory of the machine as a tree: nodes and caches, devices, the spaces that\n"
-    "acre opens with what can be done there, huge pages, file systems in memory, swap, limits;\n"
-    "with capacity, page sizes, bandwidth and latency, each figure with its source.\n"
+    "Shows every memory of the machine as a tree: nodes and caches, devices, the spaces\n"
+    "that acre opens and what can be done there, huge pages, file systems in memory,\n"
+    "swap, limits; with capacity, page sizes, bandwidth and latency, each figure with\n"
+    "its source.\n"
     "\n"
     "  --json         print JSON\n"
     "  --no-measure   leave unknown what firmware does not report\n"
