@@ -55,10 +55,16 @@ def the_table_fits_80_columns_whatever_the_engines_are_called():
     check("\nglibc " in result.stdout.decode(), f"no row of glibc: {result.stdout}")
 
 
+def helps_fit_80_columns():
+    for words in ([], ["replay"], ["tour"], ["bench"], ["prove"], ["topology"]):
+        for line in run(*words, "--help").stdout.decode().splitlines():
+            check(len(line) <= 80 or "acre's source (" in line, f"{words}: {len(line)} columns: {line}")  # a path has the length that it has
+
+
 made = run("run", "--library", library, "--record", trace, "--quiet", "--no-html", "ls", "/")
 check(made.returncode == 0, f"no trace is made: {made.stderr}")
 for test in (a_file_that_is_no_malloc_is_refused_with_its_name_and_the_reason, what_is_not_counted_is_null_and_not_nothing,
-             the_table_fits_80_columns_whatever_the_engines_are_called):
+             the_table_fits_80_columns_whatever_the_engines_are_called, helps_fit_80_columns):
     before = len(failures)
     test()
     print("%s %s" % ("ok    " if len(failures) == before else "FAILED", test.__name__))

@@ -51,6 +51,12 @@ const char *bytes_text(uint64_t bytes);
 const char *duration_text(uint64_t ns);
 const char *count_text(uint64_t count);
 
+enum { LINE_COLUMNS = 80 };
+
+/* Prints `text`, whose words single blanks part, in lines of at most LINE_COLUMNS where words allow it. The first line begins with
+ * `first`, the others with `next`. Columns are letters, not bytes of UTF-8. */
+void print_words(const char *first, const char *next, const char *text);
+
 /* The path of libacre-malloc.so: `chosen` made absolute, or where it is installed or built; to be freed. NULL after a
  * message. */
 char *find_malloc_library(const char *command_name, const char *chosen);

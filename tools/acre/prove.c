@@ -13,9 +13,9 @@
 static const char help[] =
     "Usage: acre prove [OPTIONS] [NAME...]\n"
     "\n"
-    "Proves properties of acre's source with CBMC and Spin: all of them, or those named.\n"
-    "Prints property, tool, bound, assumptions, result and CPU seconds of each. A tool\n"
-    "that is not here gives 'not run'; scripts/get-cbmc fetches CBMC.\n"
+    "Proves properties of acre's source with CBMC and Spin: all of them, or those\n"
+    "named. Prints tool, result, CPU seconds, property, bound, assumptions of each. A\n"
+    "tool that is not here gives 'not run'; scripts/get-cbmc fetches CBMC.\n"
     "\n"
     "  --mutants      plant the listed bugs and see that the proofs notice them\n"
     "  --json         print JSON\n"

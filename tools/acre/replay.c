@@ -470,12 +470,15 @@ typedef struct replay_options {
 static void print_help(void)
 {
     printf("Usage: acre replay [OPTIONS] TRACE\n\n"
-           "Gives the allocations of a trace ('acre run --record TRACE') to other allocators, and compares memory and time.\n\n"
-           "  --on ENGINE,...        'acre', 'glibc', or the path of a malloc replacement's .so (default: acre,glibc)\n"
-           "  --process PID          which process of the trace (default: the one with most frames of events)\n"
-           "  --repeat N             runs of each engine, in turn; the fastest counts (default %d)\n"
-           "  --json FILE            the figures as JSON ('-': standard output, without the table)\n\n"
-           "One thread replays all events in the order of time, also those of a program with many threads.\n",
+           "Gives the allocations of a trace ('acre run --record TRACE') to other\n"
+           "allocators, and compares memory and time.\n\n"
+           "  --on ENGINE,...   'acre', 'glibc', or the path of a malloc replacement's .so\n"
+           "                    (default: acre,glibc)\n"
+           "  --process PID     which process of the trace (default: that with most events)\n"
+           "  --repeat N        runs of each engine, in turn; the fastest counts (default %d)\n"
+           "  --json FILE       the figures as JSON ('-': standard output, without table)\n\n"
+           "One thread replays all events in the order of time, also those of a program with\n"
+           "many threads.\n",
            REPEAT_DEFAULT);
 }
 

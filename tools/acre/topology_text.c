@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_COLUMNS = 80, NAME_COLUMNS = 33, PREFIX_BYTES = 128 };
+enum { NAME_COLUMNS = 33, PREFIX_BYTES = 128 };
 
 /* Branches of the tree, as the terminal can draw them; each is as wide as the others. */
 typedef struct branches {
@@ -37,24 +37,12 @@ static void print_figure(int columns, acre_figure figure, bool is_time)
     printf("%*s%s", columns - 1, text, mark);
 }
 
-/* The words of `text` (separated by blanks) below the row of a memory that lies `depth` deep. */
+/* Below the row of a memory. */
 static void print_detail(const writer *self, const char *text, bool has_children)
 {
-    const size_t indent = (self->depth + 1) * BRANCH_COLUMNS;
-    const char *const stem = has_children ? self->branch->passing : self->branch->none;
-    for (size_t column = 0; *text != 0; text += strspn(text, " ")) {
-        const size_t length = strcspn(text, " ");
-        if (column > 0 && column + 1 + length > LINE_COLUMNS) {
-            putchar('\n');
-            column = 0;
-        }
-        if (column == 0) printf("%s%s", self->prefix, stem);
-        else putchar(' ');
-        printf("%.*s", (int)length, text);
-        column = (column == 0 ? indent : column + 1) + length;
-        text += length;
-    }
-    putchar('\n');
+    char indent[PREFIX_BYTES + 8];
+    snprintf(indent, sizeof indent, "%s%s", self->prefix, has_children ? self->branch->passing : self->branch->none);
+    print_words(indent, indent, text);
 }
 
 static void add_text(char **text, const char *separator, char *more)
