@@ -1,4 +1,5 @@
 /* allocator.c - one heap over memory, one over addresses that are no pointers, through the same interface, with a hint. */
+#include <acre/allocator.h>
 #include <acre/heap.h>
 #include <stdio.h>
 

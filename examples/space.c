@@ -1,5 +1,6 @@
 /* space.c - a range of pages: reserved, committed, written, purged, released; then the same calls where there is no memory. */
 #include <acre/space.h>
+#include <acre/status.h>
 #include <stdio.h>
 #include <string.h>
 

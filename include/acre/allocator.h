@@ -7,6 +7,8 @@
  *     acre_heap_allocator(heap, &allocator);
  *     acre_addr block = acre_allocator_alloc(&allocator, 100, 16, NULL);
  *     acre_allocator_free(&allocator, block);
+ *
+ * Example: examples/allocator.c.
  */
 #ifndef ACRE_ALLOCATOR_H
 #define ACRE_ALLOCATOR_H

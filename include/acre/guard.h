@@ -36,6 +36,8 @@
  *     ACRE_GUARD_REPORT=FILE               each fault is also appended to FILE, a JSON object a line
  *
  * `acre run --guard L2 -- PROGRAM` sets them.
+ *
+ * Example: examples/guard.c.
  */
 #ifndef ACRE_GUARD_H
 #define ACRE_GUARD_H

@@ -14,6 +14,8 @@
  * given back without a lock; a span that runs out costs one lock. Larger blocks: one lock, O(1), and a byte a 16 KiB.
  * Memory beside the blocks: 1.2 % for descriptors, and at most 72 KiB a thread.
  * Blocks of 128 bytes to 8 KiB are at most 12.5 % larger than asked for; all are aligned to 16.
+ *
+ * Example: examples/static_array.c.
  */
 #ifndef ACRE_HEAP_H
 #define ACRE_HEAP_H

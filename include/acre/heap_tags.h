@@ -12,6 +12,8 @@
  * All the heaps of a program together are at most ACRE_HEAP_COUNT_MAX.
  *
  * Costs. acre_heap_for_tag is inline: about 6 instructions, no lock, once the heap is there. A heap holds 16 KiB units of its own.
+ *
+ * Example: examples/tags.c.
  */
 #ifndef ACRE_HEAP_TAGS_H
 #define ACRE_HEAP_TAGS_H

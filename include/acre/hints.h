@@ -1,4 +1,6 @@
-/* hints.h - what a caller may say about a block. A hint never changes whether a call succeeds, only where and how well. */
+/* hints.h - what a caller may say about a block. A hint never changes whether a call succeeds, only where and how well.
+ * Example: examples/hints.c.
+ */
 #ifndef ACRE_HINTS_H
 #define ACRE_HINTS_H
 

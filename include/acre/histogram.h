@@ -5,6 +5,8 @@
  * added up by acre_histogram_merge. 15 KiB each; zeroed memory is an empty histogram.
  *
  * Freestanding. One writer; others may read meanwhile and see each bucket as it was at some moment.
+ *
+ * Example: examples/meter.c.
  */
 #ifndef ACRE_HISTOGRAM_H
 #define ACRE_HISTOGRAM_H

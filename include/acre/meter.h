@@ -16,6 +16,8 @@
  *
  * Meter and threads live in the caller's memory; nothing here allocates. A meter has 16 KiB, a thread 31 KiB, most of it
  * latency histograms (acre/histogram.h).
+ *
+ * Example: examples/meter.c.
  */
 #ifndef ACRE_METER_H
 #define ACRE_METER_H

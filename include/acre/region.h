@@ -19,6 +19,8 @@
  * reset are O(1). Blocks are rounded up to 16 bytes; no other memory is used beside them, but a chunk's end that was too short.
  *
  * Thread safety: none, one thread at a time. Regions share nothing but their space, which is thread safe.
+ *
+ * Example: examples/regions.c.
  */
 #ifndef ACRE_REGION_H
 #define ACRE_REGION_H

@@ -17,6 +17,8 @@
  *
  * Thread safety: one thread allocates and publishes, one peeks and frees, without a lock (L. Lamport: Specifying concurrent program
  * modules, TOPLAS 5(2), 1983). They may be the same. Create, destroy, figures, walk and validity: no other thread meanwhile.
+ *
+ * Example: examples/regions.c.
  */
 #ifndef ACRE_RING_H
 #define ACRE_RING_H

@@ -10,6 +10,8 @@
  *
  * No memory is allocated: scheduler and jobs lie in memory of the caller. In the child of a fork the jobs are there and the thread is
  * not; it starts again when a job is asked for or added.
+ *
+ * Example: examples/scheduler.c.
  */
 #ifndef ACRE_SCHEDULER_H
 #define ACRE_SCHEDULER_H

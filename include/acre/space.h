@@ -17,6 +17,8 @@
  *
  * Thread safety: all operations on one space may be called from any thread, open and close excepted; two calls on
  * overlapping ranges are the caller's to order. Cost: one system call at most unless said.
+ *
+ * Example: examples/space.c.
  */
 #ifndef ACRE_SPACE_H
 #define ACRE_SPACE_H

@@ -18,6 +18,8 @@
  * of blocks. Blocks are rounded up to 16 bytes. What comes in front of a block that is aligned to more comes back with the block below it.
  *
  * Thread safety: none, one thread at a time.
+ *
+ * Example: examples/regions.c.
  */
 #ifndef ACRE_STACK_H
 #define ACRE_STACK_H

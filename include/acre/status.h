@@ -5,6 +5,8 @@
  *
  *     if (acre_space_commit(space, at, size) != ACRE_OK) puts(acre_last_error());
  *     -> space 'pages': commit of 65536 bytes at 0x7f0000004000: out of memory (errno 12)
+ *
+ * Example: examples/space.c.
  */
 #ifndef ACRE_STATUS_H
 #define ACRE_STATUS_H

@@ -10,6 +10,8 @@
  *
  * The parts stay reachable (`system.heap`, `system.scheduler`, ...) and work as their own headers say. Only what goes through
  * acre_system_alloc and acre_system_free is metered.
+ *
+ * Example: examples/system.c.
  */
 #ifndef ACRE_SYSTEM_H
 #define ACRE_SYSTEM_H

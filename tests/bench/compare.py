@@ -83,6 +83,15 @@ def the_tour_tells_which_promises_of_the_heap_are_kept():
             check(run(browser[0], browser[2], browser[1], page).returncode == 0, "in a browser the page fails")
 
 
+def what_the_tour_prints_fits_80_columns():
+    listed = run(acre, "tour", "--list").stdout.decode().splitlines()
+    check({"programs", "heap"} <= {line.split()[0] for line in listed}, f"the stops are {listed}")
+    shown = run(acre, "tour", "heap", "--page", "").stdout.decode().splitlines()
+    check(any("kept" in line or "broken" in line for line in shown), f"no promise is told: {shown}")
+    for line in listed + shown:
+        check(len(line) <= 80, f"{len(line)} columns: {line}")
+
+
 def loads_and_patterns_that_do_not_exist_are_refused():
     check(run(workload, "nothing", "10").returncode == 2 and run(workload, "pair_32", "0").returncode == 2, "workload takes anything")
     check(run(idle, "nothing").returncode == 2, "idle takes anything")

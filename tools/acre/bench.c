@@ -16,15 +16,18 @@
 
 static const char help[] = "Usage: acre bench heap [OPTIONS]\n"
                            "\n"
-                           "Classic loads on malloc and real programs, on acre and on every other malloc there is: CPU time and\n"
-                           "peak resident memory (interleaved, medians), instructions of a malloc and a free, and what is still\n"
-                           "held of memory that was freed. Losses are listed too. Takes a quarter of an hour.\n"
+                           "Classic loads on malloc and real programs, on acre and on every other malloc\n"
+                           "there is: CPU time and peak resident memory (interleaved, medians), instructions\n"
+                           "of a malloc and a free, and what is still held of memory that was freed. Losses\n"
+                           "are listed too. Takes a quarter of an hour.\n"
                            "\n"
-                           "  --only LIST     parts (workloads, programs, instructions, idle), loads and programs, by commas\n"
+                           "  --only LIST     parts (workloads, programs, instructions, idle), loads and\n"
+                           "                  programs, by commas\n"
                            "  --rounds N      how often each is measured (5)\n"
                            "  --json FILE     every figure\n"
-                           "  --page FILE     where the page with the plots goes (acre-bench.html; '' for none)\n"
-                           "  --library FILE  the malloc replacement to measure, when not the one that was built\n"
+                           "  --page FILE     where the page with the plots goes (acre-bench.html; ''\n"
+                           "                  for none)\n"
+                           "  --library FILE  the malloc replacement to measure, when not the one built\n"
                            "  --source DIR    acre's source (" ACRE_SOURCE_FOLDER ")\n"
                            "  -h, --help      print this\n";
 
@@ -61,6 +64,7 @@ static int parse_options(bench_options *wanted, int argument_count, char **argum
             break;
         case 'l':
             wanted->library = optarg;
+            if (!is_malloc_library("bench", "--library", optarg)) return EXIT_USAGE;
             break;
         case 's':
             wanted->source = optarg;

@@ -128,6 +128,35 @@ const char *count_text(uint64_t count)
     return text;
 }
 
+static size_t columns_of(const char *text, size_t length)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < length; i++) columns += ((unsigned char)text[i] & 0xc0) != 0x80; /* not the second byte of a letter */
+    return columns;
+}
+
+void print_words(const char *first, const char *next, const char *text)
+{
+    size_t column = columns_of(first, strlen(first));
+    fputs(first, stdout);
+    for (bool is_first = true; *text != 0; is_first = false) {
+        const size_t length = strcspn(text, " ");
+        const size_t columns = columns_of(text, length);
+        if (!is_first && column + 1 + columns > LINE_COLUMNS) {
+            printf("\n%s", next);
+            column = columns_of(next, strlen(next));
+        } else if (!is_first) {
+            putchar(' ');
+            column++;
+        }
+        fwrite(text, 1, length, stdout);
+        column += columns;
+        text += length;
+        if (*text == ' ') text++;
+    }
+    putchar('\n');
+}
+
 static void *checked(void *memory, size_t size)
 {
     if (memory == NULL && size > 0) {

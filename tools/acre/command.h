@@ -51,9 +51,23 @@ const char *bytes_text(uint64_t bytes);
 const char *duration_text(uint64_t ns);
 const char *count_text(uint64_t count);
 
+enum { LINE_COLUMNS = 80 };
+
+/* Prints `text`, whose words single blanks part, in lines of at most LINE_COLUMNS where words allow it. The first line begins with
+ * `first`, the others with `next`. Columns are letters, not bytes of UTF-8. */
+void print_words(const char *first, const char *next, const char *text);
+
 /* The path of libacre-malloc.so: `chosen` made absolute, or where it is installed or built; to be freed. NULL after a
  * message. */
 char *find_malloc_library(const char *command_name, const char *chosen);
+
+/* Whether the file at `path`, which `option` names, can be preloaded and then is the malloc of a program. False after a message; the exit
+ * code is then EXIT_USAGE. Starts this tool once more, with MALLOC_CHECK_OPTION. */
+bool is_malloc_library(const char *command_name, const char *option, const char *path);
+
+/* What that process answers: its exit code, 0 when its malloc comes from the file at `path`. */
+int answer_malloc_check(const char *path);
+#define MALLOC_CHECK_OPTION "--is-my-malloc"
 
 /* The folder of a build where the loads of bench/heap are, seen from the tool in it; to be freed. NULL: this tool is in none. */
 char *find_bench_programs(void);

@@ -10,7 +10,7 @@ static const command commands[] = {
     {"replay", "replay a recorded trace on chosen allocators and compare them", command_replay},
     {"stats", "show what the heaps of a running process are now", command_stats},
     {"top", "watch the heaps of a running process", command_top},
-    {"tour", "see every memory system at its real job, and which promises it keeps", command_tour},
+    {"tour", "see each memory system at its real job, and which promises it keeps", command_tour},
     {"bench", "compare acre's heap with every other malloc there is", command_bench},
     {"prove", "prove properties of acre's source", command_prove},
     {"topology", "show every memory of the machine", command_topology},
@@ -23,7 +23,7 @@ static void print_help(FILE *out)
     fputs("acre manages memory, and shows what a program does with it.\n\n"
           "Usage: acre COMMAND [OPTIONS] ...\n\nCommands:\n", out);
     for (size_t i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fputs("\n'acre COMMAND --help' tells the options of a command; 'acre --version' the version.\n"
+    fputs("\n'acre COMMAND --help' tells the options of a command, --version the version.\n"
           "First steps: acre run -- ls -l /\n", out);
 }
 
@@ -42,6 +42,7 @@ int main(int argument_count, char **arguments)
         puts("acre " ACRE_VERSION);
         return EXIT_SUCCESS;
     }
+    if (strcmp(name, MALLOC_CHECK_OPTION) == 0 && argument_count == 3) return answer_malloc_check(arguments[2]); /* asked by this tool */
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(name, commands[i].name) == 0) return commands[i].run(argument_count - 1, arguments + 1);
     return complain_usage("", "'%s' is no command", name);

@@ -13,22 +13,25 @@
 static const char help[] =
     "Usage: acre prove [OPTIONS] [NAME...]\n"
     "\n"
-    "Proves properties of acre's source with CBMC and Spin: all of them, or those named.\n"
-    "Prints property, tool, bound, assumptions, result and CPU seconds of each. A tool\n"
-    "that is not here gives 'not run'; scripts/get-cbmc fetches CBMC.\n"
+    "Proves properties of acre's source with CBMC and Spin: all of them, or those\n"
+    "named. Prints tool, result, CPU seconds, property, bound, assumptions of each. A\n"
+    "tool that is not here gives 'not run'; scripts/get-cbmc fetches CBMC.\n"
     "\n"
     "  --mutants      plant the listed bugs and see that the proofs notice them\n"
     "  --json         print JSON\n"
+    "  --cases        print a line a case, as ./check counts them\n"
     "  --list         print the names of the proofs\n"
     "  --source DIR   acre's source (" ACRE_SOURCE_FOLDER ")\n"
     "  -h, --help     print this\n"
     "\n"
-    "The exit status is 0 when everything asked for is proven, 1 when not, 2 for a mistake in the call.\n";
+    "The exit status is 0 when everything asked for is proven, 1 when not, 2 for a\n"
+    "mistake in the call.\n";
 
 int command_prove(int argument_count, char **arguments)
 {
     static const struct option options[] = {
         {"mutants", no_argument, NULL, 'm'},       {"json", no_argument, NULL, 'j'}, {"list", no_argument, NULL, 'l'},
+        {"cases", no_argument, NULL, 'c'},
         {"source", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
     };
     const char *source = ACRE_SOURCE_FOLDER;
@@ -40,6 +43,7 @@ int command_prove(int argument_count, char **arguments)
         switch (option) {
         case 'm':
         case 'j':
+        case 'c':
         case 'l': passed[passed_count++] = arguments[optind - 1]; break;
         case 's': source = optarg; break;
         case 'h':
@@ -48,7 +52,7 @@ int command_prove(int argument_count, char **arguments)
             return EXIT_SUCCESS;
         default:
             free(passed);
-            return complain_usage("prove", "%s: no such option, or its argument is missing", arguments[optind - 1]);
+            return complain_usage("prove", "'%s': no such option, or its argument is missing", arguments[optind - 1]);
         }
     }
     for (int i = optind; i < argument_count; i++) passed[passed_count++] = arguments[i];

@@ -370,8 +370,7 @@ static bool name_engine(engine *out, const char *name)
         (void)complain_usage("replay", "--on '%s' is no engine: 'acre', 'glibc' or the path of a .so", name);
         return false;
     }
-    out->library = realpath(name, NULL);
-    if (out->library == NULL) complain("replay", "--on '%s': %s", name, strerror(errno));
+    if (is_malloc_library("replay", "--on", name)) out->library = realpath(name, NULL);
     return out->library != NULL;
 }
 
@@ -393,19 +392,30 @@ static double instructions_per_step(const replay_header *header, const replay_re
     return (double)result->instructions / (double)(header->step_count > 0 ? header->step_count : 1);
 }
 
+/* "libjemalloc.so.2" -> "jemalloc": the shorter, the more room for figures. */
+static void name_of_engine(char *text, size_t size, const char *path)
+{
+    const char *const slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    const char *const end = strstr(name, ".so");
+    if (strncmp(name, "lib", 3) == 0 && strncmp(name, "libc.", 5) != 0) name += 3;
+    snprintf(text, size, "%.*s", end > name ? (int)(end - name) : (int)strlen(name), name);
+}
+
+/* At most 80 columns: what a name is longer than its column is cut. */
 static void print_comparison(const replay_header *header, const engine *engines, size_t count)
 {
-    static const char *const names[] = {"ENGINE", "PEAK RSS", "WASTED", "NS A STEP", "MALLOC P50", "P99", "P99.9", "MAX",
-                                        "FREE P50", "P99", "INSTRUCTIONS"};
-    enum { COLUMN_COUNT = sizeof names / sizeof names[0] };
+    static const char *const names[] = {"ENGINE", "PEAK RSS", "WASTED", "MEAN", "P50", "P99", "P99.9", "MAX", "F50", "F99", "INSTR"};
+    enum { COLUMN_COUNT = sizeof names / sizeof names[0], TABLE_COLUMNS = 80 };
     struct libscols_table *const table = scols_new_table();
     if (table == NULL) return;
-    for (size_t i = 0; i < COLUMN_COUNT; i++) (void)scols_table_new_column(table, names[i], 0, i > 0 ? SCOLS_FL_RIGHT : 0);
+    for (size_t i = 0; i < COLUMN_COUNT; i++) (void)scols_table_new_column(table, names[i], 0, i > 0 ? SCOLS_FL_RIGHT : SCOLS_FL_TRUNC);
+    (void)scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+    (void)scols_table_set_termwidth(table, TABLE_COLUMNS);
     for (size_t i = 0; i < count; i++) {
         const replay_result *const best = &engines[i].best;
         char cells[COLUMN_COUNT][32];
-        const char *const slash = strrchr(engines[i].name, '/');
-        snprintf(cells[0], sizeof cells[0], "%s", slash != NULL ? slash + 1 : engines[i].name);
+        name_of_engine(cells[0], sizeof cells[0], engines[i].name);
         snprintf(cells[1], sizeof cells[1], "%s", bytes_text(best->peak_rss_bytes));
         snprintf(cells[2], sizeof cells[2], "%.1f%%", wasted_share(header, best) * 100);
         snprintf(cells[3], sizeof cells[3], "%.1f", mean_ns(best));
@@ -422,8 +432,10 @@ static void print_comparison(const replay_header *header, const engine *engines,
     }
     scols_print_table(table);
     scols_unref_table(table);
-    puts("\nPEAK RSS: above the empty process. WASTED: the part of it that is not live bytes of the trace's peak. Times are\n"
-         "nanoseconds without the clock's own. INSTRUCTIONS: a step, the replay's loop included ('-': not counted here).");
+    puts("\nPEAK RSS: above the empty process. WASTED: the part of it that is not live bytes\n"
+         "of the trace's peak. MEAN of a step, P50 to MAX of malloc, F50 and F99 of free:\n"
+         "nanoseconds without the clock's own. INSTR: instructions of a step, the replay's\n"
+         "loop included ('-': not counted here).");
 }
 
 static json_t *comparison_json(const replay_header *header, const engine *engines, size_t count)
@@ -432,12 +444,13 @@ static json_t *comparison_json(const replay_header *header, const engine *engine
     for (size_t i = 0; i < count; i++) {
         const replay_result *const best = &engines[i].best;
         (void)json_array_append_new(
-            rows, json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "engine", engines[i].name, "peak_rss_bytes",
+            rows, json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "engine", engines[i].name, "peak_rss_bytes",
                             (json_int_t)best->peak_rss_bytes, "wasted", wasted_share(header, best), "ns_per_step", mean_ns(best),
                             "malloc_p50_ns", percentile_ns(best, 0, 500000), "malloc_p99_ns", percentile_ns(best, 0, 990000),
                             "malloc_p999_ns", percentile_ns(best, 0, 999000), "malloc_max_ns",
                             ns_of(best, (double)best->ticks[0].max), "free_p50_ns", percentile_ns(best, 1, 500000), "free_p99_ns",
-                            percentile_ns(best, 1, 990000), "instructions", (json_int_t)best->instructions));
+                            percentile_ns(best, 1, 990000), "instructions",
+                            best->instructions > 0 ? json_integer((json_int_t)best->instructions) : json_null()));
     }
     return json_pack("{s:I, s:I, s:o}", "steps", (json_int_t)header->step_count, "peak_live_bytes",
                      (json_int_t)header->peak_live_bytes, "engines", rows);
@@ -457,12 +470,15 @@ typedef struct replay_options {
 static void print_help(void)
 {
     printf("Usage: acre replay [OPTIONS] TRACE\n\n"
-           "Gives the allocations of a trace ('acre run --record TRACE') to other allocators, and compares memory and time.\n\n"
-           "  --on ENGINE,...        'acre', 'glibc', or the path of a malloc replacement's .so (default: acre,glibc)\n"
-           "  --process PID          which process of the trace (default: the one with most frames of events)\n"
-           "  --repeat N             runs of each engine, in turn; the fastest counts (default %d)\n"
-           "  --json FILE            the figures as JSON ('-': standard output, without the table)\n\n"
-           "One thread replays all events in the order of time, also those of a program with many threads.\n",
+           "Gives the allocations of a trace ('acre run --record TRACE') to other\n"
+           "allocators, and compares memory and time.\n\n"
+           "  --on ENGINE,...   'acre', 'glibc', or the path of a malloc replacement's .so\n"
+           "                    (default: acre,glibc)\n"
+           "  --process PID     which process of the trace (default: that with most events)\n"
+           "  --repeat N        runs of each engine, in turn; the fastest counts (default %d)\n"
+           "  --json FILE       the figures as JSON ('-': standard output, without table)\n\n"
+           "One thread replays all events in the order of time, also those of a program with\n"
+           "many threads.\n",
            REPEAT_DEFAULT);
 }
 
@@ -561,7 +577,7 @@ static int compare(const replay_options *options, engine *engines, size_t engine
     const bool is_json_only = options->json_path != NULL && strcmp(options->json_path, "-") == 0;
     if (!is_json_only) {
         const trace_process_info *const info = trace_process_at(reader, process);
-        printf("%s steps of %s (process %u), peak live %s, by one thread in the order of time\n\n", count_text(header.step_count),
+        printf("%s steps of %s (process %u), peak live %s,\nby one thread in the order of time\n\n", count_text(header.step_count),
                info->name, info->process.process_id, bytes_text(header.peak_live_bytes));
         print_comparison(&header, engines, engine_count);
     }

@@ -83,7 +83,10 @@ static int parse_options(run_options *options, int argument_count, char **argume
                 return complain_usage("run", "--sample '%s' is no number of bytes above 0, for example 512K", optarg);
             break;
         case OPTION_RECORD: options->record_path = optarg; break;
-        case OPTION_LIBRARY: options->library_path = optarg; break;
+        case OPTION_LIBRARY:
+            options->library_path = optarg;
+            if (!is_malloc_library("run", "--library", optarg)) return EXIT_USAGE;
+            break;
         case OPTION_GUARD: {
             acre_guard_level level;
             acre_guard_limits limits;

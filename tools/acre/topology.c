@@ -9,10 +9,7 @@
 
 #include <getopt.h>
 #include <hwloc.h>
-#include <inttypes.h>
 #include <jansson.h>
-#include <libsmartcols/libsmartcols.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -96,6 +93,14 @@ static void add_caches(memory *parent, hwloc_topology_t topology, hwloc_obj_t fi
     }
 }
 
+/* Enough that the caches hold little of it. */
+static size_t measured_bytes(hwloc_topology_t topology)
+{
+    const size_t size = 4 * (size_t)largest_cache_bytes(topology);
+    if (size < NODE_BUFFER_BYTES_MIN) return NODE_BUFFER_BYTES_MIN;
+    return size < NODE_BUFFER_BYTES_MAX ? size : NODE_BUFFER_BYTES_MAX;
+}
+
 static void add_node(memory *machine, hwloc_topology_t topology, hwloc_obj_t object, bool may_measure)
 {
     memory *const node = memory_add(machine, "node", must_print("node %u", object->os_index));
@@ -108,9 +113,7 @@ static void add_node(memory *machine, hwloc_topology_t topology, hwloc_obj_t obj
     if (object->subtype != NULL) node->note = must_copy(object->subtype);
 
     hwloc_obj_t unit = hwloc_get_obj_inside_cpuset_by_type(topology, object->cpuset, HWLOC_OBJ_PU, 0);
-    size_t size = 4 * (size_t)largest_cache_bytes(topology);
-    if (size < NODE_BUFFER_BYTES_MIN) size = NODE_BUFFER_BYTES_MIN;
-    if (size > NODE_BUFFER_BYTES_MAX) size = NODE_BUFFER_BYTES_MAX;
+    const size_t size = measured_bytes(topology);
     void *const buffer =
         may_measure && node->capacity_bytes.value / 8 >= size ? buffer_on(topology, object, size) : NULL;
     hwloc_bitmap_t before = hwloc_bitmap_alloc();
@@ -165,6 +168,8 @@ static memory *read_machine(bool may_measure)
         add_node(machine, topology, node, may_measure);
     }
     add_devices(machine, topology);
+    const uint64_t size = measured_bytes(topology);
+    add_spaces(machine, may_measure && machine->capacity_bytes.value / 8 >= size ? size : 0);
     add_os_memories(machine);
     hwloc_topology_destroy(topology);
     return machine;
@@ -188,6 +193,17 @@ static json_t *figure_json(acre_figure figure)
     return json_pack("{s:I, s:s}", "value", (json_int_t)figure.value, "source", source_text(figure.source));
 }
 
+/* Null for a memory that is no space. */
+static json_t *capabilities_json(const memory *m)
+{
+    if (!m->is_space) return json_null();
+    json_t *const names = json_array();
+    for (unsigned bit = 0; capability_text(bit) != NULL; bit++) {
+        if ((m->capabilities >> bit & 1) != 0) json_array_append_new(names, json_string(capability_text(bit)));
+    }
+    return names;
+}
+
 static json_t *memory_json(const memory *m)
 {
     json_t *const pages = json_array();
@@ -196,83 +212,22 @@ static json_t *memory_json(const memory *m)
     for (const memory *child = m->first_child; child != NULL; child = child->next) {
         json_array_append_new(children, memory_json(child));
     }
-    return json_pack("{s:s, s:s, s:s*, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", m->name, "kind", m->kind, "note",
+    return json_pack("{s:s, s:s, s:s*, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", m->name, "kind", m->kind, "note",
                      m->note, "capacity_bytes", figure_json(m->capacity_bytes), "used_bytes", figure_json(m->used_bytes),
                      "read_bytes_per_s", figure_json(m->read_bytes_per_s), "write_bytes_per_s",
                      figure_json(m->write_bytes_per_s), "copy_bytes_per_s", figure_json(m->copy_bytes_per_s), "latency_ns",
-                     figure_json(m->latency_ns), "page_bytes", pages, "children", children);
-}
-
-/* ---- as text ---- */
-
-enum { COLUMN_NAME, COLUMN_CAPACITY, COLUMN_USED, COLUMN_PAGES, COLUMN_READ, COLUMN_WRITE, COLUMN_COPY, COLUMN_LATENCY, COLUMN_NOTE };
-
-/* A measured figure is marked, so that nobody takes it for what the maker promises. */
-static void set_figure(struct libscols_line *line, size_t column, acre_figure figure, bool is_rate, bool is_time)
-{
-    if (figure.source == ACRE_SOURCE_UNKNOWN) return;
-    const char *const mark = figure.source == ACRE_SOURCE_MEASURED ? " m" : "";
-    char *const text = is_time ? must_print("%" PRIu64 " ns%s", figure.value, mark)
-                               : must_print("%s%s%s", bytes_text(figure.value), is_rate ? "/s" : "", mark);
-    if (scols_line_refer_data(line, column, text) != 0) free(text);
-}
-
-static void add_lines(struct libscols_table *table, struct libscols_line *parent, const memory *m)
-{
-    struct libscols_line *const line = scols_table_new_line(table, parent);
-    if (line == NULL) return;
-    (void)scols_line_set_data(line, COLUMN_NAME, m->name);
-    set_figure(line, COLUMN_CAPACITY, m->capacity_bytes, false, false);
-    set_figure(line, COLUMN_USED, m->used_bytes, false, false);
-    char *pages = must_copy("");
-    for (size_t i = 0; i < m->page_size_count; i++) {
-        char *const longer = must_print("%s%s%s", pages, i > 0 ? ", " : "", bytes_text(m->page_bytes[i]));
-        free(pages);
-        pages = longer;
-    }
-    if (scols_line_refer_data(line, COLUMN_PAGES, pages) != 0) free(pages);
-    set_figure(line, COLUMN_READ, m->read_bytes_per_s, true, false);
-    set_figure(line, COLUMN_WRITE, m->write_bytes_per_s, true, false);
-    set_figure(line, COLUMN_COPY, m->copy_bytes_per_s, true, false);
-    set_figure(line, COLUMN_LATENCY, m->latency_ns, false, true);
-    if (m->note != NULL) (void)scols_line_set_data(line, COLUMN_NOTE, m->note);
-    for (const memory *child = m->first_child; child != NULL; child = child->next) add_lines(table, line, child);
-}
-
-static int print_table(const memory *machine)
-{
-    static const struct {
-        const char *head;
-        int flags;
-    } columns[] = {
-        [COLUMN_NAME] = {"memory", SCOLS_FL_TREE},     [COLUMN_CAPACITY] = {"capacity", SCOLS_FL_RIGHT},
-        [COLUMN_USED] = {"used", SCOLS_FL_RIGHT},      [COLUMN_PAGES] = {"pages", 0},
-        [COLUMN_READ] = {"read", SCOLS_FL_RIGHT},      [COLUMN_WRITE] = {"write", SCOLS_FL_RIGHT},
-        [COLUMN_COPY] = {"copy", SCOLS_FL_RIGHT},      [COLUMN_LATENCY] = {"latency", SCOLS_FL_RIGHT},
-        [COLUMN_NOTE] = {"note", SCOLS_FL_WRAP},
-    };
-    (void)setlocale(LC_CTYPE, ""); /* branches of the tree as the terminal can draw them */
-    struct libscols_table *const table = scols_new_table();
-    if (table == NULL) return EXIT_FAILED;
-    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
-        if (scols_table_new_column(table, columns[i].head, 0, columns[i].flags) == NULL) {
-            scols_unref_table(table);
-            return EXIT_FAILED;
-        }
-    }
-    add_lines(table, NULL, machine);
-    const int status = scols_print_table(table);
-    scols_unref_table(table);
-    puts("m: measured here by one thread, the best of several passes; else reported by firmware or the kernel; empty: unknown");
-    return status == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+                     figure_json(m->latency_ns), "page_bytes", pages, "grain_bytes",
+                     m->grain_bytes > 0 ? json_integer((json_int_t)m->grain_bytes) : json_null(), "capabilities",
+                     capabilities_json(m), "children", children);
 }
 
 static const char help[] =
     "Usage: acre topology [OPTIONS]\n"
     "\n"
-    "Shows every memory of the machine as a tree: nodes and caches, kinds of pages, file\n"
-    "systems in memory, swap, limits, devices; with capacity, page sizes, bandwidth and\n"
-    "latency, each figure with its source.\n"
+    "Shows every memory of the machine as a tree: nodes and caches, devices, the\n"
+    "spaces that acre opens and what can be done there, huge pages, file systems in\n"
+    "memory, swap, limits; with capacity, page sizes, bandwidth and latency, each\n"
+    "figure with its source.\n"
     "\n"
     "  --json         print JSON\n"
     "  --no-measure   leave unknown what firmware does not report\n"
@@ -307,7 +262,7 @@ int command_topology(int argument_count, char **arguments)
         else putchar('\n');
         json_decref(json);
     } else {
-        status = print_table(machine);
+        print_topology(machine);
     }
     memory_free(machine);
     return status;

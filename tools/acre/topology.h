@@ -4,6 +4,7 @@
 
 #include <acre/space.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,7 +13,8 @@ enum { MEMORY_PAGE_SIZES_MAX = 6 };
 typedef struct memory memory;
 struct memory {
     char *name;
-    const char *kind;          /* "machine", "node", "cache", "pages", "huge pages", "file system", "secret", "swap", "limit", "device" */
+    const char *kind;          /* "machine", "node", "cache", "spaces", "huge pages", "file system", "swap", "limit", "device"; of a
+                                  space: what acre_space_kind_text says */
     char *note;                /* what a number cannot say; NULL: nothing */
     acre_figure capacity_bytes;
     acre_figure used_bytes;
@@ -22,6 +24,9 @@ struct memory {
     acre_figure latency_ns;    /* of one dependent read */
     uint64_t page_bytes[MEMORY_PAGE_SIZES_MAX];
     size_t page_size_count;
+    bool is_space;             /* a kind of space; the two below are for these alone, and 0 where it cannot be opened */
+    uint32_t capabilities;     /* ACRE_CAP_... */
+    uint64_t grain_bytes;
     memory *first_child;
     memory *next;
 };
@@ -32,7 +37,13 @@ void memory_free(memory *root);
 
 acre_figure reported(uint64_t value);
 
-/* What the operating system offers besides the nodes: kinds of pages, file systems in memory, swap, limits. */
+/* The kinds of spaces. Those of host memory that acre makes itself are measured with `measured_bytes` of it; 0: nothing is. */
+void add_spaces(memory *machine, uint64_t measured_bytes);
+
+/* The name of the capability 1 << bit, NULL where there is none. */
+const char *capability_text(unsigned bit);
+
+/* What the operating system offers besides: pools of huge pages, file systems in memory, swap, limits. */
 void add_os_memories(memory *machine);
 
 /* One thread, best of several passes over `size` bytes at `buffer`, which the caller has put where it wants to measure. */
@@ -40,5 +51,8 @@ acre_figure measure_read(const void *buffer, size_t size);
 acre_figure measure_write(void *buffer, size_t size);
 acre_figure measure_copy(void *buffer, size_t size); /* the lower half to the upper one */
 acre_figure measure_latency(void *buffer, size_t size);
+
+/* The tree on standard output. */
+void print_topology(const memory *machine);
 
 #endif

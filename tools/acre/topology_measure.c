@@ -17,8 +17,9 @@ static volatile uint64_t sink; /* keeps the compiler from leaving reads out */
 
 static acre_figure measured(uint64_t value) { return (acre_figure){.value = value, .source = ACRE_SOURCE_MEASURED}; }
 
-/* As much as one instruction reads; the compiler makes several of it where the machine has no such wide ones. */
-typedef uint64_t vector __attribute__((vector_size(32)));
+/* 16 bytes: what one instruction reads on every 64-bit machine. Wider ones would be split there, and the halves of eight sums are more
+ * than the registers that such a machine has: it would then measure stores to the stack. */
+typedef uint64_t vector __attribute__((vector_size(16)));
 
 typedef void pass(void *buffer, size_t size, uint64_t round);
 
@@ -26,15 +27,21 @@ static void read_pass(void *buffer, size_t size, uint64_t round)
 {
     (void)round;
     const vector *const vectors = buffer;
-    vector a = {0}, b = {0}, c = {0}, d = {0}; /* independent, so that additions do not wait for one another */
-    for (size_t i = 0; i + 4 <= size / sizeof *vectors; i += 4) {
+    /* Eight sums, so that additions do not wait for one another: half of the registers. By name, since gcc keeps an array on the stack. */
+    vector a = {0}, b = {0}, c = {0}, d = {0}, e = {0}, f = {0}, g = {0}, h = {0};
+    __asm__ volatile("" ::: "memory"); /* the reads of one pass are not those of the pass before */
+    for (size_t i = 0; i + 8 <= size / sizeof *vectors; i += 8) {
         a += vectors[i];
         b += vectors[i + 1];
         c += vectors[i + 2];
         d += vectors[i + 3];
+        e += vectors[i + 4];
+        f += vectors[i + 5];
+        g += vectors[i + 6];
+        h += vectors[i + 7];
     }
-    a += b + c + d;
-    sink = a[0] + a[1] + a[2] + a[3];
+    a += b + c + d + e + f + g + h;
+    sink = a[0] + a[1];
 }
 
 static void write_pass(void *buffer, size_t size, uint64_t round) { memset(buffer, (int)(round & 0x7f), size); }
@@ -75,7 +82,8 @@ acre_figure measure_latency(void *buffer, size_t size)
     const size_t words_a_line = LINE_BYTES / sizeof(uint64_t);
     uint64_t *const words = buffer;
     if (line_count < 2) return (acre_figure){0};
-    for (size_t i = 0; i < line_count; i++) words[i * words_a_line] = i;
+    /* What a line holds is the index of the next line's word itself, so that nothing but the read stands between two reads. */
+    for (size_t i = 0; i < line_count; i++) words[i * words_a_line] = i * words_a_line;
     uint64_t random = 0x9e3779b97f4a7c15u;
     for (size_t i = line_count - 1; i > 0; i--) { /* Sattolo: one cycle through every line */
         random ^= random << 13;
@@ -89,12 +97,12 @@ acre_figure measure_latency(void *buffer, size_t size)
     const uint64_t steps = 65536;
     uint64_t at = 0;
     /* What fits a cache is in it after once around; what does not fit need not be walked first. */
-    for (size_t i = 0; i < line_count && i < WARM_LINES_MAX; i++) at = words[at * words_a_line];
+    for (size_t i = 0; i < line_count && i < WARM_LINES_MAX; i++) at = words[at];
     double best_ns = 1e18;
     const uint64_t start = acre_os_now_ns();
     for (unsigned round = 0; round < PASSES_MIN || acre_os_now_ns() - start < measure_ns; round++) {
         const uint64_t before = acre_os_now_ns();
-        for (uint64_t i = 0; i < steps; i++) at = words[at * words_a_line];
+        for (uint64_t i = 0; i < steps; i++) at = words[at];
         const double ns = (double)(acre_os_now_ns() - before) / (double)steps;
         if (ns < best_ns) best_ns = ns;
     }

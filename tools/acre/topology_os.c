@@ -1,4 +1,4 @@
-/* topology_os.c - see topology.h: what Linux offers besides the nodes, read from /proc and /sys. What is not there is left out. */
+/* topology_os.c - see topology.h: what Linux offers besides nodes and spaces, read from /proc and /sys. What is not there is left out. */
 #include "topology.h"
 
 #include "command.h"
@@ -31,29 +31,6 @@ static void add_page_size(memory *m, uint64_t bytes)
     if (m->page_size_count < MEMORY_PAGE_SIZES_MAX) m->page_bytes[m->page_size_count++] = bytes;
 }
 
-static void add_pages(memory *machine)
-{
-    memory *const pages = memory_add(machine, "pages", must_copy("anonymous pages"));
-    acre_space space;
-    acre_space_info info;
-    if (acre_space_open_pages(&space, NULL) == ACRE_OK) {
-        if (acre_space_query(&space, &info) == ACRE_OK) {
-            add_page_size(pages, info.page_bytes);
-            pages->capacity_bytes = info.capacity_bytes;
-        }
-        acre_space_close(&space);
-    }
-    FILE *const file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
-    char text[64] = "";
-    if (file == NULL) return;
-    const char *const line = fgets(text, sizeof text, file);
-    fclose(file);
-    if (line == NULL) return;
-    const char *const from = strchr(text, '[');
-    const size_t length = from == NULL ? 0 : strcspn(from + 1, "]");
-    if (length > 0) pages->note = must_print("transparent huge pages: %.*s", (int)length, from + 1);
-}
-
 /* The pools that have to be filled before anybody can use them. */
 static void add_huge_page_pools(memory *machine)
 {
@@ -79,20 +56,6 @@ static void add_huge_page_pools(memory *machine)
         free(unused);
     }
     closedir(directory);
-}
-
-static void add_secret(memory *machine)
-{
-    memory *const secret = memory_add(machine, "secret", must_copy("secret memory"));
-    acre_space space;
-    const acre_status status = acre_space_open_secret(&space, 1024 * 1024);
-    if (status == ACRE_OK) {
-        acre_space_info info;
-        if (acre_space_query(&space, &info) == ACRE_OK) add_page_size(secret, info.page_bytes);
-        acre_space_close(&space);
-    } else {
-        secret->note = must_print("not available: %s", acre_last_error());
-    }
 }
 
 static bool has_option(const char *options, const char *wanted)
@@ -192,9 +155,7 @@ static void add_limit(memory *machine)
 
 void add_os_memories(memory *machine)
 {
-    add_pages(machine);
     add_huge_page_pools(machine);
-    add_secret(machine);
     add_file_systems(machine);
     add_swap(machine);
     add_limit(machine);

@@ -164,4 +164,4 @@ static void visit(tour_state *tour)
     free(folder);
 }
 
-TOUR_STOP("heap", "what the heap holds of freed memory, and the instructions of malloc and free", 20, visit)
+TOUR_STOP("heap", "freed memory that the heap holds; instructions of malloc and free", 20, visit)

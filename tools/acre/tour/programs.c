@@ -205,12 +205,12 @@ static void visit(tour_state *tour)
         return;
     }
     json_t *const means = json_object();
+    tour_say(tour, "geometric means of %d programs:", all[0].count);
     for (int i = 0; i < allocator_count; i++) {
         const double time = exp(all[i].log_time / all[i].count);
         const double bytes = exp(all[i].log_bytes / all[i].count);
         json_object_set_new(means, allocators[i].name, json_pack("{s:f, s:f}", "time_ratio", time, "rss_ratio", bytes));
-        tour_say(tour, "%-9s %.2f of glibc's CPU time, %.2f of its peak memory (geometric means of %d programs)", allocators[i].name, time,
-                 bytes, all[i].count);
+        tour_say(tour, "%-9s %.2f of glibc's CPU time, %.2f of its peak memory", allocators[i].name, time, bytes);
     }
     tour_detail(tour, "geometric_means_to_glibc", means);
     tour_promise(tour, "CPU time against glibc", exp(all[0].log_time / all[0].count), 1.00, "x");
@@ -219,4 +219,4 @@ static void visit(tour_state *tour)
     free(folder);
 }
 
-TOUR_STOP("programs", "real programs on acre's heap, beside glibc, mimalloc, jemalloc and tcmalloc", 10, visit)
+TOUR_STOP("programs", "real programs on acre and on glibc, mimalloc, jemalloc, tcmalloc", 10, visit)

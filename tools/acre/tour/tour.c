@@ -138,15 +138,17 @@ static void print_stop(tour_state *tour)
     clear_progress(tour);
     if (tour->is_json) return;
     if (json_object_get(tour->stop, "rows") != NULL) scols_print_table(tour->table);
-    json_array_foreach(json_object_get(tour->stop, "notes"), index, value) printf("  %s\n", json_string_value(value));
+    json_array_foreach(json_object_get(tour->stop, "notes"), index, value) print_words("  ", "    ", json_string_value(value));
     json_array_foreach(json_object_get(tour->stop, "promises"), index, value)
     {
-        printf("  %s: %.3f %s, at most %.2f: %s\n", json_string_value(json_object_get(value, "what")),
-               json_real_value(json_object_get(value, "figure")), json_string_value(json_object_get(value, "unit")),
-               json_real_value(json_object_get(value, "bar")), json_string_value(json_object_get(value, "result")));
+        char *const text = must_print("%s: %.3f %s, at most %.2f: %s", json_string_value(json_object_get(value, "what")),
+                                      json_real_value(json_object_get(value, "figure")), json_string_value(json_object_get(value, "unit")),
+                                      json_real_value(json_object_get(value, "bar")), json_string_value(json_object_get(value, "result")));
+        print_words("  ", "    ", text);
+        free(text);
     }
     const json_t *const reason = json_object_get(tour->stop, "skipped");
-    if (reason != NULL) printf("  skipped: %s\n", json_string_value(reason));
+    if (reason != NULL) print_words("  skipped: ", "    ", json_string_value(reason));
 }
 
 static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *where)
@@ -180,12 +182,14 @@ static void visit_stop(tour_state *tour, const tour_stop *stop)
 static void print_help(void)
 {
     puts("Usage: acre tour [OPTIONS] [STOP...]\n\n"
-         "Every memory system does its real job on real input, beside the best peer there is, and tells which of its promises\n"
-         "it kept. Ends with status 1 when one was broken.\n\n"
+         "Every memory system does its real job on real input, beside the best peer there\n"
+         "is, and tells which of its promises it kept. Ends with status 1 when one was\n"
+         "broken.\n\n"
          "  --list          the stops there are\n"
          "  --json          every figure as JSON, instead of the tables\n"
          "  --rounds N      how often each is measured; medians count (default 3)\n"
-         "  --page FILE     where the page with the plots goes (default acre-tour.html; '' for none)");
+         "  --page FILE     where the page with the plots goes (default acre-tour.html; ''\n"
+         "                  for none)");
 }
 
 static const tour_stop *find_stop(const char *name)

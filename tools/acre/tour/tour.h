@@ -14,7 +14,7 @@ typedef struct tour_state tour_state;
 
 typedef struct tour_stop {
     const char *name;  /* what the user types */
-    const char *title; /* one line for --list */
+    const char *title; /* one line for --list: at most 65 columns */
     int order;         /* stops are visited from low to high */
     void (*visit)(tour_state *tour);
     struct tour_stop *next;
