@@ -194,6 +194,9 @@ static void tell_leaks(acre_heap *heap)
         scanned.payload_bytes = strlen(scanned.payload);
     }
     scanned.size = figures.root_bytes;
+    scanned.kind = figures.is_all_known;
+    scanned.alignment = figures.all_count;
+    scanned.old_address = figures.all_bytes;
     acre_recorder_put(stream, &scanned);
 }
 

@@ -657,6 +657,7 @@ void acre_cache_abandon(acre_cache *cache)
         if (cache->current[class] != NULL) acre_span_recount(cache->current[class]);
     }
     disown_all(cache);
+    cache->heap->has_lost_ready = true;
     reset(cache);
     cache->is_used = 0;
 }

@@ -101,6 +101,7 @@ struct acre_heap {
     acre_heap_observer *observer;
     bool is_recording;    /* every event goes to the observer */
     bool is_slow;         /* every call takes the slow path: while recording, and with checks */
+    bool has_lost_ready;  /* this process began as a fork, and other threads held blocks ready then: they are out, and nobody's */
     acre_heap_guard *guard;      /* NULL: level L0 */
     uint64_t guard_stop_blocks;  /* L3 alone: mean distance of blocks in guard pages, counted in blocks; 0: none */
     acre_space own_space; /* used when the caller gave none */

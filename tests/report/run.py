@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """acre run and acre replay from outside: what the program is and does stays its own, and every output says the same.
 
-usage: run.py ACRE LIBRARY PLANTED-LEAK REACHABILITY FAULTS
+usage: run.py ACRE LIBRARY PLANTED-LEAK REACHABILITY FAULTS UNOBSERVED
 """
 import csv
 import gzip
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-acre, library, program, holder, faults = (os.path.abspath(path) for path in sys.argv[1:6])
+acre, library, program, holder, faults, unobserved = (os.path.abspath(path) for path in sys.argv[1:7])
 sessions_left, session_bytes, index_count, index_bytes = 1000, 200, 20000, 64
 failures = []
 
@@ -262,6 +262,25 @@ def only_leaks_have_the_leak_exit_code():
             check(run("report", "--leak-exit-code", "9", *QUIET, trace).returncode == code, f"report: {arguments}")
 
 
+def a_sampled_run_finds_blocks_that_were_not_sampled():
+    for arguments, code in (["keep"], 0), ([], 9), (["churn"], 9), (["keep-churn"], 0):
+        for _ in range(3):
+            result = run("run", "--library", library, "--sample", "1G", "--leak-exit-code", "9", "--no-html", "--", holder, *arguments)
+            check(result.returncode == code, f"sampled {arguments} ends with {result.returncode}, not {code}")
+    _, exact = remains(RECORDED)
+    _, sampled = remains(["--sample", "1G"])
+    check(abs(exact["all_leaked_count"] - sampled["all_leaked_count"]) <= 2,
+          f"recorded {exact['all_leaked_count']} blocks are lost, sampled {sampled['all_leaked_count']}")
+    summary = run("run", "--library", library, "--sample", "1G", "--no-html", "--", holder).stderr.decode()
+    check("nothing points to" in summary and "None of them was sampled" in summary, f"the summary tells of no leak: {summary}")
+
+
+def what_can_not_be_told_of_leaks_is_no_pass():
+    for options, arguments in (["--quiet"], [unobserved]), ([], [unobserved]), (["--sample", "1G", "--quiet"], [holder, "quick"]):
+        result = run("run", "--library", library, "--leak-exit-code", "9", "--no-html", *options, "--", *arguments)
+        check(result.returncode == 125 and b"is not known: " in result.stderr, f"{arguments} with {options} ends with {result.returncode}")
+
+
 def a_child_that_goes_on_to_exec_is_recorded_to_its_end():
     """It has two files, and the observer may meet them in any order."""
     with tempfile.TemporaryDirectory() as folder:
@@ -278,6 +297,7 @@ for test in (a_guarded_program_has_its_fault_reported, exit_code_signals_and_str
              every_output_of_an_exact_recording_says_the_same, a_sampled_run_estimates_within_its_error,
              leaks_and_children_are_seen, what_nothing_points_to_is_leaked_and_nothing_else_is, a_leaks_stack_is_told,
              without_a_scan_leaks_are_not_known, threads_that_go_on_do_not_disturb_the_scan, only_leaks_have_the_leak_exit_code,
+             a_sampled_run_finds_blocks_that_were_not_sampled, what_can_not_be_told_of_leaks_is_no_pass,
              a_child_that_goes_on_to_exec_is_recorded_to_its_end):
     before = len(failures)
     test()

@@ -223,6 +223,9 @@ static void take_scan(analysis *out, const acre_event *event)
     out->has_scan = event->payload_bytes == 0;
     out->scan_failure = out->has_scan ? NULL : must_copy_part(event->payload, event->payload_bytes);
     out->scan_root_bytes = event->size;
+    out->knows_all_leaks = out->has_scan && event->kind == 1;
+    out->all_leaked_count = event->alignment;
+    out->all_leaked_bytes = event->old_address;
 }
 
 static void take_event(void *context, const acre_event *event)
@@ -278,6 +281,14 @@ static void count_remaining(pass *run)
     for (uint32_t i = 0; i < out->stack_count; i++) (void)stack_of(run, i);
 }
 
+/* An exact trace tells of every block that the program asked for, with the size that it asked for. */
+static void trust_the_events(analysis *out)
+{
+    out->knows_all_leaks = out->has_scan;
+    out->all_leaked_count = (uint64_t)out->leaked_count;
+    out->all_leaked_bytes = (uint64_t)out->leaked_bytes;
+}
+
 /* A bin without an event shows what was there before. Live bytes are those of the events before it. */
 typedef struct carry {
     analysis *out;
@@ -330,6 +341,7 @@ analysis *analysis_of_process(trace_reader *reader, uint32_t index)
     track->run = &run;
     trace_for_each_event(reader, index, track_event, track);
     count_remaining(&run);
+    if (!out->is_sampled) trust_the_events(out);
     fill_empty_bins(out, track->live_after, track->is_touched);
     if (out->info->has_end) {
         for (unsigned g = 0; g < ACRE_GAUGE_COUNT; g++) {

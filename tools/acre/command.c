@@ -128,6 +128,16 @@ const char *count_text(uint64_t count)
     return text;
 }
 
+const char *counted_text(uint64_t count, const char *one, const char *many)
+{
+    size_t size;
+    char number[32];
+    strcpy(number, count_text(count));
+    char *const text = next_buffer(&size);
+    snprintf(text, size, "%s %s", number, count == 1 ? one : many);
+    return text;
+}
+
 static void *checked(void *memory, size_t size)
 {
     if (memory == NULL && size > 0) {

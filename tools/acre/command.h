@@ -51,6 +51,9 @@ const char *bytes_text(uint64_t bytes);
 const char *duration_text(uint64_t ns);
 const char *count_text(uint64_t count);
 
+/* 1, "block", "blocks" -> "1 block"; 2000 -> "2,000 blocks", in the same buffers; words of at most 12 letters. */
+const char *counted_text(uint64_t count, const char *one, const char *many);
+
 /* The path of libacre-malloc.so: `chosen` made absolute, or where it is installed or built; to be freed. NULL after a
  * message. */
 char *find_malloc_library(const char *command_name, const char *chosen);

@@ -19,6 +19,7 @@ typedef struct outputs {
 typedef struct outputs_result {
     /* Blocks of all processes that nothing pointed to at the end; where a process could not look, those that it did not free. */
     uint64_t leak_count;
+    bool is_leak_unknown; /* there is none among what is known, but that is not enough to say that there is none; has been said */
     bool is_damaged; /* the trace was read in part only */
 } outputs_result;
 
@@ -60,6 +61,7 @@ enum {
     "  --pprof FILE           a profile for pprof (gzip'ed protobuf)\n"                               \
     "  --leak-exit-code N     exit with N (1 to 255) when the program itself ends with 0 and has leaked: with blocks that\n" \
     "                         nothing points to, or in a process that was killed, with blocks that were not freed\n" \
+    "                         (where that can't be known, acre fails)\n" \
     "  --quiet                no summary\n"
 
 /* Takes one of the options above; false after a message about its value. */

@@ -38,6 +38,6 @@ int command_report(int argument_count, char **arguments)
     const int result = outputs_make("report", arguments[optind], &wanted, &found);
     free(page);
     if (result != EXIT_SUCCESS) return result == EXIT_TOOL ? EXIT_FAILED : result;
-    if (found.is_damaged) return EXIT_FAILED;
+    if (found.is_damaged || found.is_leak_unknown) return EXIT_FAILED;
     return wanted.has_leak_exit_code && found.leak_count > 0 ? (int)wanted.leak_exit_code : EXIT_SUCCESS;
 }

@@ -77,6 +77,8 @@ static json_t *totals_of(const profile *self)
     set(totals, "leaked_bytes", figures->has_scan ? number(figures->leaked_bytes) : json_null());
     set(totals, "leaked_bytes_error", figures->has_scan ? number(sqrt(figures->variance_leaked)) : json_null());
     set(totals, "leaked_count", figures->has_scan ? number(figures->leaked_count) : json_null());
+    set(totals, "all_leaked_bytes", figures->knows_all_leaks ? number((double)figures->all_leaked_bytes) : json_null());
+    set(totals, "all_leaked_count", figures->knows_all_leaks ? number((double)figures->all_leaked_count) : json_null());
     set(totals, "leak_stack_count", figures->has_scan ? number(self->leak_count) : json_null());
     set(totals, "no_leak_scan", figures->has_scan ? json_null() : text(profile_no_scan_reason(self)));
     set(totals, "suspect_count", number(self->suspect_count));

@@ -371,6 +371,7 @@ int command_run(int argument_count, char **arguments)
     if (WIFSIGNALED(wait_status)) die_by(WTERMSIG(wait_status));
     if (WIFSIGNALED(wait_status)) return 128 + WTERMSIG(wait_status); /* a signal whose default is not death */
     if (WEXITSTATUS(wait_status) == 0 && result != EXIT_SUCCESS) return result;
+    if (WEXITSTATUS(wait_status) == 0 && found.is_leak_unknown) return EXIT_TOOL;
     if (WEXITSTATUS(wait_status) == 0 && options.wanted.has_leak_exit_code && found.leak_count > 0)
         return (int)options.wanted.leak_exit_code;
     return WEXITSTATUS(wait_status);

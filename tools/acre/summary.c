@@ -83,6 +83,8 @@ static void print_processes(const run_report *report, FILE *out)
     print_table(table, out);
 }
 
+static const char *blocks_text(double count) { return counted_text((uint64_t)llround(count), "block", "blocks"); }
+
 /* "+- 3.1 KiB" for an estimate, "" for an exact figure. */
 static char *error_text(double variance)
 {
@@ -169,22 +171,46 @@ static void print_unfreed(const profile *self, const unfreed *of, FILE *out)
     print_stack(self, of->stack, out);
 }
 
+/* In a sampled run the process has counted all blocks that nothing points to, but only of samples is it known who made them. */
+static void print_sampled_leaks(const profile *self, FILE *out)
+{
+    const analysis *const figures = self->figures;
+    if (self->leak_count == 0 && figures->knows_all_leaks) {
+        fputs("None of them was sampled, so who made them is not known: --record FILE tells.\n", out);
+    } else if (self->leak_count == 0) {
+        fputs("\nNo sampled block is lost; --record FILE looks at all.\n", out);
+    } else {
+        char *const error = error_text(figures->variance_leaked);
+        fprintf(out, "%sThose that were sampled stand for %s in %s%s:\n", figures->knows_all_leaks ? "" : "\nLeaked. ",
+                bytes_text((uint64_t)figures->leaked_bytes), blocks_text(figures->leaked_count), error);
+        free(error);
+    }
+}
+
+static void print_leak_total(const profile *self, FILE *out)
+{
+    const analysis *const figures = self->figures;
+    if (figures->knows_all_leaks && figures->all_leaked_count == 0) {
+        fputs("\nNo leak: something points to every block that was not freed.\n", out);
+        return;
+    }
+    if (figures->knows_all_leaks)
+        fprintf(out, "\nLeaked: %s in %s that nothing points to any more%s.\n", bytes_text(figures->all_leaked_bytes),
+                blocks_text((double)figures->all_leaked_count), figures->is_sampled ? " (all were looked at)" : "");
+    if (figures->is_sampled) print_sampled_leaks(self, out);
+}
+
 /* What the process found when it looked at its end which blocks are still pointed to. */
 static void print_leaks(const profile *self, FILE *out)
 {
     const analysis *const figures = self->figures;
-    char *const error = error_text(figures->variance_leaked);
-    if (self->leak_count == 0) fputs("\nNo leak: something points to every block that was not freed.\n", out);
-    else
-        fprintf(out, "\nLeaked: %s in %s blocks that nothing points to any more (%u stacks)%s.\n",
-                bytes_text((uint64_t)figures->leaked_bytes), count_text((uint64_t)llround(figures->leaked_count)), self->leak_count, error);
+    print_leak_total(self, out);
     for (uint32_t i = 0; i < self->leak_count && i < LEAK_ROWS; i++) {
         const unfreed *const leak = &self->unfreed[i];
         fprintf(out, "  %s in %s blocks of %s\n", bytes_text((uint64_t)leak->leaked_bytes),
                 count_text((uint64_t)llround(leak->leaked_count)), count_text((uint64_t)llround(leak->allocated_count)));
         print_stack(self, leak->stack, out);
     }
-    free(error);
 
     const double reachable_bytes = figures->live_bytes - figures->leaked_bytes;
     if (reachable_bytes >= 1)
@@ -210,9 +236,9 @@ static void print_suspects(const profile *self, FILE *out)
 
 static void print_remains(const profile *self, bool is_sampled, FILE *out)
 {
-    if (self->unfreed_count == 0)
+    if (self->figures->has_scan && (is_sampled || self->unfreed_count > 0)) print_leaks(self, out);
+    else if (self->unfreed_count == 0)
         fputs(is_sampled ? "\nEvery block that was sampled was freed.\n" : "\nEverything was freed.\n", out);
-    else if (self->figures->has_scan) print_leaks(self, out);
     else print_suspects(self, out);
 }
 

@@ -242,13 +242,18 @@
     make("div", { class: "where" }, where), make("p", {}, ...words));
 
   // What nothing points to is a leak; where that is not known, what kept growing looks like one.
+  // A sampled run has counted all blocks that nothing points to; who made them is known of samples only.
   function leakFindings(process) {
-    const totals = process.totals, cards = [], isKnown = totals.leaked_count !== null;
+    const totals = process.totals, cards = [], isKnown = totals.leaked_count !== null, lost = totals.all_leaked_count;
     const suspect = process.unfreed.find((row) => row.suspect && row.leaked_count === 0);
     const leak = process.unfreed.find((row) => row.leaked_count > 0);
     if (leak) {
       cards.push(card("finding warn", totals.leak_stack_count > 1 ? `Leaks most (1 of ${count(totals.leak_stack_count)})` : "Leaks", make("span", {}, ...whereIs(leak)),
         `lost ${bytes(leak.leaked_bytes)} in ${blocks(leak.leaked_count)} that nothing points to any more${estimate(totals.leaked_bytes_error)}. `, unfreedLink("How it is called")));
+    }
+    if (!leak && lost > 0) {
+      cards.push(card("finding warn", "Leaks", `${bytes(totals.all_leaked_bytes)} in ${blocks(lost)}`,
+        "that nothing points to any more. None of them was sampled: acre run --record FILE tells who made them."));
     }
     if (suspect) {
       cards.push(card("finding warn", isKnown ? "Keeps growing" : totals.suspect_count > 1 ? `Looks like a leak (1 of ${count(totals.suspect_count)})` : "Looks like a leak", make("span", {}, ...whereIs(suspect)),
@@ -256,10 +261,11 @@
         unfreedLink("How it is called")));
     }
     if (cards.length === 0 && totals.unfreed_count === 0) {
-      cards.push(card("finding", "No leak", allFreed(), report.sample_bytes > 0 ? "Small blocks that were left may not be among the samples." : "No block was left when the program ended."));
+      cards.push(card("finding", lost === 0 ? "No leak" : "No leak seen", lost === 0 ? "Nothing is lost" : allFreed(),
+        report.sample_bytes === 0 ? "No block was left when the program ended." : lost === 0 ? "Something points to every block that was left." : "Small blocks that were left may not be among the samples."));
     } else if (cards.length === 0) {
-      cards.push(card("finding", isKnown ? "No leak" : "No growing leak seen", `${bytes(totals.unfreed_bytes)} not freed at the end`,
-        isKnown ? "Something points to all of it, and nothing among it kept growing. " : "Nothing among it kept growing: mostly what programs keep until they end. ", unfreedLink("What was not freed")));
+      cards.push(card("finding", lost === 0 ? "No leak" : isKnown ? "No leak seen" : "No growing leak seen", `${bytes(totals.unfreed_bytes)} not freed at the end`,
+        lost === 0 ? "Something points to all of it, and nothing among it kept growing. " : "Nothing among it kept growing: mostly what programs keep until they end. ", unfreedLink("What was not freed")));
     }
     return cards;
   }
@@ -285,7 +291,8 @@
       t.peak_rss_bytes > 0 ? tile("Whole process", bytes(t.peak_rss_bytes), "peak RSS, code and stacks included") : null,
       t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the most that the heap held was not in use"),
       tile("Allocated in all", bytes(t.allocated_bytes), `${count(t.allocated_count)} allocations${estimate(t.allocated_bytes_error)}`),
-      t.leaked_count === null ? null : tile("Leaked", bytes(t.leaked_bytes), `${blocks(t.leaked_count)} that nothing points to${estimate(t.leaked_bytes_error)}`),
+      t.all_leaked_count !== null ? tile("Leaked", bytes(t.all_leaked_bytes), `${blocks(t.all_leaked_count)} that nothing points to`)
+        : t.leaked_count !== null ? tile("Leaked", bytes(t.leaked_bytes), `${blocks(t.leaked_count)} that nothing points to${estimate(t.leaked_bytes_error)}`) : null,
       tile("Not freed", bytes(t.unfreed_bytes), `${blocks(t.unfreed_count)} at the end${estimate(t.unfreed_bytes_error)}`));
   }
 
