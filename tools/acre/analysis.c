@@ -114,10 +114,14 @@ static time_bin *bin_at(analysis *out, uint64_t ns)
     return &out->bins[index < ANALYSIS_BIN_COUNT ? index : ANALYSIS_BIN_COUNT - 1];
 }
 
+static void note_live_in(const pass *run, time_bin *bin)
+{
+    if (run->live_bytes > bin->live_bytes) bin->live_bytes = run->live_bytes;
+}
+
 static void note_live(pass *run, uint64_t ns)
 {
-    time_bin *const bin = bin_at(run->out, ns);
-    if (run->live_bytes > bin->live_bytes) bin->live_bytes = run->live_bytes;
+    note_live_in(run, bin_at(run->out, ns));
     if (run->live_bytes > run->out->peak_live_bytes) {
         run->out->peak_live_bytes = run->live_bytes;
         if (!run->out->has_gauge[ACRE_GAUGE_LIVE_BYTES] || !run->out->is_sampled) run->out->peak_ns = ns;
@@ -134,8 +138,6 @@ static void end_block(pass *run, block *ended, uint64_t ns)
     life_bucket *const life = &out->lives[bucket < ANALYSIS_LIFE_BUCKETS ? bucket : ANALYSIS_LIFE_BUCKETS - 1];
     stack_figures *const stack = stack_of(run, ended->stack);
 
-    /* In the bin in which it ends a block was live at the bin's beginning. */
-    note_live(run, ns);
     life->count += count;
     life->bytes += ended->weight;
     stack->live_bytes -= ended->weight;
@@ -319,11 +321,13 @@ typedef struct tracking {
 static void track_event(void *context, const acre_event *event)
 {
     tracking *const track = context;
-    take_event(track->run, event);
-    if (event->op == ACRE_EVENT_GAUGE) return;
-    const size_t bin = (size_t)(bin_at(track->run->out, event->time) - track->run->out->bins);
-    track->live_after[bin] = track->run->live_bytes;
+    time_bin *const at = bin_at(track->run->out, event->time);
+    const size_t bin = (size_t)(at - track->run->out->bins);
+    /* What was live before the bin is live at its beginning, whatever the event. */
+    if (!track->is_touched[bin]) note_live_in(track->run, at);
     track->is_touched[bin] = true;
+    take_event(track->run, event);
+    track->live_after[bin] = track->run->live_bytes;
 }
 
 analysis *analysis_of_process(trace_reader *reader, uint32_t index)
