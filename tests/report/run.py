@@ -164,6 +164,11 @@ def every_output_of_an_exact_recording_says_the_same():
         cut = run("report", "--no-html", name("cut"))
         check(cut.returncode == 1 and b"byte offset" in cut.stderr, "a cut trace is not reported with its offset")
 
+        open(name("half"), "wb").write(whole[:len(whole) // 2])
+        run("report", *QUIET, "--json", name("j3"), name("half"))
+        half = json.load(open(name("j3")))["processes"][0]
+        check(half["sites"][0]["function"] == "load_index" and half["sites"][0]["line"] > 0, f"half a trace has the call sites {half['sites'][:1]}")
+
         replay = run("replay", "--on", f"glibc,{library}", "--repeat", "1", "--json", "-", name("t"))
         check(replay.returncode == 0, f"acre replay: {replay.stderr}")
         figures = json.loads(replay.stdout)
