@@ -156,6 +156,9 @@ acre_cache *acre_cache_of(acre_heap *heap);
  * blocks: O(units before the address). */
 bool acre_heap_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told);
 
+/* Of the heap's block_bytes: what threads hold ready, roughly. O(threads). */
+uint64_t acre_heap_ready_bytes(const acre_heap *heap);
+
 /* ---- the slow paths; `op` is for the observer ---- */
 
 void *acre_alloc_slow(size_t size, acre_heap_op op);

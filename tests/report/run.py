@@ -247,7 +247,7 @@ def without_a_scan_leaks_are_not_known():
         rows, totals = remains(RECORDED, mode)
         check(totals["leaked_count"] is None and "killed" in totals["no_leak_scan"], f"{mode}: the missing scan is not told: {totals}")
         check(rows["lost"]["count"] == 20, f"{mode}: blocks that were not freed are missing")
-    summary = run("run", "--library", library, "--no-html", "--", holder, "kill").stderr.decode()
+    summary = run("run", "--library", library, "--sample", "64K", "--no-html", "--", holder, "kill").stderr.decode()
     check("is not known" in summary, "the summary does not tell that there was no scan")
 
 
@@ -280,6 +280,22 @@ def a_sampled_run_finds_blocks_that_were_not_sampled():
     check("nothing points to" in summary and "None of them was sampled" in summary, f"the summary tells of no leak: {summary}")
 
 
+def the_summary_of_a_small_or_short_program_claims_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "j")
+        summary = observe(["--sample", "1T", "--no-html"], "exit", "0").stderr.decode()
+        observe(["--sample", "64K", "--no-html", "--json", path], "exit", "0")
+        totals = json.load(open(path))["processes"][0]["totals"]
+        true = index_count * (index_bytes + 8) + sessions_left * session_bytes
+        check(true * 0.9 < totals["peak_live_bytes"] < true * 1.1, f"{totals['peak_live_bytes']} bytes were live, not about {true}")
+        check("too little for a sample" in summary and "was freed" not in summary, f"without a sample it says: {summary}")
+        check(all(len(line) <= 80 for line in summary.splitlines()), f"lines are too long: {summary}")
+        summary = run("run", "--library", library, "--no-html", "--json", path, "--guard", "L1", "--", faults, "double_free").stderr.decode()
+        check("killed by signal 6" in summary and "not observed" not in summary, f"after a fault it says: {summary}")
+        totals = json.load(open(path))["processes"][0]["totals"]
+        check(totals["peak_rss_bytes"] > 100000 and totals["peak_live_bytes"] is None, f"after a fault it tells {totals}")
+
+
 def what_can_not_be_told_of_leaks_is_no_pass():
     for options, arguments in (["--quiet"], [unobserved]), ([], [unobserved]), (["--sample", "1G", "--quiet"], [holder, "quick"]):
         result = run("run", "--library", library, "--leak-exit-code", "9", "--no-html", *options, "--", *arguments)
@@ -302,7 +318,8 @@ for test in (a_guarded_program_has_its_fault_reported, exit_code_signals_and_str
              every_output_of_an_exact_recording_says_the_same, a_sampled_run_estimates_within_its_error,
              leaks_and_children_are_seen, what_nothing_points_to_is_leaked_and_nothing_else_is, a_leaks_stack_is_told,
              without_a_scan_leaks_are_not_known, threads_that_go_on_do_not_disturb_the_scan, only_leaks_have_the_leak_exit_code,
-             a_sampled_run_finds_blocks_that_were_not_sampled, what_can_not_be_told_of_leaks_is_no_pass,
+             a_sampled_run_finds_blocks_that_were_not_sampled,
+             the_summary_of_a_small_or_short_program_claims_nothing, what_can_not_be_told_of_leaks_is_no_pass,
              a_child_that_goes_on_to_exec_is_recorded_to_its_end):
     before = len(failures)
     test()

@@ -146,7 +146,8 @@ static void what_is_live_stays_on_the_curve_to_the_end(void **state)
     analysis *const first = analysis_of_process(reader, 0), *const second = analysis_of_process(reader, 1);
     assert_true(first->bins[ANALYSIS_BIN_COUNT - 1].live_bytes >= (double)LEAK_COUNT * LEAK_BYTES);
     for (size_t i = 1; i < ANALYSIS_BIN_COUNT; i++) assert_true(first->bins[i].live_bytes > 0);
-    for (size_t i = ANALYSIS_BIN_COUNT / 2; i < ANALYSIS_BIN_COUNT; i++) assert_int_equal((uint64_t)second->bins[i].live_bytes, OTHER_BYTES);
+    for (size_t i = ANALYSIS_BIN_COUNT / 2; i < ANALYSIS_BIN_COUNT; i++)
+        assert_int_equal((uint64_t)second->bins[i].live_bytes, OTHER_BYTES);
     analysis_free(first);
     analysis_free(second);
     trace_reader_close(reader);

@@ -384,6 +384,11 @@ static bool uses_live_gauge(const analysis *figures)
     return figures->is_sampled && figures->has_gauge[ACRE_GAUGE_LIVE_BYTES];
 }
 
+bool analysis_is_empty(const analysis *figures)
+{
+    return figures->is_sampled && figures->event_count == 0;
+}
+
 double analysis_peak_live(const analysis *figures)
 {
     return uses_live_gauge(figures) ? (double)analysis_peak_of(figures, ACRE_GAUGE_LIVE_BYTES) : figures->peak_live_bytes;

@@ -78,6 +78,9 @@ typedef struct analysis {
 analysis *analysis_of_process(trace_reader *reader, uint32_t index);
 void analysis_free(analysis *result);
 
+/* No allocation was sampled, so nothing is known of what was live: the heap tells its own counts when a sample is taken. */
+bool analysis_is_empty(const analysis *figures);
+
 /* Highest live bytes: of the events when all are recorded, else of the heap's own gauge where there is one. */
 double analysis_peak_live(const analysis *figures);
 

@@ -49,6 +49,7 @@ struct collector {
     uint32_t trace_count; /* processes in the trace */
     uint32_t expected_id; /* 0: none */
     int wait_status;      /* of the expected process; -1 until it is known */
+    uint64_t resident_peak_bytes; /* the same, 0 until then: of the process and the children that it waited for */
     uint64_t next_search_ns; /* when to look for new processes again */
     bool has_failed;
 };
@@ -165,7 +166,8 @@ static uint32_t chunk_count_of(const observed *process)
     return claimed < RECORD_CHUNK_COUNT_MAX ? claimed : RECORD_CHUNK_COUNT_MAX;
 }
 
-static void write_own(collector *self, observed *process, const acre_event_coder *coder, uint64_t start_ticks, const uint8_t *raw, size_t used)
+static void write_own(collector *self, observed *process, const acre_event_coder *coder, uint64_t start_ticks, const uint8_t *raw,
+                      size_t used)
 {
     if (used == 0) return;
     introduce(self, process);
@@ -305,24 +307,41 @@ static void sample_gauges(collector *self, observed *process)
 
 /* --- the life of a process --- */
 
-static bool has_ended(const collector *self, const observed *process)
+/* After exec the same process goes on in a later file; a folder lists the two in any order. */
+static bool has_gone_on(const collector *self, const observed *process)
 {
-    /* After exec the same process goes on in a later file; a folder lists the two in any order. */
     for (size_t i = 0; i < self->count; i++) {
         const observed *const other = self->processes[i];
         if (other->process_id == process->process_id && other->start_ticks > process->start_ticks) return true;
     }
+    return false;
+}
+
+static bool has_ended(const collector *self, const observed *process)
+{
+    if (has_gone_on(self, process)) return true;
     if (process->process_id == self->expected_id) return false;
     if (kill((pid_t)process->process_id, 0) != 0 && errno == ESRCH) return true;
     return resident_bytes(process->process_id) == 0;
 }
 
+/* The kernel's figure, where the process did not come to tell its own. */
+static void learn_resident_peak(const collector *self, observed *process)
+{
+    acre_recorder_gauges *const gauges = &process->file->gauges;
+    const uint64_t own = recording_bytes(process);
+    if (acre_gauge_get(gauges, ACRE_GAUGE_RSS_PEAK_BYTES) == 0 && self->resident_peak_bytes > own)
+        acre_gauge_set(gauges, ACRE_GAUGE_RSS_PEAK_BYTES, self->resident_peak_bytes - own);
+}
+
 static void part(collector *self, observed *process)
 {
     record_file *const file = process->file;
+    const bool is_expected = process->process_id == self->expected_id && !has_gone_on(self, process);
     /* A child that only went on to exec has loaded modules, and allocated nothing worth a place in the trace. */
     (void)drain(self, process, true);
-    if (acre_gauge_get(&file->gauges, ACRE_GAUGE_COMMITTED_BYTES) > 0) introduce(self, process);
+    if (is_expected || acre_gauge_get(&file->gauges, ACRE_GAUGE_COMMITTED_BYTES) > 0) introduce(self, process);
+    if (is_expected) learn_resident_peak(self, process);
     if (process->is_in_trace) {
         drain_own(self, process, true);
         sample_gauges(self, process);
@@ -333,7 +352,7 @@ static void part(collector *self, observed *process)
             .stack_wrong_count = atomic_load(&file->stack_wrong_count),
             .end_ticks = process->last_ticks,
             .is_finished = atomic_load(&file->is_finished),
-            .wait_status = process->process_id == self->expected_id ? self->wait_status : -1,
+            .wait_status = is_expected ? self->wait_status : -1,
         };
         static_assert(ACRE_GAUGE_COUNT <= sizeof end.gauges / sizeof end.gauges[0], "the frame has room for every gauge");
         for (uint32_t i = 0; i < ACRE_GAUGE_COUNT; i++) end.gauges[i] = acre_gauge_get(&file->gauges, (acre_gauge)i);
@@ -382,9 +401,10 @@ bool collector_round(collector *self)
     return has_drained;
 }
 
-void collector_finish(collector *self, int wait_status)
+void collector_finish(collector *self, int wait_status, uint64_t resident_peak_bytes)
 {
     self->wait_status = wait_status;
+    self->resident_peak_bytes = resident_peak_bytes;
     find_processes(self);
     for (size_t i = 0; i < self->count; i++)
         if (self->processes[i]->file != NULL) part(self, self->processes[i]);

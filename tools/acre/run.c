@@ -271,18 +271,19 @@ static void complain_without_unwinder(void)
 static int watch(collector *from, pid_t child)
 {
     sigset_t child_ended;
+    struct rusage usage = {0};
     int status = 0;
     sigemptyset(&child_ended);
     sigaddset(&child_ended, SIGCHLD);
     for (;;) {
         const bool is_busy = collector_round(from);
-        const pid_t ended = waitpid(child, &status, WNOHANG);
+        const pid_t ended = wait4(child, &status, WNOHANG, &usage);
         if (ended == child || (ended < 0 && errno != EINTR)) break;
         const struct timespec pause = {.tv_nsec = is_busy ? BUSY_ROUND_NS : ROUND_NS};
         (void)sigtimedwait(&child_ended, NULL, &pause);
     }
     program_id = 0;
-    collector_finish(from, status);
+    collector_finish(from, status, (uint64_t)usage.ru_maxrss * 1024);
     return status;
 }
 

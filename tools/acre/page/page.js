@@ -35,7 +35,8 @@
   const count = (value) => value.toLocaleString("en-US");
   const percent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`;
   const baseName = (path) => (path || "").replace(/.*\//, "");
-  const blocks = (n) => `${count(n)} ${n === 1 ? "block" : "blocks"}`;
+  const counted = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
+  const blocks = (n) => counted(n, "block", "blocks");
 
   function place(frame) {
     if (frame.file) return `${baseName(frame.file)}:${frame.line}`;
@@ -200,7 +201,7 @@
     details.textContent = "";
     holder.dataset.points = String(total > 0 ? process.flame.children.length : "none");
     if (!(total > 0)) {
-      holder.append(make("p", { class: "empty" }, measure === 2 ? allFreed() : "Nothing was recorded."));
+      holder.append(make("p", { class: "empty" }, measure === 2 ? allFreed(process) : "Nothing was recorded."));
       return;
     }
     const tree = flameTree(process.flame, measure);
@@ -234,7 +235,8 @@
 
   // --- findings, tiles, tables ---
 
-  const allFreed = () => (report.sample_bytes > 0 ? "Every block that was sampled was freed" : "Everything was freed");
+  const hasSamples = (process) => report.sample_bytes === 0 || process.totals.event_count > 0;
+  const allFreed = (process) => (!hasSamples(process) ? "No allocation was sampled" : report.sample_bytes > 0 ? "Every block that was sampled was freed" : "Everything was freed");
   const estimate = (error) => (report.sample_bytes > 0 && error > 0 ? ` (estimate, ± ${bytes(error)})` : "");
 
   const unfreedLink = (text) => make("a", { href: "#unfreed" }, text);
@@ -261,7 +263,7 @@
         unfreedLink("How it is called")));
     }
     if (cards.length === 0 && totals.unfreed_count === 0) {
-      cards.push(card("finding", lost === 0 ? "No leak" : "No leak seen", lost === 0 ? "Nothing is lost" : allFreed(),
+      cards.push(card("finding", lost === 0 ? "No leak" : "No leak seen", lost === 0 ? "Nothing is lost" : allFreed(process),
         report.sample_bytes === 0 ? "No block was left when the program ended." : lost === 0 ? "Something points to every block that was left." : "Small blocks that were left may not be among the samples."));
     } else if (cards.length === 0) {
       cards.push(card("finding", lost === 0 ? "No leak" : isKnown ? "No leak seen" : "No growing leak seen", `${bytes(totals.unfreed_bytes)} not freed at the end`,
@@ -275,7 +277,7 @@
     if (top) {
       cards.push(make("div", { class: "finding" }, make("div", { class: "kicker" }, "Allocates most"),
         make("div", { class: "where" }, ...whereIs(top)),
-        make("p", {}, `${bytes(top.allocated_bytes)} in ${count(top.allocated_count)} allocations: ${percent(top.allocated_bytes / totals.allocated_bytes)} of all bytes allocated${estimate(top.allocated_bytes_error)}. `,
+        make("p", {}, `${bytes(top.allocated_bytes)} in ${counted(top.allocated_count, "allocation", "allocations")}: ${percent(top.allocated_bytes / totals.allocated_bytes)} of all bytes allocated${estimate(top.allocated_bytes_error)}. `,
           make("a", { href: "#sites" }, "All call sites"))));
     }
     cards.push(...leakFindings(process));
@@ -286,14 +288,15 @@
     const t = process.totals;
     const tile = (name, value, note) => make("div", { class: "tile" }, make("div", { class: "name" }, name), make("div", { class: "value" }, value), make("div", { class: "note" }, note));
     return make("div", { class: "tiles" },
-      tile("Most in use at once", bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
+      tile("Most in use at once", t.peak_live_bytes === null ? "unknown" : bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
       t.peak_committed_bytes > 0 ? tile("Most held by the heap", bytes(t.peak_committed_bytes), "peak committed memory") : null,
-      t.peak_rss_bytes > 0 ? tile("Whole process", bytes(t.peak_rss_bytes), "peak RSS, code and stacks included") : null,
+      tile("Whole process", t.peak_rss_bytes === null ? "unknown" : bytes(t.peak_rss_bytes), "peak RSS, code and stacks included"),
       t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the most that the heap held was not in use"),
-      tile("Allocated in all", bytes(t.allocated_bytes), `${count(t.allocated_count)} allocations${estimate(t.allocated_bytes_error)}`),
+      hasSamples(process) ? tile("Allocated in all", bytes(t.allocated_bytes), `${counted(t.allocated_count, "allocation", "allocations")}${estimate(t.allocated_bytes_error)}`)
+        : tile("Allocated in all", "unknown", "too little for a sample"),
       t.all_leaked_count !== null ? tile("Leaked", bytes(t.all_leaked_bytes), `${blocks(t.all_leaked_count)} that nothing points to`)
         : t.leaked_count !== null ? tile("Leaked", bytes(t.leaked_bytes), `${blocks(t.leaked_count)} that nothing points to${estimate(t.leaked_bytes_error)}`) : null,
-      tile("Not freed", bytes(t.unfreed_bytes), `${blocks(t.unfreed_count)} at the end${estimate(t.unfreed_bytes_error)}`));
+      !hasSamples(process) ? null : tile("Not freed", bytes(t.unfreed_bytes), `${blocks(t.unfreed_count)} at the end${estimate(t.unfreed_bytes_error)}`));
   }
 
   function share(value, most) {
@@ -326,7 +329,7 @@
       ? `Whether anything still points to them is not known: ${process.totals.no_leak_scan}. `
       : "'Leaked' is what nothing in the process pointed to when it ended; the rest was still reachable. ")
       + "'Later half' is the part from the later half of the time since the first such block: what comes in a burst has 0 %, what is renewed all the time 100 %. What was left evenly keeps growing, and is marked.";
-    if (process.unfreed.length === 0) return section("unfreed", "Not freed", null, make("p", { class: "empty" }, allFreed()));
+    if (process.unfreed.length === 0) return section("unfreed", "Not freed", null, make("p", { class: "empty" }, allFreed(process)));
     const most = Math.max(...process.unfreed.map((row) => row.bytes));
     const rows = process.unfreed.map((row, i) => {
       const details = stackDetails(row);
@@ -355,7 +358,7 @@
     if (t.doubled_address_count > 0) lines.push(`${count(t.doubled_address_count)} blocks were handed out without a free before: some events are missing.`);
     if (t.unknown_free_count > 0) lines.push(`${count(t.unknown_free_count)} blocks were freed that this process did not allocate${process.is_fork ? ": it has them from its parent" : " while it was recorded"}.`);
     if (t.stack_wrong_count > 0) lines.push(`${count(t.stack_wrong_count)} of ${count(t.stack_audit_count)} cached call stacks that were checked named a wrong caller.`);
-    if (report.sample_bytes > 0) lines.push(`Sampled: about one allocation in ${bytes(report.sample_bytes)} was recorded. Call sites and what was not freed are estimates; ± is one standard error. The curves are the heap's own counts, read every few milliseconds; they include rounding and blocks that threads hold ready. Use acre run --record FILE for every allocation.`);
+    if (report.sample_bytes > 0) lines.push(`Sampled: about one allocation in ${bytes(report.sample_bytes)} was recorded. Call sites and what was not freed are estimates; ± is one standard error. The curves are the heap's own counts, read every few milliseconds; they include rounding. Use acre run --record FILE for every allocation.`);
     return lines.length === 0 ? null : make("section", { class: "caution" }, make("h2", {}, "Before you rely on it"), make("ul", {}, ...lines.map((text) => make("li", {}, text))));
   }
 
