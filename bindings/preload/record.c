@@ -134,6 +134,16 @@ static void say_not_recorded(const char *why)
     acre_os_write_error(text, length);
 }
 
+/* The tool that made the folder may have ended; then this is not the program's fault either. */
+static bool is_there(const char *directory)
+{
+    if (access(directory, F_OK) == 0) return true;
+    char why[300];
+    (void)acre_format(why, sizeof why, "the folder ACRE_RECORD_DIR='%s' is not there", directory);
+    say_not_recorded(why);
+    return false;
+}
+
 /* What ACRE_SAMPLE_BYTES says, or the default. False after a message when it is no number. */
 static bool read_sample_bytes(uint64_t *bytes)
 {
@@ -158,8 +168,7 @@ __attribute__((constructor(101))) static void begin(void)
     const char *const directory = acre_os_environment("ACRE_RECORD_DIR");
     acre_heap *const heap = directory != NULL ? acre_process_heap() : NULL;
     uint64_t sample_bytes;
-    if (heap == NULL || access(directory, F_OK) != 0) return; /* the tool that made the folder may have ended */
-    if (!read_sample_bytes(&sample_bytes)) return;
+    if (heap == NULL || !is_there(directory) || !read_sample_bytes(&sample_bytes)) return;
 
     is_busy = true;
     const bool can_unwind = acre_unwind_load();

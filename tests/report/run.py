@@ -296,6 +296,38 @@ def the_summary_of_a_small_or_short_program_claims_nothing():
         check(totals["peak_rss_bytes"] > 100000 and totals["peak_live_bytes"] is None, f"after a fault it tells {totals}")
 
 
+def what_can_not_be_written_is_said_before_the_program_runs():
+    with tempfile.TemporaryDirectory() as folder:
+        name = lambda file: os.path.join(folder, file)
+        for option in ("--report", "--json", "--csv", "--collapsed", "--pprof", "--record", "--guard-report"):
+            for path in (name("missing/file"), folder):
+                result = run("run", "--library", library, option, path, "--", "touch", name("ran"))
+                check(result.returncode == 125 and path.encode() in result.stderr, f"{option} {path}: {result}")
+        check(os.listdir(folder) == [], f"of outputs that can't be written there is {os.listdir(folder)}")
+        open(name("old"), "w").write("old")
+        run("run", "--library", library, "--json", name("old"), "--record", name("old"), "--csv", name("new"), *QUIET, "--", "/nonexistent/program")
+        check(open(name("old")).read() == "old" and os.listdir(folder) == ["old"], "a program that does not start leaves other files behind")
+        check(run("tour", "--page", name("missing/page")).returncode == 125, "the tour begins without a place for its page")
+
+
+def a_dash_is_standard_output():
+    with tempfile.TemporaryDirectory() as folder:
+        trace = os.path.join(folder, "t")
+        arguments = "--library", library, "--record", trace, *QUIET, "--json", "-", "--", program
+        exact = run("run", *arguments, cwd=folder).stdout
+        check(json.loads(exact) == json.loads(run("report", *QUIET, "--json", "-", trace, cwd=folder).stdout), "--json - of run and report differ")
+        check(run("report", *QUIET, "--csv", "-", trace, cwd=folder).stdout.startswith(b"process_id,"), "--csv - writes no CSV")
+        check(gzip.decompress(run("report", *QUIET, "--pprof", "-", trace, cwd=folder).stdout) != b"", "--pprof - writes no profile")
+        check(run("report", "--quiet", "--report", "-", trace, cwd=folder).stdout.startswith(b"<!doctype html>"), "--report - writes no page")
+        check(os.listdir(folder) == ["t"], f"there are files {os.listdir(folder)}")
+    check(run("run", "--record", "-", "ls").returncode == 2, "--record - is not refused")
+
+
+def a_folder_for_records_that_is_not_there_is_named():
+    result = subprocess.run(["true"], env={**os.environ, "LD_PRELOAD": library, "ACRE_RECORD_DIR": "/nonexistent"}, stderr=subprocess.PIPE)
+    check(result.returncode == 0 and b"ACRE_RECORD_DIR='/nonexistent'" in result.stderr, f"ACRE_RECORD_DIR=/nonexistent: {result}")
+
+
 def what_can_not_be_told_of_leaks_is_no_pass():
     for options, arguments in (["--quiet"], [unobserved]), ([], [unobserved]), (["--sample", "1G", "--quiet"], [holder, "quick"]):
         result = run("run", "--library", library, "--leak-exit-code", "9", "--no-html", *options, "--", *arguments)
@@ -319,7 +351,8 @@ for test in (a_guarded_program_has_its_fault_reported, exit_code_signals_and_str
              leaks_and_children_are_seen, what_nothing_points_to_is_leaked_and_nothing_else_is, a_leaks_stack_is_told,
              without_a_scan_leaks_are_not_known, threads_that_go_on_do_not_disturb_the_scan, only_leaks_have_the_leak_exit_code,
              a_sampled_run_finds_blocks_that_were_not_sampled,
-             the_summary_of_a_small_or_short_program_claims_nothing, what_can_not_be_told_of_leaks_is_no_pass,
+             the_summary_of_a_small_or_short_program_claims_nothing, what_can_not_be_written_is_said_before_the_program_runs,
+             a_dash_is_standard_output, a_folder_for_records_that_is_not_there_is_named, what_can_not_be_told_of_leaks_is_no_pass,
              a_child_that_goes_on_to_exec_is_recorded_to_its_end):
     before = len(failures)
     test()

@@ -89,6 +89,14 @@ static bool write_all(const char *command_name, const run_report *report, const 
     return is_good;
 }
 
+bool outputs_can_be_written(const char *command_name, const outputs *wanted)
+{
+    const char *const paths[] = {wanted->html_path, wanted->json_path, wanted->csv_path, wanted->collapsed_path, wanted->pprof_path};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i] != NULL && !can_write(command_name, paths[i])) return false;
+    return true;
+}
+
 static uint64_t leak_count_of(const analysis *figures)
 {
     if (figures->knows_all_leaks) return figures->all_leaked_count;
@@ -133,7 +141,8 @@ int outputs_make(const char *command_name, const char *trace_path, const outputs
     *result = result_of(&report);
     if (!wanted->is_quiet) print_summary(&report, stderr);
     const bool is_good = write_all(command_name, &report, wanted);
-    if (wanted->html_path != NULL && is_good && !wanted->is_quiet) fprintf(stderr, "\nReport: %s\n", wanted->html_path);
+    if (wanted->html_path != NULL && strcmp(wanted->html_path, "-") != 0 && is_good && !wanted->is_quiet)
+        fprintf(stderr, "\nReport: %s\n", wanted->html_path);
 
     if (wanted->has_leak_exit_code && result->leak_count == 0) {
         const char *const why = why_leaks_are_unknown(&report);

@@ -26,6 +26,9 @@ typedef struct outputs_result {
 /* False when nobody asks for anything that would need the trace to be read. */
 bool outputs_want_any(const outputs *wanted);
 
+/* Could everything that is asked for be written? To be asked before a program runs for it. False after a message. */
+bool outputs_can_be_written(const char *command_name, const outputs *wanted);
+
 /* Reads the trace and makes everything that is asked for. Returns EXIT_SUCCESS, or EXIT_TOOL after a message. */
 int outputs_make(const char *command_name, const char *trace_path, const outputs *wanted, outputs_result *result);
 
@@ -55,7 +58,7 @@ enum {
 #define OUTPUT_OPTIONS_HELP                                                                          \
     "  --report FILE.html     where the page goes (default: acre-PROGRAM.html, then acre-PROGRAM-2.html ...)\n" \
     "  --no-html              no page\n"                                                              \
-    "  --json FILE            everything that the page shows, as JSON\n"                              \
+    "  --json FILE            everything that the page shows, as JSON ('-', here and below: standard output)\n" \
     "  --csv FILE             one line for each call site\n"                                          \
     "  --collapsed FILE       collapsed stacks of allocated bytes, for flame graph tools\n"           \
     "  --pprof FILE           a profile for pprof (gzip'ed protobuf)\n"                               \

@@ -293,6 +293,11 @@ json_t *report_to_json(const run_report *report)
 
 acre_status export_json(const json_t *document, const char *path)
 {
-    if (json_dump_file(document, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0) return ACRE_OK;
+    FILE *const out = open_output(path);
+    if (out == NULL) return acre_fail(ACRE_IO, "'%s' can't be created: %s", path, strerror(errno));
+    bool is_written = json_dumpf(document, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0;
+    is_written &= fputc('\n', out) != EOF;
+    is_written &= fclose(out) == 0;
+    if (is_written) return ACRE_OK;
     return acre_fail(ACRE_IO, "'%s' can't be written: %s", path, strerror(errno));
 }

@@ -108,6 +108,8 @@ static int parse_options(run_options *options, int argument_count, char **argume
     if (optind == argument_count) return complain_usage("run", "which program?");
     if (has_sample && options->record_path != NULL)
         return complain_usage("run", "--sample and --record exclude each other: --record takes every allocation");
+    if (options->record_path != NULL && strcmp(options->record_path, "-") == 0)
+        return complain_usage("run", "--record '-': a trace needs a file, it is read again for the report");
     if (options->has_html_path && options->no_html)
         return complain_usage("run", "--report and --no-html exclude each other");
     options->program = arguments + optind;
@@ -294,6 +296,23 @@ static uint64_t unix_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The trace is begun when the program has started: one that does not start leaves an older trace as it is. */
+static int collect(const char *directory, const char *trace_path, const trace_header *header, pid_t child, int *wait_status)
+{
+    trace_writer *writer = NULL;
+    if (trace_writer_open(&writer, trace_path, header) != ACRE_OK) {
+        complain("run", "%s", acre_last_error());
+        while (waitpid(child, wait_status, 0) < 0 && errno == EINTR) {}
+        return EXIT_TOOL;
+    }
+    collector *const from = collector_open(directory, writer);
+    collector_expect(from, (uint32_t)child);
+    *wait_status = watch(from, child);
+    collector_close(from);
+    if (trace_writer_close(writer) != ACRE_OK) complain("run", "%s", acre_last_error());
+    return EXIT_SUCCESS;
+}
+
 static int record(const run_options *options, const char *library, const char *directory, const char *trace_path,
                   int *wait_status)
 {
@@ -304,11 +323,6 @@ static int record(const run_options *options, const char *library, const char *d
         .start_unix_ns = unix_ns(),
         .sample_bytes = options->sample_bytes,
     };
-    trace_writer *writer = NULL;
-    if (trace_writer_open(&writer, trace_path, &header) != ACRE_OK) {
-        complain("run", "%s", acre_last_error());
-        return EXIT_TOOL;
-    }
     sigset_t block, old_mask;
     sigemptyset(&block);
     sigaddset(&block, SIGCHLD);
@@ -322,13 +336,9 @@ static int record(const run_options *options, const char *library, const char *d
         result = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
         complain("run", "'%s': %s", options->program[0], strerror(errno));
     } else {
-        collector *const from = collector_open(directory, writer);
-        collector_expect(from, (uint32_t)child);
-        *wait_status = watch(from, child);
-        collector_close(from);
+        result = collect(directory, trace_path, &header, child, wait_status);
     }
     (void)sigprocmask(SIG_SETMASK, &old_mask, NULL);
-    if (trace_writer_close(writer) != ACRE_OK) complain("run", "%s", acre_last_error());
     return result;
 }
 
@@ -341,6 +351,14 @@ static void remove_directory(const char *directory)
         complain("run", "a process that outlives the program still records in '%s'", directory);
 }
 
+/* What is only found out after the program has run would be a pity. */
+static bool can_write_all(const run_options *options)
+{
+    if (options->record_path != NULL && !can_write("run", options->record_path)) return false;
+    if (options->guard_report_path != NULL && !can_write("run", options->guard_report_path)) return false;
+    return outputs_can_be_written("run", &options->wanted);
+}
+
 int command_run(int argument_count, char **arguments)
 {
     run_options options = {.sample_bytes = SAMPLE_BYTES_DEFAULT};
@@ -349,17 +367,17 @@ int command_run(int argument_count, char **arguments)
 
     int wait_status = 0;
     outputs_result found = {0};
-    char *const library = find_malloc_library("run", options.library_path);
+    char *const page = options.has_html_path || options.no_html ? NULL : outputs_default_page(options.program[0]);
+    if (page != NULL) options.wanted.html_path = page;
+    char *const library = can_write_all(&options) ? find_malloc_library("run", options.library_path) : NULL;
     char *const directory = library != NULL ? make_directory() : NULL;
     if (directory == NULL) {
         free(library);
+        free(page);
         return EXIT_TOOL;
     }
     char *const trace_path =
         options.record_path != NULL ? must_copy(options.record_path) : must_print("%s/trace", directory);
-    char *const page = options.has_html_path || options.no_html ? NULL : outputs_default_page(options.program[0]);
-    if (page != NULL) options.wanted.html_path = page;
-
     int result = record(&options, library, directory, trace_path, &wait_status);
     if (result == EXIT_SUCCESS && outputs_want_any(&options.wanted))
         result = outputs_make("run", trace_path, &options.wanted, &found);
