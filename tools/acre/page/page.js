@@ -251,7 +251,10 @@
     const leak = process.unfreed.find((row) => row.leaked_count > 0);
     if (leak) {
       cards.push(card("finding warn", totals.leak_stack_count > 1 ? `Leaks most (1 of ${count(totals.leak_stack_count)})` : "Leaks", make("span", {}, ...whereIs(leak)),
-        `lost ${bytes(leak.leaked_bytes)} in ${blocks(leak.leaked_count)} that nothing points to any more${estimate(totals.leaked_bytes_error)}. `, unfreedLink("How it is called")));
+        report.sample_bytes > 0 && lost !== null
+          ? `lost about ${bytes(Math.min(leak.leaked_bytes, totals.all_leaked_bytes))} of the ${bytes(totals.all_leaked_bytes)} in ${blocks(lost)} that nothing points to any more${estimate(totals.leaked_bytes_error)}. `
+          : `lost ${bytes(leak.leaked_bytes)} in ${blocks(leak.leaked_count)} that nothing points to any more${estimate(totals.leaked_bytes_error)}. `,
+        unfreedLink("How it is called")));
     }
     if (!leak && lost > 0) {
       cards.push(card("finding warn", "Leaks", `${bytes(totals.all_leaked_bytes)} in ${blocks(lost)}`,
@@ -288,8 +291,8 @@
     const t = process.totals;
     const tile = (name, value, note) => make("div", { class: "tile" }, make("div", { class: "name" }, name), make("div", { class: "value" }, value), make("div", { class: "note" }, note));
     return make("div", { class: "tiles" },
-      tile("Most in use at once", t.peak_live_bytes === null ? "unknown" : bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
-      t.peak_committed_bytes > 0 ? tile("Most held by the heap", bytes(t.peak_committed_bytes), "peak committed memory") : null,
+      tile("Most in use", t.peak_live_bytes === null ? "unknown" : bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
+      t.peak_committed_bytes > 0 ? tile("Held by heap", bytes(t.peak_committed_bytes), "peak committed memory") : null,
       tile("Whole process", t.peak_rss_bytes === null ? "unknown" : bytes(t.peak_rss_bytes), "peak RSS, code and stacks included"),
       t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the most that the heap held was not in use"),
       hasSamples(process) ? tile("Allocated in all", bytes(t.allocated_bytes), `${counted(t.allocated_count, "allocation", "allocations")}${estimate(t.allocated_bytes_error)}`)
