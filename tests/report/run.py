@@ -320,7 +320,8 @@ def a_dash_is_standard_output():
         check(gzip.decompress(run("report", *QUIET, "--pprof", "-", trace, cwd=folder).stdout) != b"", "--pprof - writes no profile")
         check(run("report", "--quiet", "--report", "-", trace, cwd=folder).stdout.startswith(b"<!doctype html>"), "--report - writes no page")
         check(os.listdir(folder) == ["t"], f"there are files {os.listdir(folder)}")
-    check(run("run", "--record", "-", "ls").returncode == 2, "--record - is not refused")
+    for option in ("--record", "--guard-report"):
+        check(run("run", option, "-", "ls").returncode == 2, f"{option} - is not refused")
 
 
 def a_folder_for_records_that_is_not_there_is_named():
