@@ -133,10 +133,10 @@ const char *count_text(uint64_t count)
 const char *counted_text(uint64_t count, const char *one, const char *many)
 {
     size_t size;
-    char number[32];
-    strcpy(number, count_text(count));
+    char *const number = must_copy(count_text(count)); /* the other buffer is one of the same array */
     char *const text = next_buffer(&size);
     snprintf(text, size, "%s %s", number, count == 1 ? one : many);
+    free(number);
     return text;
 }
 
