@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GAUGE_STEP_NS = 1000 * 1000, SAMPLE_BYTES_DEFAULT = 512 * 1024 };
+enum { GAUGE_STEP_NS = 1000 * 1000, THREADS_A_STEP = 8, SAMPLE_BYTES_DEFAULT = 512 * 1024 };
 #define SAMPLE_BYTES_MAX ((uint64_t)1 << 40)
 
 static acre_recorder *recorder;
@@ -30,26 +30,31 @@ static acre_os_thread_key thread_key;
 static _Thread_local acre_recorder_stream *stream ACRE_FAST_TLS;
 static _Thread_local bool is_busy ACRE_FAST_TLS;
 
-static void write_gauges(void)
+/* Returns how many threads it has looked at. */
+static uint64_t write_gauges(void)
 {
     acre_heap_figures figures;
     acre_recorder_gauges *const gauges = acre_recorder_gauges_of(recorder);
     acre_heap *const heap = acre_process_heap();
-    if (gauges == NULL || heap == NULL) return;
+    if (gauges == NULL || heap == NULL) return 0;
     acre_heap_read_figures(heap, &figures);
-    acre_gauge_set(gauges, ACRE_GAUGE_LIVE_BYTES, figures.block_bytes);
+    const uint64_t ready_bytes = acre_heap_ready_bytes(heap);
+    const uint64_t live_bytes = figures.block_bytes > ready_bytes ? figures.block_bytes - ready_bytes : 0;
+    acre_gauge_set(gauges, ACRE_GAUGE_LIVE_BYTES, live_bytes);
     acre_gauge_set(gauges, ACRE_GAUGE_USED_BYTES, figures.run_bytes);
     acre_gauge_set(gauges, ACRE_GAUGE_COMMITTED_BYTES, figures.committed_bytes);
     acre_gauge_set(gauges, ACRE_GAUGE_DIRTY_BYTES, figures.dirty_bytes);
     acre_gauge_set(gauges, ACRE_GAUGE_RESERVED_BYTES, figures.reserved_bytes);
     acre_gauge_set(gauges, ACRE_GAUGE_METADATA_BYTES, figures.meta_bytes);
-    if (figures.block_bytes > acre_gauge_get(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES))
-        acre_gauge_set(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES, figures.block_bytes);
+    if (live_bytes > acre_gauge_get(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES))
+        acre_gauge_set(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES, live_bytes);
     if (figures.committed_bytes > acre_gauge_get(gauges, ACRE_GAUGE_COMMITTED_PEAK_BYTES))
         acre_gauge_set(gauges, ACRE_GAUGE_COMMITTED_PEAK_BYTES, figures.committed_bytes);
+    return figures.thread_count;
 }
 
-/* Reading the heap's figures costs a walk over its threads, so one thread does it now and then for all. */
+/* Reading the heap's figures costs a walk over its threads, so one thread does it now and then for all, and less often when there are many.
+ */
 static void write_gauges_when_due(uint64_t now_ticks)
 {
     uint64_t due = __atomic_load_n(&next_gauge_ticks, __ATOMIC_RELAXED);
@@ -57,7 +62,8 @@ static void write_gauges_when_due(uint64_t now_ticks)
     if (!__atomic_compare_exchange_n(&next_gauge_ticks, &due, now_ticks + gauge_step_ticks, false, __ATOMIC_RELAXED,
                                      __ATOMIC_RELAXED))
         return;
-    write_gauges();
+    const uint64_t more_steps = write_gauges() / THREADS_A_STEP;
+    if (more_steps > 0) __atomic_fetch_add(&next_gauge_ticks, more_steps * gauge_step_ticks, __ATOMIC_RELAXED);
 }
 
 /* Returns the time of what it has put. */
@@ -128,6 +134,16 @@ static void say_not_recorded(const char *why)
     acre_os_write_error(text, length);
 }
 
+/* The tool that made the folder may have ended; then this is not the program's fault either. */
+static bool is_there(const char *directory)
+{
+    if (access(directory, F_OK) == 0) return true;
+    char why[300];
+    (void)acre_format(why, sizeof why, "the folder ACRE_RECORD_DIR='%s' is not there", directory);
+    say_not_recorded(why);
+    return false;
+}
+
 /* What ACRE_SAMPLE_BYTES says, or the default. False after a message when it is no number. */
 static bool read_sample_bytes(uint64_t *bytes)
 {
@@ -152,8 +168,7 @@ __attribute__((constructor(101))) static void begin(void)
     const char *const directory = acre_os_environment("ACRE_RECORD_DIR");
     acre_heap *const heap = directory != NULL ? acre_process_heap() : NULL;
     uint64_t sample_bytes;
-    if (heap == NULL || access(directory, F_OK) != 0) return; /* the tool that made the folder may have ended */
-    if (!read_sample_bytes(&sample_bytes)) return;
+    if (heap == NULL || !is_there(directory) || !read_sample_bytes(&sample_bytes)) return;
 
     is_busy = true;
     const bool can_unwind = acre_unwind_load();
@@ -194,6 +209,9 @@ static void tell_leaks(acre_heap *heap)
         scanned.payload_bytes = strlen(scanned.payload);
     }
     scanned.size = figures.root_bytes;
+    scanned.kind = figures.is_all_known;
+    scanned.alignment = figures.all_count;
+    scanned.old_address = figures.all_bytes;
     acre_recorder_put(stream, &scanned);
 }
 
@@ -202,7 +220,7 @@ __attribute__((destructor(101))) static void finish(void)
     if (recorder == NULL) return;
     const bool was_busy = is_busy;
     is_busy = true;
-    write_gauges();
+    (void)write_gauges();
     tell_leaks(acre_process_heap());
     acre_recorder_finish(recorder);
     is_busy = was_busy;

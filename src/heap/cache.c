@@ -660,6 +660,24 @@ void acre_cache_each_ready(const acre_cache *cache, void (*take)(void *context, 
     }
 }
 
+/* How many addresses stand in [begin, end), which another thread may be moving. */
+static uint64_t count_between(const acre_addr *begin, const acre_addr *end, unsigned class)
+{
+    return end > begin ? acre_min_size((uint64_t)(end - begin), acre_magazine_capacity(class)) : 0;
+}
+
+uint64_t acre_cache_ready_bytes(const acre_cache *cache)
+{
+    uint64_t bytes = 0;
+    for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) {
+        const acre_magazine magazine = cache->magazines[class];
+        const uint64_t count = count_between(magazine.bottom, magazine.top, class) +
+                               count_between(freed_array(cache, class) + 1, magazine.put, class);
+        bytes += count * acre_size_classes[class].block_bytes;
+    }
+    return bytes;
+}
+
 void acre_cache_push(acre_cache *cache, unsigned class, acre_addr address)
 {
     acre_magazine *const magazine = &cache->magazines[class];
@@ -767,6 +785,7 @@ void acre_cache_abandon(acre_cache *cache)
         if (cache->current[class] != NULL) acre_span_recount(cache->current[class]);
     }
     disown_all(cache);
+    cache->heap->has_lost_ready = true;
     reset(cache);
     cache->is_used = 0;
 }

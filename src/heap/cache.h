@@ -50,6 +50,9 @@ unsigned acre_magazine_capacity(unsigned class);
 /* Hands every block that the cache holds ready to `take`. Its thread may go on meanwhile: then some may be missed, and some may be out. */
 void acre_cache_each_ready(const acre_cache *cache, void (*take)(void *context, acre_addr block), void *context);
 
+/* The bytes of these blocks, of each class at most one block too many. Its thread may go on meanwhile: then it is roughly so. O(1). */
+uint64_t acre_cache_ready_bytes(const acre_cache *cache);
+
 /* True when magazines and spans of the cache are as they should be. */
 bool acre_cache_is_valid(const acre_cache *cache);
 

@@ -674,6 +674,14 @@ void acre_heap_read_figures(acre_heap *heap, acre_heap_figures *figures)
     figures->block_bytes = figures->large_bytes + (small > 0 ? (uint64_t)small : 0);
 }
 
+uint64_t acre_heap_ready_bytes(const acre_heap *heap)
+{
+    uint64_t bytes = 0;
+    for (const acre_cache *cache = acre_load_pointer(&heap->caches); cache != NULL; cache = cache->next)
+        bytes += acre_cache_ready_bytes(cache);
+    return bytes;
+}
+
 static bool depot_is_valid(acre_depot *depot, unsigned class)
 {
     bool is_valid = true;

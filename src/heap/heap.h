@@ -108,6 +108,7 @@ struct acre_heap {
     acre_heap_observer *observer;
     bool is_recording;    /* every event goes to the observer */
     bool is_slow;         /* every call takes the slow path: while recording, and with checks */
+    bool has_lost_ready;  /* this process began as a fork, and other threads held blocks ready then: they are out, and nobody's */
     acre_heap_guard *guard;      /* NULL: level L0 */
     uint64_t guard_stop_blocks;  /* L3 alone: mean distance of blocks in guard pages, counted in blocks; 0: none */
     acre_space own_space; /* used when the caller gave none */
@@ -161,6 +162,9 @@ acre_cache *acre_cache_of(acre_heap *heap);
  * allowed, and so are other threads that change the heap meanwhile: then the answer may be of either state, or of none. O(1) but for large
  * blocks: O(units before the address). */
 bool acre_heap_block_of(const acre_heap *heap, acre_addr address, acre_block *block, bool *is_told);
+
+/* Of the heap's block_bytes: what threads hold ready, roughly. O(threads). */
+uint64_t acre_heap_ready_bytes(const acre_heap *heap);
 
 /* ---- the slow paths; `op` is for the observer ---- */
 

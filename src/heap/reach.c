@@ -24,6 +24,9 @@ enum {
     EXCLUDED_COUNT = 64 * 1024,
     POINTER_COUNT = 4096,         /* stack pointers */
     COPY_BYTES = 64 * 1024,
+    LOOKS_MIN = 3, /* after the first, where other threads go on meanwhile */
+    LOOKS_MAX = 6,
+    PAUSE_NS = 3 * 1000 * 1000, /* before the first of these, doubled each time: longer than a thread mostly waits for its turn */
     LOOK_PAGES = 512,             /* whose contents are asked for at a time */
     DIRECT_BYTES_MAX = 1024 * 1024, /* larger blocks may be moved by the kernel: the heap does so from this size on */
 };
@@ -50,6 +53,9 @@ typedef struct scan {
     range last_large;    /* the same for a large block, whose beginning takes a search */
     uint64_t *marked;
     uint64_t *seen;
+    uint64_t *suspects;  /* what no look before this one has marked */
+    uint64_t suspect_count;
+    unsigned look_count; /* that are over */
     range *stack;
     size_t depth;
     bool has_overflown;
@@ -332,15 +338,31 @@ static void exclude_meta(scan *self, const acre_meta *meta)
 typedef struct sweep {
     acre_reach_found *found;
     void *context;
-    uint64_t count;
+    acre_reach_figures figures;
 } sweep;
 
-static void tell_if_unmarked(scan *self, const acre_block *block, bool is_told, void *context)
+static bool is_unreachable(scan *self, const acre_block *block)
+{
+    return !has_bit(self, self->marked, block->base) && (self->look_count == 0 || has_bit(self, self->suspects, block->base));
+}
+
+static void tell_if_unreachable(scan *self, const acre_block *block, bool is_told, void *context)
 {
     sweep *const to = context;
-    if (!is_told || has_bit(self, self->marked, block->base)) return;
-    to->count++;
+    if (!is_unreachable(self, block)) return;
+    to->figures.all_count++;
+    to->figures.all_bytes += end_of(self, (range){block->base, block->base + block->size_bytes}) - block->base;
+    if (!is_told) return;
+    to->figures.unreachable_count++;
     to->found(to->context, block);
+}
+
+static void suspect(scan *self, const acre_block *block, bool is_told, void *context)
+{
+    (void)is_told;
+    if (!is_unreachable(self, block)) return;
+    (void)set_bit(self, context, block->base);
+    self->suspect_count++;
 }
 
 static acre_status mark_all(scan *self, uintptr_t own_frame)
@@ -353,6 +375,7 @@ static acre_status mark_all(scan *self, uintptr_t own_frame)
     for (size_t i = 0; i < self->pointer_count; i++) look_at_word(self, self->pointers[i]);
 
     uint64_t all_bytes = 0;
+    self->root_bytes = self->readable_bytes = self->mapped_bytes = 0;
     for (size_t i = 0; i < self->part_count; i++) all_bytes += self->parts[i].end - self->parts[i].begin;
     acre_status status = acre_os_each_mapping(count_readable, self);
     self->is_plain = self->readable_bytes == all_bytes;
@@ -372,6 +395,47 @@ static acre_status can_look(const scan *self)
     return ACRE_OK;
 }
 
+/* Do other threads use the heap? */
+static bool has_company(const acre_heap *heap)
+{
+    unsigned count = 0;
+    for (const acre_cache *cache = acre_load_pointer(&heap->caches); cache != NULL; cache = cache->next)
+        count += __atomic_load_n(&cache->is_used, __ATOMIC_RELAXED);
+    return count > 1;
+}
+
+/* What a thread is about to store somewhere, or to free, lies in its registers as long as it does not get on: so it is given time, and
+ * what was unmarked is looked at again. What is unmarked becomes a suspect: its bits take the place of those of what was seen. */
+static acre_status look_again(scan *self, uintptr_t own_frame, size_t bit_bytes)
+{
+    memset(self->seen, 0, bit_bytes);
+    self->suspect_count = 0;
+    each_block(self, suspect, self->seen);
+    uint64_t *const fresh = self->suspects;
+    self->suspects = self->seen;
+    self->seen = fresh;
+    self->look_count++;
+    self->last_large = (range){0};
+    memset(self->marked, 0, bit_bytes);
+    memset(self->seen, 0, bit_bytes);
+    if (self->suspect_count == 0) return ACRE_OK;
+    acre_os_sleep_ns((uint64_t)PAUSE_NS << (self->look_count - 1));
+    return mark_all(self, own_frame);
+}
+
+static acre_status mark_until_sure(scan *self, uintptr_t own_frame, size_t bit_bytes)
+{
+    acre_status status = mark_all(self, own_frame);
+    if (!has_company(self->heap)) return status;
+    bool is_sure = false;
+    while (status == ACRE_OK && !is_sure && self->look_count < LOOKS_MAX) {
+        const uint64_t count_before = self->suspect_count;
+        status = look_again(self, own_frame, bit_bytes);
+        is_sure = self->suspect_count == 0 || (self->suspect_count == count_before && self->look_count >= LOOKS_MIN);
+    }
+    return status;
+}
+
 typedef struct request {
     acre_heap *heap;
     acre_reach_exclude *exclude;
@@ -382,11 +446,12 @@ typedef struct request {
 static acre_status look(scan *self, const request *wanted, size_t region_count, uintptr_t own_frame, acre_reach_figures *figures)
 {
     const size_t bit_bytes = (size_t)(take_parts(self, region_count) / 64 + 1) * sizeof(uint64_t);
-    self->marked = acre_private_pages(2 * bit_bytes);
-    if (self->marked == NULL) return acre_fail(ACRE_NO_MEMORY, "no memory for %zu bytes of marks", 2 * bit_bytes);
+    self->marked = acre_private_pages(3 * bit_bytes);
+    if (self->marked == NULL) return acre_fail(ACRE_NO_MEMORY, "no memory for %zu bytes of marks", 3 * bit_bytes);
     self->seen = self->marked + bit_bytes / sizeof(uint64_t);
+    self->suspects = self->seen + bit_bytes / sizeof(uint64_t);
 
-    exclude(self, self->marked, 2 * bit_bytes);
+    exclude(self, self->marked, 3 * bit_bytes);
     for (size_t i = 0; i < self->part_count; i++)
         exclude(self, (const void *)(uintptr_t)self->parts[i].begin, (size_t)(self->parts[i].end - self->parts[i].begin));
     exclude_meta(self, &wanted->heap->meta);
@@ -394,12 +459,13 @@ static acre_status look(scan *self, const request *wanted, size_t region_count, 
     exclude(self, &acre_host_map, sizeof acre_host_map); /* where the window begins there is a block, and both say where that is */
     exclude(self, acre_window_of_process(), sizeof(acre_window));
     wanted->exclude(wanted->context, exclude, self);
-    const acre_status status = mark_all(self, own_frame);
-
+    const acre_status status = mark_until_sure(self, own_frame, bit_bytes);
     sweep to = {.found = wanted->found, .context = wanted->context};
-    if (status == ACRE_OK) each_block(self, tell_if_unmarked, &to);
-    *figures = (acre_reach_figures){.root_bytes = self->root_bytes, .unreachable_count = to.count};
-    acre_private_pages_release(self->marked, 2 * bit_bytes);
+    if (status == ACRE_OK) each_block(self, tell_if_unreachable, &to);
+    *figures = to.figures;
+    figures->root_bytes = self->root_bytes;
+    figures->is_all_known = status == ACRE_OK && !self->heap->has_lost_ready;
+    acre_private_pages_release(self->marked, 3 * bit_bytes);
     return status;
 }
 

@@ -7,11 +7,12 @@
  * pointer of its thread, where that is known.
  *
  * It never writes to the program's memory and reads it so that it cannot fault; it takes no lock and allocates nothing from any heap. Its
- * own memory is a bit in 128 of the heap's, twice, and some 3 MiB.
+ * own memory is a bit in 128 of the heap's, two or three times, and some 3 MiB.
  *
  * Limits. A number that looks like an address hides a leak; a pointer that is stored otherwise than as an aligned word of the address
  * (packed, encoded, in shared memory, in a file) does not count. Other threads go on while it looks: what they move from one place to
- * another in that time may be missed in both, and what stands in none but their registers is missed. O(memory in use).
+ * another in that time may be missed in both, and what stands in none but their registers is missed. So where other threads
+ * use the heap, it looks several times, and only what was reachable at none of them is told: what is leaked stays so. O(memory in use).
  */
 #ifndef ACRE_HEAP_REACH_H
 #define ACRE_HEAP_REACH_H
@@ -21,6 +22,9 @@
 typedef struct acre_reach_figures {
     uint64_t root_bytes;         /* of roots that were looked at */
     uint64_t unreachable_count;  /* blocks handed to `found` */
+    uint64_t all_count;          /* of all blocks that nothing points to, also those that the observer was not told of */
+    uint64_t all_bytes;          /* in these: small ones as rounded up to their class, large ones as asked for */
+    bool is_all_known;           /* false in a child of a fork that lost what other threads held ready: those blocks look like leaks */
 } acre_reach_figures;
 
 /* Calls exclude(context, take, taker) first, which hands memory that is no root to take(taker, begin, bytes); then `found` for every block

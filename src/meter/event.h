@@ -43,7 +43,8 @@ typedef enum acre_event_op {
     ACRE_EVENT_DEFINE,  /* names a system's event: kind is its number, payload "name: field, field, ..." */
     ACRE_EVENT_SYSTEM,  /* an event that a DEFINE names: kind, and any of the fields */
     ACRE_EVENT_UNREACHABLE, /* nothing points to the block `address` any more */
-    ACRE_EVENT_SCAN,    /* which blocks are unreachable was looked for: size is the bytes of roots; payload: why it could not be, if so */
+    ACRE_EVENT_SCAN,    /* which blocks are unreachable was looked for: size is the bytes of roots; payload: why it could not be, if so;
+                           kind 1: `alignment` is how many there are in all, `old_address` the bytes in them */
     ACRE_EVENT_OP_COUNT
 } acre_event_op;
 

@@ -1,4 +1,5 @@
 /* test_heap.c - what the header of the heap promises, call by call, and what happens to callers who break the rules. */
+#include "heap/heap.h"
 #include "support/spaces.h"
 #include "support/test.h"
 
@@ -232,6 +233,24 @@ static void freed_memory_is_dirty_until_it_is_purged(void **state)
     assert_true(acre_heap_is_valid(heap));
 }
 
+static void what_a_thread_holds_ready_is_told_apart_from_what_is_live(void **state)
+{
+    enum { COUNT = 1000, KEPT = 300, BYTES = 64 };
+    acre_heap *const heap = *state;
+    acre_heap_figures figures;
+    void *blocks[COUNT];
+    for (int i = 0; i < COUNT; i++) blocks[i] = acre_heap_alloc(heap, BYTES);
+    for (int i = KEPT; i < COUNT; i++) acre_heap_free(heap, blocks[i]);
+    acre_heap_read_figures(heap, &figures);
+    assert_true(figures.block_bytes > KEPT * BYTES);
+    assert_int_equal(figures.block_bytes - acre_heap_ready_bytes(heap), KEPT * BYTES);
+    for (int i = 0; i < KEPT; i++) acre_heap_free(heap, blocks[i]);
+    acre_heap_read_figures(heap, &figures);
+    assert_int_equal(acre_heap_ready_bytes(heap), figures.block_bytes);
+    acre_heap_flush(heap);
+    assert_int_equal(acre_heap_ready_bytes(heap), 0);
+}
+
 static bool stop_at_third(void *context, const acre_block *block)
 {
     assert_true(block->is_out && block->size_bytes > 0);
@@ -345,6 +364,7 @@ int main(void)
         TEST(resizing_what_is_no_block_of_the_heap_is_a_fault),
         TEST(resizing_keeps_the_contents),
         TEST(freed_memory_is_dirty_until_it_is_purged),
+        TEST(what_a_thread_holds_ready_is_told_apart_from_what_is_live),
         TEST(a_walk_ends_when_the_visitor_says_so),
         TEST(where_knows_the_heap_and_the_block_of_any_pointer),
         TEST(spans_that_are_sparse_drain_while_the_program_goes_on),

@@ -42,6 +42,8 @@ static size_t look(void)
     found_count = 0;
     assert_int_equal(acre_heap_find_unreachable(heap, exclude_nothing, take_found, NULL, &figures), ACRE_OK);
     assert_int_equal(figures.unreachable_count, found_count);
+    assert_int_equal(figures.all_count, found_count); /* the observer is told of everything */
+    assert_true(figures.is_all_known && figures.all_bytes >= found_count * ACRE_BLOCK_BYTES_MIN);
     assert_true(figures.root_bytes > 0);
     return found_count;
 }

@@ -1,6 +1,6 @@
 /* reachability.c - a program whose blocks are held in every way that counts, and lost in every way that is easy to miss.
  *
- * usage: reachability [keep | kill | quick | protect | churn]
+ * usage: reachability [keep | kill | quick | protect | churn | keep-churn]
  */
 #include <pthread.h>
 #include <signal.h>
@@ -118,7 +118,7 @@ __attribute__((noinline)) static void hold(void)
 int main(int argument_count, char **arguments)
 {
     const char *const what = argument_count > 1 ? arguments[1] : "";
-    const int loses = strcmp(what, "keep") != 0;
+    const int loses = strncmp(what, "keep", 4) != 0;
     pthread_t thread;
     if (pthread_create(&thread, NULL, hold_in_thread, loses ? arguments : NULL) != 0) return 1;
     while (!is_ready) usleep(1000);
@@ -132,7 +132,7 @@ int main(int argument_count, char **arguments)
         if (posix_memalign(&page, PAGE_BYTES, PAGE_BYTES) != 0 || mprotect(page, PAGE_BYTES, PROT_NONE) != 0) return 1;
         block_holder[6] = page;
     }
-    if (strcmp(what, "churn") == 0) {
+    if (strstr(what, "churn") != NULL) {
         for (int i = 0; i < 3; i++)
             if (pthread_create(&thread, NULL, churn, NULL) != 0) return 1;
         while (!is_churning) usleep(1000);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """acre run and acre replay from outside: what the program is and does stays its own, and every output says the same.
 
-usage: run.py ACRE LIBRARY PLANTED-LEAK REACHABILITY FAULTS
+usage: run.py ACRE LIBRARY PLANTED-LEAK REACHABILITY FAULTS UNOBSERVED
 """
 import csv
 import gzip
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-acre, library, program, holder, faults = (os.path.abspath(path) for path in sys.argv[1:6])
+acre, library, program, holder, faults, unobserved = (os.path.abspath(path) for path in sys.argv[1:7])
 sessions_left, session_bytes, index_count, index_bytes = 1000, 200, 20000, 64
 failures = []
 
@@ -164,6 +164,11 @@ def every_output_of_an_exact_recording_says_the_same():
         cut = run("report", "--no-html", name("cut"))
         check(cut.returncode == 1 and b"byte offset" in cut.stderr, "a cut trace is not reported with its offset")
 
+        open(name("half"), "wb").write(whole[:len(whole) // 2])
+        run("report", *QUIET, "--json", name("j3"), name("half"))
+        half = json.load(open(name("j3")))["processes"][0]
+        check(half["sites"][0]["function"] == "load_index" and half["sites"][0]["line"] > 0, f"half a trace has the call sites {half['sites'][:1]}")
+
         replay = run("replay", "--on", f"glibc,{library}", "--repeat", "1", "--json", "-", name("t"))
         check(replay.returncode == 0, f"acre replay: {replay.stderr}")
         figures = json.loads(replay.stdout)
@@ -242,7 +247,7 @@ def without_a_scan_leaks_are_not_known():
         rows, totals = remains(RECORDED, mode)
         check(totals["leaked_count"] is None and "killed" in totals["no_leak_scan"], f"{mode}: the missing scan is not told: {totals}")
         check(rows["lost"]["count"] == 20, f"{mode}: blocks that were not freed are missing")
-    summary = run("run", "--library", library, "--no-html", "--", holder, "kill").stderr.decode()
+    summary = run("run", "--library", library, "--sample", "64K", "--no-html", "--", holder, "kill").stderr.decode()
     check("is not known" in summary, "the summary does not tell that there was no scan")
 
 
@@ -262,6 +267,74 @@ def only_leaks_have_the_leak_exit_code():
             check(run("report", "--leak-exit-code", "9", *QUIET, trace).returncode == code, f"report: {arguments}")
 
 
+def a_sampled_run_finds_blocks_that_were_not_sampled():
+    for arguments, code in (["keep"], 0), ([], 9), (["churn"], 9), (["keep-churn"], 0):
+        for _ in range(3):
+            result = run("run", "--library", library, "--sample", "1G", "--leak-exit-code", "9", "--no-html", "--", holder, *arguments)
+            check(result.returncode == code, f"sampled {arguments} ends with {result.returncode}, not {code}")
+    _, exact = remains(RECORDED)
+    _, sampled = remains(["--sample", "1G"])
+    check(abs(exact["all_leaked_count"] - sampled["all_leaked_count"]) <= 2,
+          f"recorded {exact['all_leaked_count']} blocks are lost, sampled {sampled['all_leaked_count']}")
+    summary = run("run", "--library", library, "--sample", "1G", "--no-html", "--", holder).stderr.decode()
+    check("nothing points to" in summary and "None of them was sampled" in summary, f"the summary tells of no leak: {summary}")
+
+
+def the_summary_of_a_small_or_short_program_claims_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "j")
+        summary = observe(["--sample", "1T", "--no-html"], "exit", "0").stderr.decode()
+        observe(["--sample", "64K", "--no-html", "--json", path], "exit", "0")
+        totals = json.load(open(path))["processes"][0]["totals"]
+        true = index_count * (index_bytes + 8) + sessions_left * session_bytes
+        check(true * 0.9 < totals["peak_live_bytes"] < true * 1.1, f"{totals['peak_live_bytes']} bytes were live, not about {true}")
+        check("too little for a sample" in summary and "was freed" not in summary, f"without a sample it says: {summary}")
+        check(all(len(line) <= 80 for line in summary.splitlines()), f"lines are too long: {summary}")
+        summary = run("run", "--library", library, "--no-html", "--json", path, "--guard", "L1", "--", faults, "double_free").stderr.decode()
+        check("killed by signal 6" in summary and "not observed" not in summary, f"after a fault it says: {summary}")
+        totals = json.load(open(path))["processes"][0]["totals"]
+        check(totals["peak_rss_bytes"] > 100000 and totals["peak_live_bytes"] is None, f"after a fault it tells {totals}")
+
+
+def what_can_not_be_written_is_said_before_the_program_runs():
+    with tempfile.TemporaryDirectory() as folder:
+        name = lambda file: os.path.join(folder, file)
+        for option in ("--report", "--json", "--csv", "--collapsed", "--pprof", "--record", "--guard-report"):
+            for path in (name("missing/file"), folder):
+                result = run("run", "--library", library, option, path, "--", "touch", name("ran"))
+                check(result.returncode == 125 and path.encode() in result.stderr, f"{option} {path}: {result}")
+        check(os.listdir(folder) == [], f"of outputs that can't be written there is {os.listdir(folder)}")
+        open(name("old"), "w").write("old")
+        run("run", "--library", library, "--json", name("old"), "--record", name("old"), "--csv", name("new"), *QUIET, "--", "/nonexistent/program")
+        check(open(name("old")).read() == "old" and os.listdir(folder) == ["old"], "a program that does not start leaves other files behind")
+        check(run("tour", "--page", name("missing/page")).returncode == 125, "the tour begins without a place for its page")
+
+
+def a_dash_is_standard_output():
+    with tempfile.TemporaryDirectory() as folder:
+        trace = os.path.join(folder, "t")
+        arguments = "--library", library, "--record", trace, *QUIET, "--json", "-", "--", program
+        exact = run("run", *arguments, cwd=folder).stdout
+        check(json.loads(exact) == json.loads(run("report", *QUIET, "--json", "-", trace, cwd=folder).stdout), "--json - of run and report differ")
+        check(run("report", *QUIET, "--csv", "-", trace, cwd=folder).stdout.startswith(b"process_id,"), "--csv - writes no CSV")
+        check(gzip.decompress(run("report", *QUIET, "--pprof", "-", trace, cwd=folder).stdout) != b"", "--pprof - writes no profile")
+        check(run("report", "--quiet", "--report", "-", trace, cwd=folder).stdout.startswith(b"<!doctype html>"), "--report - writes no page")
+        check(os.listdir(folder) == ["t"], f"there are files {os.listdir(folder)}")
+    for option in ("--record", "--guard-report"):
+        check(run("run", option, "-", "ls").returncode == 2, f"{option} - is not refused")
+
+
+def a_folder_for_records_that_is_not_there_is_named():
+    result = subprocess.run(["true"], env={**os.environ, "LD_PRELOAD": library, "ACRE_RECORD_DIR": "/nonexistent"}, stderr=subprocess.PIPE)
+    check(result.returncode == 0 and b"ACRE_RECORD_DIR='/nonexistent'" in result.stderr, f"ACRE_RECORD_DIR=/nonexistent: {result}")
+
+
+def what_can_not_be_told_of_leaks_is_no_pass():
+    for options, arguments in (["--quiet"], [unobserved]), ([], [unobserved]), (["--sample", "1G", "--quiet"], [holder, "quick"]):
+        result = run("run", "--library", library, "--leak-exit-code", "9", "--no-html", *options, "--", *arguments)
+        check(result.returncode == 125 and b"is not known: " in result.stderr, f"{arguments} with {options} ends with {result.returncode}")
+
+
 def a_child_that_goes_on_to_exec_is_recorded_to_its_end():
     """It has two files, and the observer may meet them in any order."""
     with tempfile.TemporaryDirectory() as folder:
@@ -278,6 +351,9 @@ for test in (a_guarded_program_has_its_fault_reported, exit_code_signals_and_str
              every_output_of_an_exact_recording_says_the_same, a_sampled_run_estimates_within_its_error,
              leaks_and_children_are_seen, what_nothing_points_to_is_leaked_and_nothing_else_is, a_leaks_stack_is_told,
              without_a_scan_leaks_are_not_known, threads_that_go_on_do_not_disturb_the_scan, only_leaks_have_the_leak_exit_code,
+             a_sampled_run_finds_blocks_that_were_not_sampled,
+             the_summary_of_a_small_or_short_program_claims_nothing, what_can_not_be_written_is_said_before_the_program_runs,
+             a_dash_is_standard_output, a_folder_for_records_that_is_not_there_is_named, what_can_not_be_told_of_leaks_is_no_pass,
              a_child_that_goes_on_to_exec_is_recorded_to_its_end):
     before = len(failures)
     test()

@@ -183,7 +183,7 @@ static trace_reader *record(program *run)
         (void)collector_round(from);
         acre_os_sleep_ns(ROUND_NS);
     }
-    collector_finish(from, status);
+    collector_finish(from, status, 1 << 30);
     collector_close(from);
     assert_int_equal(trace_writer_close(writer), ACRE_OK);
     trace_reader *reader = NULL;
@@ -248,6 +248,8 @@ static void nothing_is_lost_when_the_program_is_killed(void **state)
     assert_int_equal(sum.count, 12345);
     assert_int_equal(sum.live_gauge, 4711);
     assert_true(WIFSIGNALED(info->end.wait_status));
+    /* It could not tell its peak any more. */
+    assert_true(info->end.gauges[ACRE_GAUGE_RSS_PEAK_BYTES] > 1 << 29 && info->end.gauges[ACRE_GAUGE_RSS_PEAK_BYTES] < 1 << 30);
     assert_false(info->end.is_finished);
     trace_reader_close(reader);
 }

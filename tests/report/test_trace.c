@@ -138,6 +138,21 @@ static void the_figures_are_those_of_the_simplest_count(void **state)
     trace_reader_close(reader);
 }
 
+/* In the last bins the process only looks for leaks, and one bin of the second process has nothing but the free of a block from before. */
+static void what_is_live_stays_on_the_curve_to_the_end(void **state)
+{
+    (void)state;
+    trace_reader *const reader = open_whole();
+    analysis *const first = analysis_of_process(reader, 0), *const second = analysis_of_process(reader, 1);
+    assert_true(first->bins[ANALYSIS_BIN_COUNT - 1].live_bytes >= (double)LEAK_COUNT * LEAK_BYTES);
+    for (size_t i = 1; i < ANALYSIS_BIN_COUNT; i++) assert_true(first->bins[i].live_bytes > 0);
+    for (size_t i = ANALYSIS_BIN_COUNT / 2; i < ANALYSIS_BIN_COUNT; i++)
+        assert_int_equal((uint64_t)second->bins[i].live_bytes, OTHER_BYTES);
+    analysis_free(first);
+    analysis_free(second);
+    trace_reader_close(reader);
+}
+
 /* Reads everything that the bytes offer. Returns the number of events. */
 static uint64_t read_all(const uint8_t *bytes, size_t length, bool *is_damaged)
 {
@@ -238,6 +253,7 @@ int main(void)
         cmocka_unit_test(events_come_in_the_order_of_time_over_all_threads),
         cmocka_unit_test(stacks_modules_and_names_are_those_that_were_written),
         cmocka_unit_test(the_figures_are_those_of_the_simplest_count),
+        cmocka_unit_test(what_is_live_stays_on_the_curve_to_the_end),
         cmocka_unit_test(a_trace_cut_anywhere_is_reported_and_read_up_to_there),
         cmocka_unit_test(the_damage_names_the_byte_offset),
         cmocka_unit_test(a_changed_byte_is_always_noticed),

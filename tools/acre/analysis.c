@@ -114,10 +114,14 @@ static time_bin *bin_at(analysis *out, uint64_t ns)
     return &out->bins[index < ANALYSIS_BIN_COUNT ? index : ANALYSIS_BIN_COUNT - 1];
 }
 
+static void note_live_in(const pass *run, time_bin *bin)
+{
+    if (run->live_bytes > bin->live_bytes) bin->live_bytes = run->live_bytes;
+}
+
 static void note_live(pass *run, uint64_t ns)
 {
-    time_bin *const bin = bin_at(run->out, ns);
-    if (run->live_bytes > bin->live_bytes) bin->live_bytes = run->live_bytes;
+    note_live_in(run, bin_at(run->out, ns));
     if (run->live_bytes > run->out->peak_live_bytes) {
         run->out->peak_live_bytes = run->live_bytes;
         if (!run->out->has_gauge[ACRE_GAUGE_LIVE_BYTES] || !run->out->is_sampled) run->out->peak_ns = ns;
@@ -134,8 +138,6 @@ static void end_block(pass *run, block *ended, uint64_t ns)
     life_bucket *const life = &out->lives[bucket < ANALYSIS_LIFE_BUCKETS ? bucket : ANALYSIS_LIFE_BUCKETS - 1];
     stack_figures *const stack = stack_of(run, ended->stack);
 
-    /* In the bin in which it ends a block was live at the bin's beginning. */
-    note_live(run, ns);
     life->count += count;
     life->bytes += ended->weight;
     stack->live_bytes -= ended->weight;
@@ -223,6 +225,9 @@ static void take_scan(analysis *out, const acre_event *event)
     out->has_scan = event->payload_bytes == 0;
     out->scan_failure = out->has_scan ? NULL : must_copy_part(event->payload, event->payload_bytes);
     out->scan_root_bytes = event->size;
+    out->knows_all_leaks = out->has_scan && event->kind == 1;
+    out->all_leaked_count = event->alignment;
+    out->all_leaked_bytes = event->old_address;
 }
 
 static void take_event(void *context, const acre_event *event)
@@ -278,6 +283,14 @@ static void count_remaining(pass *run)
     for (uint32_t i = 0; i < out->stack_count; i++) (void)stack_of(run, i);
 }
 
+/* An exact trace tells of every block that the program asked for, with the size that it asked for. */
+static void trust_the_events(analysis *out)
+{
+    out->knows_all_leaks = out->has_scan;
+    out->all_leaked_count = (uint64_t)out->leaked_count;
+    out->all_leaked_bytes = (uint64_t)out->leaked_bytes;
+}
+
 /* A bin without an event shows what was there before. Live bytes are those of the events before it. */
 typedef struct carry {
     analysis *out;
@@ -308,11 +321,13 @@ typedef struct tracking {
 static void track_event(void *context, const acre_event *event)
 {
     tracking *const track = context;
-    take_event(track->run, event);
-    if (event->op == ACRE_EVENT_GAUGE) return;
-    const size_t bin = (size_t)(bin_at(track->run->out, event->time) - track->run->out->bins);
-    track->live_after[bin] = track->run->live_bytes;
+    time_bin *const at = bin_at(track->run->out, event->time);
+    const size_t bin = (size_t)(at - track->run->out->bins);
+    /* What was live before the bin is live at its beginning, whatever the event. */
+    if (!track->is_touched[bin]) note_live_in(track->run, at);
     track->is_touched[bin] = true;
+    take_event(track->run, event);
+    track->live_after[bin] = track->run->live_bytes;
 }
 
 analysis *analysis_of_process(trace_reader *reader, uint32_t index)
@@ -330,6 +345,7 @@ analysis *analysis_of_process(trace_reader *reader, uint32_t index)
     track->run = &run;
     trace_for_each_event(reader, index, track_event, track);
     count_remaining(&run);
+    if (!out->is_sampled) trust_the_events(out);
     fill_empty_bins(out, track->live_after, track->is_touched);
     if (out->info->has_end) {
         for (unsigned g = 0; g < ACRE_GAUGE_COUNT; g++) {
@@ -366,6 +382,11 @@ uint64_t analysis_peak_of(const analysis *figures, acre_gauge gauge)
 static bool uses_live_gauge(const analysis *figures)
 {
     return figures->is_sampled && figures->has_gauge[ACRE_GAUGE_LIVE_BYTES];
+}
+
+bool analysis_is_empty(const analysis *figures)
+{
+    return figures->is_sampled && figures->event_count == 0;
 }
 
 double analysis_peak_live(const analysis *figures)

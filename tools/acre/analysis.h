@@ -57,6 +57,8 @@ typedef struct analysis {
     char *scan_failure;            /* why it could not, NULL when it did not try */
     uint64_t scan_root_bytes;
     double leaked_count, leaked_bytes, variance_leaked; /* of the live ones, when has_scan: nothing pointed to them */
+    bool knows_all_leaks;          /* and all blocks were looked at, also those that no event tells of */
+    uint64_t all_leaked_count, all_leaked_bytes; /* of all blocks then; in a sampled trace with the bytes that the heap rounded up */
     double peak_live_bytes;
     uint64_t peak_ns; /* of what analysis_peak_live gives */
     uint64_t unknown_free_count; /* of blocks that the trace does not know: from before a fork, or lost events */
@@ -75,6 +77,9 @@ typedef struct analysis {
 /* Reads all events of process `index`. To be released with analysis_free. */
 analysis *analysis_of_process(trace_reader *reader, uint32_t index);
 void analysis_free(analysis *result);
+
+/* No allocation was sampled, so nothing is known of what was live: the heap tells its own counts when a sample is taken. */
+bool analysis_is_empty(const analysis *figures);
 
 /* Highest live bytes: of the events when all are recorded, else of the heap's own gauge where there is one. */
 double analysis_peak_live(const analysis *figures);

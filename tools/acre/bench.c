@@ -3,6 +3,7 @@
  * The loads and the comparison belong to the source tree and its build folder, which an installed acre does not have: it is told so.
  */
 #include "command.h"
+#include "exports.h"
 #include "tour_page.h"
 
 #include <errno.h>
@@ -121,15 +122,15 @@ static int show(const bench_options *wanted, const char *path)
         return EXIT_TOOL;
     }
     json_object_set_new(document, "version", json_string(ACRE_VERSION));
-    if (wanted->json != NULL && json_dump_file(document, wanted->json, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) != 0) {
-        complain("bench", "'%s' can't be written", wanted->json);
+    if (wanted->json != NULL && export_json(document, wanted->json) != ACRE_OK) {
+        complain("bench", "%s", acre_last_error());
         result = EXIT_TOOL;
     }
     if (wanted->page != NULL && *wanted->page != 0) {
         if (export_tour_page(document, wanted->page) != ACRE_OK) {
             complain("bench", "%s", acre_last_error());
             result = EXIT_TOOL;
-        } else {
+        } else if (strcmp(wanted->page, "-") != 0) {
             char *const page = realpath(wanted->page, NULL);
             printf("The page with the plots: %s\n", page != NULL ? page : wanted->page);
             free(page);
@@ -145,6 +146,8 @@ int command_bench(int argument_count, char **arguments)
     const int parsed = parse_options(&wanted, argument_count, arguments);
     if (parsed >= 0) return parsed;
 
+    if (wanted.json != NULL && !can_write("bench", wanted.json)) return EXIT_TOOL;
+    if (wanted.page != NULL && *wanted.page != 0 && !can_write("bench", wanted.page)) return EXIT_TOOL;
     char figures[] = "/tmp/acre-bench-XXXXXX";
     const int file = mkstemp(figures);
     if (file < 0) {

@@ -18,6 +18,8 @@ enum {
     GAUGE_STEP_NS_MIN = 10 * 1000 * 1000,
     GAUGE_POINTS = 2000, /* a long run is sampled ever less often, so that about this many points remain */
     GAUGE_BUFFER_BYTES = 16 * 1024,
+    GAUGE_FRAME_BYTES = 2 * 1024, /* with as many, gauges are written when events are */
+    OWN_BUFFER_BYTES = RECORD_CHUNK_BYTES + 2 * ACRE_EVENT_PAYLOAD_MAX, /* what a chunk holds is not longer when it is encoded anew */
 };
 
 /* One record file. A process that calls exec gets another one. */
@@ -33,6 +35,9 @@ typedef struct observed {
     size_t gauge_used;
     uint64_t gauge_start_ticks;
     acre_event_coder gauge_coder;
+    uint32_t own_chunk; /* the chunk of the recorder itself that is being read, + 1; 0: none */
+    uint32_t own_used;  /* bytes of it that were read */
+    acre_event_coder own_coder;
 } observed;
 
 struct collector {
@@ -44,6 +49,7 @@ struct collector {
     uint32_t trace_count; /* processes in the trace */
     uint32_t expected_id; /* 0: none */
     int wait_status;      /* of the expected process; -1 until it is known */
+    uint64_t resident_peak_bytes; /* the same, 0 until then: of the process and the children that it waited for */
     uint64_t next_search_ns; /* when to look for new processes again */
     bool has_failed;
 };
@@ -147,24 +153,94 @@ static void drain_chunk(collector *self, observed *process, record_chunk *chunk)
                              .start_ticks = start_ticks, .end_ticks = end_ticks}, record_chunk_events(chunk), used);
 }
 
-typedef enum drain_which { DRAIN_FULL, DRAIN_THREADS, DRAIN_ALL } drain_which;
+/* Its next owner says anew what it is for; until then nobody may take it for what it was. */
+static void free_chunk(record_file *file, uint32_t index)
+{
+    atomic_store_explicit(&record_chunk_at(file, index)->used, 0, memory_order_release);
+    atomic_store_explicit(&file->chunk_states[index], RECORD_CHUNK_FREE, memory_order_release);
+}
 
-/* Takes full chunks; when the process has ended also those that a thread was writing to: of its threads, and of all, the
- * recorder itself (thread 0) included. */
-static bool drain(collector *self, observed *process, drain_which which)
+static uint32_t chunk_count_of(const observed *process)
+{
+    const uint32_t claimed = atomic_load(&process->file->chunk_touched_count);
+    return claimed < RECORD_CHUNK_COUNT_MAX ? claimed : RECORD_CHUNK_COUNT_MAX;
+}
+
+static void write_own(collector *self, observed *process, const acre_event_coder *coder, uint64_t start_ticks, const uint8_t *raw,
+                      size_t used)
+{
+    if (used == 0) return;
+    introduce(self, process);
+    put(self, &(trace_frame){.kind = TRACE_EVENTS, .process = process->index, .start_ticks = start_ticks, .end_ticks = coder->time}, raw,
+        used);
+}
+
+/* Writes what is new in a chunk of the recorder itself, which may still be written to: encoded anew, because a frame begins anew. */
+static void take_own_part(collector *self, observed *process, record_chunk *chunk, uint32_t used)
+{
+    uint8_t raw[OWN_BUFFER_BYTES];
+    size_t raw_used = 0;
+    const uint64_t start_ticks = process->own_coder.time;
+    acre_event_coder coder = {.time = start_ticks};
+    while (process->own_used < used) {
+        acre_event event;
+        const size_t length =
+            acre_event_decode(&process->own_coder, record_chunk_events(chunk) + process->own_used, used - process->own_used, &event);
+        if (length == 0) break;
+        process->own_used += (uint32_t)length;
+        raw_used += acre_event_encode(&coder, &event, event.time, raw + raw_used, sizeof raw - raw_used);
+    }
+    process->own_used = used; /* what is no event has no end that could be known */
+    write_own(self, process, &coder, start_ticks, raw, raw_used);
+}
+
+/* Takes what is new in chunk `index` if it is the recorder's own, and the one that is being read or none is. */
+static void take_own_chunk(collector *self, observed *process, uint32_t index, bool is_over)
+{
+    record_chunk *const chunk = record_chunk_at(process->file, index);
+    const uint32_t used = atomic_load_explicit(&chunk->used, memory_order_acquire);
+    if (used == 0 || used > RECORD_CHUNK_ROOM || chunk->thread != 0) return;
+    if (process->own_chunk != 0 && process->own_chunk != index + 1) return;
+    if (process->own_chunk == 0) {
+        process->own_chunk = index + 1;
+        process->own_used = 0;
+        process->own_coder = (acre_event_coder){.time = chunk->start_ticks};
+    }
+    if (used > process->own_used) take_own_part(self, process, chunk, used);
+    if (!is_over) return;
+    process->own_chunk = 0;
+    free_chunk(process->file, index);
+}
+
+/* Call stacks and modules, which stand in the trace before the events that they explain: a trace that is cut off is of use then. Full
+ * chunks first, as they are older; those that are written to are over when the process is. */
+static void drain_own(collector *self, observed *process, bool has_process_ended)
+{
+    const uint32_t count = chunk_count_of(process);
+    for (uint32_t wanted = RECORD_CHUNK_FULL; wanted >= RECORD_CHUNK_WRITING; wanted--)
+        for (uint32_t i = 0; i < count; i++)
+            if (atomic_load_explicit(&process->file->chunk_states[i], memory_order_acquire) == wanted)
+                take_own_chunk(self, process, i, wanted == RECORD_CHUNK_FULL || has_process_ended);
+}
+
+/* Takes the full chunks of threads; when the process has ended also those that a thread was writing to. */
+static bool drain(collector *self, observed *process, bool has_process_ended)
 {
     record_file *const file = process->file;
-    const uint32_t claimed = atomic_load(&file->chunk_touched_count);
-    const uint32_t count = claimed < RECORD_CHUNK_COUNT_MAX ? claimed : RECORD_CHUNK_COUNT_MAX;
+    const uint32_t count = chunk_count_of(process);
     bool has_drained = false;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t state = atomic_load_explicit(&file->chunk_states[i], memory_order_acquire);
-        if (state == RECORD_CHUNK_FREE || (state == RECORD_CHUNK_WRITING && which == DRAIN_FULL)) continue;
+        if (state == RECORD_CHUNK_FREE || (state == RECORD_CHUNK_WRITING && !has_process_ended)) continue;
         record_chunk *const chunk = record_chunk_at(file, i);
-        if (chunk->thread == 0 && which == DRAIN_THREADS) continue;
-        drain_chunk(self, process, chunk);
+        if (chunk->thread == 0 && has_process_ended) continue; /* it may have loaded modules and nothing more */
+        if (atomic_load_explicit(&chunk->used, memory_order_acquire) == 0) continue;
+        drain_own(self, process, has_process_ended);
+        if (chunk->thread != 0) {
+            drain_chunk(self, process, chunk);
+            free_chunk(file, i);
+        }
         has_drained = true;
-        atomic_store_explicit(&file->chunk_states[i], RECORD_CHUNK_FREE, memory_order_release);
     }
     return has_drained;
 }
@@ -231,26 +307,43 @@ static void sample_gauges(collector *self, observed *process)
 
 /* --- the life of a process --- */
 
-static bool has_ended(const collector *self, const observed *process)
+/* After exec the same process goes on in a later file; a folder lists the two in any order. */
+static bool has_gone_on(const collector *self, const observed *process)
 {
-    /* After exec the same process goes on in a later file; a folder lists the two in any order. */
     for (size_t i = 0; i < self->count; i++) {
         const observed *const other = self->processes[i];
         if (other->process_id == process->process_id && other->start_ticks > process->start_ticks) return true;
     }
+    return false;
+}
+
+static bool has_ended(const collector *self, const observed *process)
+{
+    if (has_gone_on(self, process)) return true;
     if (process->process_id == self->expected_id) return false;
     if (kill((pid_t)process->process_id, 0) != 0 && errno == ESRCH) return true;
     return resident_bytes(process->process_id) == 0;
 }
 
+/* The kernel's figure, where the process did not come to tell its own. */
+static void learn_resident_peak(const collector *self, observed *process)
+{
+    acre_recorder_gauges *const gauges = &process->file->gauges;
+    const uint64_t own = recording_bytes(process);
+    if (acre_gauge_get(gauges, ACRE_GAUGE_RSS_PEAK_BYTES) == 0 && self->resident_peak_bytes > own)
+        acre_gauge_set(gauges, ACRE_GAUGE_RSS_PEAK_BYTES, self->resident_peak_bytes - own);
+}
+
 static void part(collector *self, observed *process)
 {
     record_file *const file = process->file;
+    const bool is_expected = process->process_id == self->expected_id && !has_gone_on(self, process);
     /* A child that only went on to exec has loaded modules, and allocated nothing worth a place in the trace. */
-    (void)drain(self, process, DRAIN_THREADS);
-    if (acre_gauge_get(&file->gauges, ACRE_GAUGE_COMMITTED_BYTES) > 0) introduce(self, process);
+    (void)drain(self, process, true);
+    if (is_expected || acre_gauge_get(&file->gauges, ACRE_GAUGE_COMMITTED_BYTES) > 0) introduce(self, process);
+    if (is_expected) learn_resident_peak(self, process);
     if (process->is_in_trace) {
-        (void)drain(self, process, DRAIN_ALL);
+        drain_own(self, process, true);
         sample_gauges(self, process);
         write_gauges(self, process);
         trace_process_end end = {
@@ -259,7 +352,7 @@ static void part(collector *self, observed *process)
             .stack_wrong_count = atomic_load(&file->stack_wrong_count),
             .end_ticks = process->last_ticks,
             .is_finished = atomic_load(&file->is_finished),
-            .wait_status = process->process_id == self->expected_id ? self->wait_status : -1,
+            .wait_status = is_expected ? self->wait_status : -1,
         };
         static_assert(ACRE_GAUGE_COUNT <= sizeof end.gauges / sizeof end.gauges[0], "the frame has room for every gauge");
         for (uint32_t i = 0; i < ACRE_GAUGE_COUNT; i++) end.gauges[i] = acre_gauge_get(&file->gauges, (acre_gauge)i);
@@ -297,7 +390,10 @@ bool collector_round(collector *self)
         observed *const process = self->processes[i];
         if (process->file == NULL) continue;
         atomic_fetch_add(&process->file->collector_beat, 1);
-        has_drained |= drain(self, process, DRAIN_FULL);
+        if (drain(self, process, false)) {
+            has_drained = true;
+            if (process->gauge_used >= GAUGE_FRAME_BYTES) write_gauges(self, process);
+        }
         if (now_ns < process->next_gauge_ns) continue;
         if (has_ended(self, process)) part(self, process);
         else sample_gauges(self, process);
@@ -305,9 +401,10 @@ bool collector_round(collector *self)
     return has_drained;
 }
 
-void collector_finish(collector *self, int wait_status)
+void collector_finish(collector *self, int wait_status, uint64_t resident_peak_bytes)
 {
     self->wait_status = wait_status;
+    self->resident_peak_bytes = resident_peak_bytes;
     find_processes(self);
     for (size_t i = 0; i < self->count; i++)
         if (self->processes[i]->file != NULL) part(self, self->processes[i]);

@@ -23,8 +23,8 @@ void collector_expect(collector *collector, uint32_t process_id);
 bool collector_round(collector *collector);
 
 /* The last round: takes everything that has been written, also by processes that live on. The process that
- * was expected ended with `wait_status`, which the trace keeps. */
-void collector_finish(collector *collector, int wait_status);
+ * was expected ended with `wait_status`, and had at most so many bytes resident (0: not known), which the trace keeps. */
+void collector_finish(collector *collector, int wait_status, uint64_t resident_peak_bytes);
 void collector_close(collector *collector);
 
 #endif

@@ -2,12 +2,14 @@
 #include "command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void complain_list(const char *command_name, const char *format, va_list arguments)
@@ -157,6 +159,16 @@ void print_words(const char *first, const char *next, const char *text)
     putchar('\n');
 }
 
+const char *counted_text(uint64_t count, const char *one, const char *many)
+{
+    size_t size;
+    char *const number = must_copy(count_text(count)); /* the other buffer is one of the same array */
+    char *const text = next_buffer(&size);
+    snprintf(text, size, "%s %s", number, count == 1 ? one : many);
+    free(number);
+    return text;
+}
+
 static void *checked(void *memory, size_t size)
 {
     if (memory == NULL && size > 0) {
@@ -193,6 +205,47 @@ void *grow_array(void *array, size_t count, size_t *capacity, size_t size)
     if (count < *capacity) return array;
     *capacity = *capacity == 0 ? 16 : *capacity * 2;
     return must_realloc(array, *capacity * size);
+}
+
+/* Makes the file and removes it again. */
+static bool can_create(const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) return errno == EEXIST; /* a link to a file that is still to be made */
+    close(fd);
+    return unlink(path) == 0;
+}
+
+static bool can_change(const char *path, mode_t mode)
+{
+    if (!S_ISREG(mode) && !S_ISDIR(mode)) return access(path, W_OK) == 0; /* opening a pipe would wait for its reader */
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
+static bool is_standard_output(const char *path) { return strcmp(path, "-") == 0; }
+
+bool can_write(const char *command_name, const char *path)
+{
+    struct stat facts;
+    if (is_standard_output(path)) return true;
+    if (stat(path, &facts) == 0 ? can_change(path, facts.st_mode) : can_create(path)) return true;
+    complain(command_name, "'%s' can't be written: %s", path, strerror(errno));
+    return false;
+}
+
+int open_output_fd(const char *path)
+{
+    if (!is_standard_output(path)) return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    fflush(stdout);
+    return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+}
+
+FILE *open_output(const char *path)
+{
+    const int fd = open_output_fd(path);
+    return fd < 0 ? NULL : fdopen(fd, "w");
 }
 
 /* Beside the tool in the build tree, or below the prefix where it is installed. */

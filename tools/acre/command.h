@@ -57,6 +57,19 @@ enum { LINE_COLUMNS = 80 };
  * `first`, the others with `next`. Columns are letters, not bytes of UTF-8. */
 void print_words(const char *first, const char *next, const char *text);
 
+/* 1, "block", "blocks" -> "1 block"; 2000 -> "2,000 blocks", in the same buffers; words of at most 12 letters. */
+const char *counted_text(uint64_t count, const char *one, const char *many);
+
+/* Could a file be written there? Else a message that names it. Nothing is changed: no file is made, none is emptied. "-" is standard
+ * output. */
+bool can_write(const char *command_name, const char *path);
+
+/* Opens a file to be written, emptied, or for "-" standard output; NULL with errno. It is to be closed either way. */
+FILE *open_output(const char *path);
+
+/* The same as a descriptor, -1 with errno. */
+int open_output_fd(const char *path);
+
 /* The path of libacre-malloc.so: `chosen` made absolute, or where it is installed or built; to be freed. NULL after a
  * message. */
 char *find_malloc_library(const char *command_name, const char *chosen);

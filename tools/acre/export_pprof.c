@@ -248,7 +248,8 @@ acre_status export_pprof(const run_report *report, const char *path)
     put_number(&self.profile, PROFILE_DEFAULT_TYPE, default_type);
 
     acre_status status = ACRE_OK;
-    gzFile out = gzopen(path, "wbe");
+    const int fd = open_output_fd(path);
+    gzFile out = fd < 0 ? NULL : gzdopen(fd, "wb");
     const bool is_written = out != NULL && gzwrite(out, self.profile.bytes, (unsigned)self.profile.length) > 0;
     if (out != NULL && gzclose(out) != Z_OK) status = acre_fail(ACRE_IO, "'%s' can't be written", path);
     if (!is_written) status = acre_fail(ACRE_IO, "'%s' can't be written: %s", path, strerror(errno));

@@ -32,7 +32,7 @@ static void print_field(FILE *out, const char *text)
 
 acre_status export_csv(const run_report *report, const char *path)
 {
-    FILE *const out = fopen(path, "we");
+    FILE *const out = open_output(path);
     if (out == NULL) return acre_fail(ACRE_IO, "'%s' can't be created: %s", path, strerror(errno));
     fputs("process_id,program,function,file,line,module,allocated_bytes,allocated_bytes_error,allocated_count,peak_bytes,"
           "unfreed_bytes,unfreed_count,mean_life_ns\r\n", out);
@@ -76,7 +76,7 @@ static void print_name(FILE *out, const char *name)
 
 acre_status export_collapsed(const run_report *report, const char *path)
 {
-    FILE *const out = fopen(path, "we");
+    FILE *const out = open_output(path);
     if (out == NULL) return acre_fail(ACRE_IO, "'%s' can't be created: %s", path, strerror(errno));
     for (uint32_t p = 0; p < report->count; p++) {
         const profile *const self = report->profiles[p];

@@ -89,6 +89,40 @@ static bool write_all(const char *command_name, const run_report *report, const 
     return is_good;
 }
 
+bool outputs_can_be_written(const char *command_name, const outputs *wanted)
+{
+    const char *const paths[] = {wanted->html_path, wanted->json_path, wanted->csv_path, wanted->collapsed_path, wanted->pprof_path};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i] != NULL && !can_write(command_name, paths[i])) return false;
+    return true;
+}
+
+static uint64_t leak_count_of(const analysis *figures)
+{
+    if (figures->knows_all_leaks) return figures->all_leaked_count;
+    return (uint64_t)llround(figures->has_scan ? figures->leaked_count : figures->live_count);
+}
+
+/* Why it is not known whether the program has leaked when no leak was found; NULL when it is. The program is the process whose end was
+ * seen: children come and go as they like. */
+static const char *why_leaks_are_unknown(const run_report *report)
+{
+    for (uint32_t i = 0; i < report->count; i++) {
+        const analysis *const figures = report->profiles[i]->figures;
+        if (!figures->info->has_end || figures->info->end.wait_status == -1) continue;
+        if (!figures->is_sampled || figures->knows_all_leaks) return NULL;
+        return figures->has_scan ? "only blocks that were sampled were looked at" : profile_no_scan_reason(report->profiles[i]);
+    }
+    return "the program was not observed (is it statically linked, or setuid?)";
+}
+
+static outputs_result result_of(const run_report *report)
+{
+    outputs_result result = {.is_damaged = report->damage != NULL};
+    for (uint32_t i = 0; i < report->count; i++) result.leak_count += leak_count_of(report->profiles[i]->figures);
+    return result;
+}
+
 bool outputs_want_any(const outputs *wanted)
 {
     return !wanted->is_quiet || wanted->has_leak_exit_code || wanted->html_path != NULL || wanted->json_path != NULL ||
@@ -104,16 +138,17 @@ int outputs_make(const char *command_name, const char *trace_path, const outputs
         return EXIT_TOOL;
     }
     run_report report = read_report(reader);
-    double count = 0;
-    for (uint32_t i = 0; i < report.count; i++) {
-        const analysis *const figures = report.profiles[i]->figures;
-        count += figures->has_scan ? figures->leaked_count : figures->live_count;
-    }
-    *result = (outputs_result){.leak_count = (uint64_t)llround(count), .is_damaged = report.damage != NULL};
+    *result = result_of(&report);
     if (!wanted->is_quiet) print_summary(&report, stderr);
     const bool is_good = write_all(command_name, &report, wanted);
-    if (wanted->html_path != NULL && is_good && !wanted->is_quiet) fprintf(stderr, "\nReport: %s\n", wanted->html_path);
+    if (wanted->html_path != NULL && strcmp(wanted->html_path, "-") != 0 && is_good && !wanted->is_quiet)
+        fprintf(stderr, "\nReport: %s\n", wanted->html_path);
 
+    if (wanted->has_leak_exit_code && result->leak_count == 0) {
+        const char *const why = why_leaks_are_unknown(&report);
+        result->is_leak_unknown = why != NULL;
+        if (why != NULL) complain(command_name, "whether the program has leaked is not known: %s", why);
+    }
     for (uint32_t i = 0; i < report.count; i++) profile_free(report.profiles[i]);
     free(report.profiles);
     trace_reader_close(reader);

@@ -19,7 +19,7 @@ static int write_escaped(const char *text, size_t length, void *context)
 
 acre_status write_page(const page_template *template, const json_t *document, const char *path)
 {
-    FILE *const out = fopen(path, "we");
+    FILE *const out = open_output(path);
     if (out == NULL) return acre_fail(ACRE_IO, "'%s' can't be created: %s", path, strerror(errno));
 
     bool is_written = fwrite(template->head, 1, template->head_size, out) == template->head_size;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 enum { FRAMES_MAX = 512, SUSPECT_BLOCKS_MIN = 10 };
 
@@ -274,9 +275,21 @@ void profile_free(profile *self)
     free(self);
 }
 
+char *profile_ending_text(const profile *self)
+{
+    const trace_process_info *const info = self->figures->info;
+    if (!info->has_end) return must_copy("not known: the recording was cut off");
+    const int status = info->end.wait_status;
+    if (status != -1 && WIFEXITED(status)) return must_print("exit code %d", WEXITSTATUS(status));
+    if (status != -1 && WIFSIGNALED(status))
+        return must_print("killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return must_copy(info->end.is_finished ? "ended by itself" : "ended without a goodbye: killed, or by _exit or exec");
+}
+
 const char *profile_no_scan_reason(const profile *self)
 {
     if (self->figures->scan_failure != NULL) return self->figures->scan_failure;
+    if (!self->figures->info->has_end) return "the recording was cut off";
     return "the process did not end by returning from main or by exit, but was killed, or ended by _exit or exec";
 }
 
@@ -284,6 +297,6 @@ double profile_fragmentation_at_peak(const profile *self)
 {
     const double committed = (double)analysis_peak_of(self->figures, ACRE_GAUGE_COMMITTED_BYTES);
     const double live = analysis_peak_live(self->figures);
-    if (committed <= 0) return -1;
+    if (committed <= 0 || analysis_is_empty(self->figures)) return -1;
     return live >= committed ? 0 : 1 - live / committed;
 }

@@ -67,6 +67,9 @@ void profile_for_each_frame(const profile *self, uint32_t stack, profile_take_fr
 /* "function (file.c:12)" or "function [module]"; to be freed. */
 char *profile_frame_text(const symbol_frame *frame);
 
+/* "exit code 3", "killed by signal 9 (Killed)", ...; to be freed. */
+char *profile_ending_text(const profile *self);
+
 /* Why the process did not look which blocks are still pointed to. The text lives as long as the profile. */
 const char *profile_no_scan_reason(const profile *self);
 

@@ -35,9 +35,9 @@ int command_report(int argument_count, char **arguments)
 
     char *const page = wanted.html_path == NULL && !no_html ? outputs_default_page(arguments[optind]) : NULL;
     if (page != NULL) wanted.html_path = page;
-    const int result = outputs_make("report", arguments[optind], &wanted, &found);
+    const int result = !outputs_can_be_written("report", &wanted) ? EXIT_TOOL : outputs_make("report", arguments[optind], &wanted, &found);
     free(page);
     if (result != EXIT_SUCCESS) return result == EXIT_TOOL ? EXIT_FAILED : result;
-    if (found.is_damaged) return EXIT_FAILED;
+    if (found.is_damaged || found.is_leak_unknown) return EXIT_FAILED;
     return wanted.has_leak_exit_code && found.leak_count > 0 ? (int)wanted.leak_exit_code : EXIT_SUCCESS;
 }

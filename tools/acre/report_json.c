@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 enum {
     DETAILS_MAX = 24, /* processes; the others have totals only */
@@ -46,26 +45,16 @@ static json_t *seconds(uint64_t ns)
     return json_real((double)us / 1e6);
 }
 
-/* "exit code 3", "killed by signal 9 (Killed)", ... */
-static char *ending_text(const trace_process_info *info)
-{
-    if (!info->has_end) return must_copy("not known: the recording was cut off");
-    const int status = info->end.wait_status;
-    if (status != -1 && WIFEXITED(status)) return must_print("exit code %d", WEXITSTATUS(status));
-    if (status != -1 && WIFSIGNALED(status))
-        return must_print("killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    return must_copy(info->end.is_finished ? "ended by itself" : "ended without a goodbye: killed, or by _exit or exec");
-}
-
 static json_t *totals_of(const profile *self)
 {
     const analysis *const figures = self->figures;
     const double fragmentation = profile_fragmentation_at_peak(self);
     json_t *const totals = json_object();
-    set(totals, "peak_live_bytes", number(analysis_peak_live(figures)));
+    set(totals, "peak_live_bytes", analysis_is_empty(figures) ? json_null() : number(analysis_peak_live(figures)));
     set(totals, "peak_at_s", seconds(figures->peak_ns));
     set(totals, "peak_committed_bytes", number((double)analysis_peak_of(figures, ACRE_GAUGE_COMMITTED_BYTES)));
-    set(totals, "peak_rss_bytes", number((double)analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)));
+    const uint64_t resident = analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES);
+    set(totals, "peak_rss_bytes", resident > 0 ? number((double)resident) : json_null());
     set(totals, "fragmentation_at_peak", fragmentation < 0 ? json_null() : json_real(fragmentation));
     set(totals, "allocated_bytes", number(figures->allocated_bytes));
     set(totals, "allocated_bytes_error", number(sqrt(figures->variance_allocated)));
@@ -77,6 +66,8 @@ static json_t *totals_of(const profile *self)
     set(totals, "leaked_bytes", figures->has_scan ? number(figures->leaked_bytes) : json_null());
     set(totals, "leaked_bytes_error", figures->has_scan ? number(sqrt(figures->variance_leaked)) : json_null());
     set(totals, "leaked_count", figures->has_scan ? number(figures->leaked_count) : json_null());
+    set(totals, "all_leaked_bytes", figures->knows_all_leaks ? number((double)figures->all_leaked_bytes) : json_null());
+    set(totals, "all_leaked_count", figures->knows_all_leaks ? number((double)figures->all_leaked_count) : json_null());
     set(totals, "leak_stack_count", figures->has_scan ? number(self->leak_count) : json_null());
     set(totals, "no_leak_scan", figures->has_scan ? json_null() : text(profile_no_scan_reason(self)));
     set(totals, "suspect_count", number(self->suspect_count));
@@ -263,7 +254,7 @@ static json_t *marks_of(const analysis *figures)
 static json_t *process_of(const profile *self, bool has_details)
 {
     const trace_process_info *const info = self->figures->info;
-    char *const ending = ending_text(info);
+    char *const ending = profile_ending_text(self);
     json_t *const process = json_object();
     set(process, "process_id", number(info->process.process_id));
     set(process, "parent_process_id", number(info->process.parent_process_id));
@@ -302,6 +293,11 @@ json_t *report_to_json(const run_report *report)
 
 acre_status export_json(const json_t *document, const char *path)
 {
-    if (json_dump_file(document, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0) return ACRE_OK;
+    FILE *const out = open_output(path);
+    if (out == NULL) return acre_fail(ACRE_IO, "'%s' can't be created: %s", path, strerror(errno));
+    bool is_written = json_dumpf(document, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0;
+    is_written &= fputc('\n', out) != EOF;
+    is_written &= fclose(out) == 0;
+    if (is_written) return ACRE_OK;
     return acre_fail(ACRE_IO, "'%s' can't be written: %s", path, strerror(errno));
 }

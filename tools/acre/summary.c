@@ -4,19 +4,54 @@
 
 #include <libsmartcols.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SITE_ROWS = 8, LEAK_ROWS = 3, STACK_ROWS = 6, PROCESS_ROWS = 12, BAR_WIDTH = 24, WIDTH_DEFAULT = 100, WIDTH_MAX = 140 };
+enum {
+    SITE_ROWS = 8,
+    LEAK_ROWS = 3,
+    STACK_ROWS = 6,
+    PROCESS_ROWS = 12,
+    BAR_WIDTH = 24,
+    WIDTH_DEFAULT = 80,
+    WIDTH_MAX = 140,
+    TEXT_BYTES = 1024,
+};
 
 static size_t width_of(FILE *out)
 {
     struct winsize size;
     if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col < 40) return WIDTH_DEFAULT;
     return size.ws_col < WIDTH_MAX ? size.ws_col : WIDTH_MAX;
+}
+
+/* Sentences, broken at blanks so that no line is longer than WIDTH_DEFAULT, unless a word is. */
+static void ACRE_PRINTF(2, 3) print_text(FILE *out, const char *format, ...)
+{
+    char text[TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    size_t column = 0;
+    for (const char *word = text; *word != 0;) {
+        const size_t length = strcspn(word, " \n");
+        if (column > 0 && column + 1 + length > WIDTH_DEFAULT) {
+            fputc('\n', out);
+            column = 0;
+        }
+        column += (size_t)fprintf(out, "%s%.*s", column > 0 ? " " : "", (int)length, word);
+        word += length;
+        if (*word == '\n') {
+            fputc('\n', out);
+            column = 0;
+        }
+        if (*word != 0) word++;
+    }
 }
 
 static struct libscols_table *new_table(FILE *out)
@@ -49,6 +84,27 @@ static void print_table(struct libscols_table *table, FILE *out)
     scols_unref_table(table);
 }
 
+static const char *peak_live_text(const analysis *figures)
+{
+    return analysis_is_empty(figures) ? "unknown" : bytes_text((uint64_t)analysis_peak_live(figures));
+}
+
+static const char *resident_text(const analysis *figures)
+{
+    const uint64_t bytes = analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES);
+    return bytes > 0 ? bytes_text(bytes) : "unknown";
+}
+
+static double leaked_bytes(const analysis *figures)
+{
+    return figures->knows_all_leaks ? (double)figures->all_leaked_bytes : figures->leaked_bytes;
+}
+
+static const char *leaked_text(const analysis *figures)
+{
+    return figures->has_scan ? bytes_text((uint64_t)leaked_bytes(figures)) : "unknown";
+}
+
 static void print_processes(const run_report *report, FILE *out)
 {
     struct libscols_table *const table = new_table(out);
@@ -60,16 +116,16 @@ static void print_processes(const run_report *report, FILE *out)
         allocated += figures->allocated_bytes;
         count += figures->allocated_count;
         remaining += figures->live_bytes;
-        leaked += figures->leaked_bytes;
+        leaked += leaked_bytes(figures);
         if (i >= PROCESS_ROWS) continue;
         char *const name = must_print("%u %s", figures->info->process.process_id, figures->info->name);
         const char *const cells[] = {name,
-                                     bytes_text((uint64_t)analysis_peak_live(figures)),
-                                     bytes_text(analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)),
+                                     peak_live_text(figures),
+                                     resident_text(figures),
                                      bytes_text((uint64_t)figures->allocated_bytes),
                                      count_text((uint64_t)llround(figures->allocated_count)),
                                      bytes_text((uint64_t)figures->live_bytes),
-                                     figures->has_scan ? bytes_text((uint64_t)figures->leaked_bytes) : "not known"};
+                                     leaked_text(figures)};
         add_row(table, cells, 7);
         free(name);
     }
@@ -82,6 +138,9 @@ static void print_processes(const run_report *report, FILE *out)
     fprintf(out, "\n%u processes, the one with the highest peak first:\n", report->count);
     print_table(table, out);
 }
+
+static const char *stacks_text(uint32_t count) { return counted_text(count, "call stack", "call stacks"); }
+static const char *blocks_text(double count) { return counted_text((uint64_t)llround(count), "block", "blocks"); }
 
 /* "+- 3.1 KiB" for an estimate, "" for an exact figure. */
 static char *error_text(double variance)
@@ -97,17 +156,21 @@ static void print_totals(const profile *self, FILE *out)
     char *const allocated_error = error_text(figures->variance_allocated);
     char *const live_error = error_text(figures->variance_live);
 
-    fprintf(out, "  peak live      %10s   %.2f s after the start\n", bytes_text((uint64_t)analysis_peak_live(figures)),
-            (double)(figures->peak_ns - figures->begin_ns) / 1e9);
+    fprintf(out, "  peak live      %10s", peak_live_text(figures));
+    if (!analysis_is_empty(figures)) fprintf(out, "   %.2f s after the start", (double)(figures->peak_ns - figures->begin_ns) / 1e9);
+    fputc('\n', out);
     if (committed > 0) fprintf(out, "  peak committed %10s   memory that the heap held\n", bytes_text(committed));
-    fprintf(out, "  peak RSS       %10s   memory of the whole process, code and stacks included\n",
-            bytes_text(analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES)));
+    fprintf(out, "  peak RSS       %10s   the whole process, code and stacks included\n", resident_text(figures));
     if (fragmentation >= 0)
         fprintf(out, "  fragmentation  %9.1f%%   of the peak committed memory held no live block\n", fragmentation * 100);
-    fprintf(out, "  allocated      %10s   in %s allocations%s\n", bytes_text((uint64_t)figures->allocated_bytes),
-            count_text((uint64_t)llround(figures->allocated_count)), allocated_error);
-    fprintf(out, "  not freed      %10s   in %s blocks at the end%s\n", bytes_text((uint64_t)figures->live_bytes),
-            count_text((uint64_t)llround(figures->live_count)), live_error);
+    if (analysis_is_empty(figures)) {
+        fputs("  allocated         unknown   too little for a sample\n", out);
+    } else {
+        fprintf(out, "  allocated      %10s   in %s%s\n", bytes_text((uint64_t)figures->allocated_bytes),
+                counted_text((uint64_t)llround(figures->allocated_count), "allocation", "allocations"), allocated_error);
+        fprintf(out, "  not freed      %10s   in %s%s\n", bytes_text((uint64_t)figures->live_bytes), blocks_text(figures->live_count),
+                live_error);
+    }
     free(allocated_error);
     free(live_error);
 }
@@ -137,7 +200,7 @@ static void print_sites(const profile *self, FILE *out)
         add_row(table, cells, 6);
         free(place);
     }
-    fprintf(out, "\nWho allocates most (%u call sites):\n", self->site_count);
+    fprintf(out, "\nWho allocates most (%s):\n", counted_text(self->site_count, "call site", "call sites"));
     print_table(table, out);
 }
 
@@ -164,33 +227,59 @@ static void print_stack(const profile *self, uint32_t stack, FILE *out)
 
 static void print_unfreed(const profile *self, const unfreed *of, FILE *out)
 {
-    fprintf(out, "  %s in %s blocks, %.0f%% of it from the later half of the time since the first\n", bytes_text((uint64_t)of->bytes),
-            count_text((uint64_t)llround(of->count)), of->growth * 100);
+    fprintf(out, "  %s in %s, %.0f%% of it from the later half of its time\n", bytes_text((uint64_t)of->bytes), blocks_text(of->count),
+            of->growth * 100);
     print_stack(self, of->stack, out);
+}
+
+/* In a sampled run the process has counted all blocks that nothing points to, but only of samples is it known who made them. */
+static void print_sampled_leaks(const profile *self, FILE *out)
+{
+    const analysis *const figures = self->figures;
+    char *const error = error_text(figures->variance_leaked);
+    if (self->leak_count > 0 && figures->knows_all_leaks)
+        print_text(out, "Of these, samples tell of %s in %s%s:\n", bytes_text((uint64_t)figures->leaked_bytes),
+                   blocks_text(figures->leaked_count), error);
+    else if (self->leak_count > 0)
+        print_text(out, "\nLeaked: %s in %s that nothing points to any more%s; only what was sampled was looked at.\n",
+                   bytes_text((uint64_t)figures->leaked_bytes), blocks_text(figures->leaked_count), error);
+    else if (figures->knows_all_leaks)
+        fputs("None of them was sampled, so who made them is not known: --record FILE tells.\n", out);
+    else
+        fputs("\nNo sampled block is lost; --record FILE looks at all.\n", out);
+    free(error);
+}
+
+static void print_leak_total(const profile *self, FILE *out)
+{
+    const analysis *const figures = self->figures;
+    if (figures->knows_all_leaks && figures->all_leaked_count == 0) {
+        fputs("\nNo leak: something points to every block that was not freed.\n", out);
+        return;
+    }
+    if (figures->knows_all_leaks)
+        fprintf(out, "\nLeaked: %s in %s that nothing points to any more.\n", bytes_text(figures->all_leaked_bytes),
+                blocks_text((double)figures->all_leaked_count));
+    if (figures->is_sampled) print_sampled_leaks(self, out);
 }
 
 /* What the process found when it looked at its end which blocks are still pointed to. */
 static void print_leaks(const profile *self, FILE *out)
 {
     const analysis *const figures = self->figures;
-    char *const error = error_text(figures->variance_leaked);
-    if (self->leak_count == 0) fputs("\nNo leak: something points to every block that was not freed.\n", out);
-    else
-        fprintf(out, "\nLeaked: %s in %s blocks that nothing points to any more (%u stacks)%s.\n",
-                bytes_text((uint64_t)figures->leaked_bytes), count_text((uint64_t)llround(figures->leaked_count)), self->leak_count, error);
+    print_leak_total(self, out);
     for (uint32_t i = 0; i < self->leak_count && i < LEAK_ROWS; i++) {
         const unfreed *const leak = &self->unfreed[i];
-        fprintf(out, "  %s in %s blocks of %s\n", bytes_text((uint64_t)leak->leaked_bytes),
-                count_text((uint64_t)llround(leak->leaked_count)), count_text((uint64_t)llround(leak->allocated_count)));
+        fprintf(out, "  %s in %s of %s\n", bytes_text((uint64_t)leak->leaked_bytes), blocks_text(leak->leaked_count),
+                count_text((uint64_t)llround(leak->allocated_count)));
         print_stack(self, leak->stack, out);
     }
-    free(error);
 
     const double reachable_bytes = figures->live_bytes - figures->leaked_bytes;
     if (reachable_bytes >= 1)
-        fprintf(out, "\nStill reachable at the end: %s in %s blocks.\n", bytes_text((uint64_t)reachable_bytes),
-                count_text((uint64_t)llround(figures->live_count - figures->leaked_count)));
-    if (self->suspect_count > 0) fprintf(out, "Reachable, and growing all the time (%u stacks):\n", self->suspect_count);
+        fprintf(out, "\nStill reachable at the end: %s in %s%s.\n", bytes_text((uint64_t)reachable_bytes),
+                blocks_text(figures->live_count - figures->leaked_count), figures->is_sampled ? " (estimate)" : "");
+    if (self->suspect_count > 0) fprintf(out, "Reachable, and growing all the time (%s):\n", stacks_text(self->suspect_count));
     for (uint32_t i = self->leak_count; i < self->leak_count + self->suspect_count && i < self->leak_count + LEAK_ROWS; i++)
         print_unfreed(self, &self->unfreed[i], out);
 }
@@ -199,20 +288,22 @@ static void print_leaks(const profile *self, FILE *out)
 static void print_suspects(const profile *self, FILE *out)
 {
     if (self->suspect_count > 0)
-        fprintf(out, "\nNot freed, and growing all the time (%u of %u stacks): look here for a leak.\n",
-                self->suspect_count, self->unfreed_count);
+        fprintf(out, "\nNot freed, and growing all the time (%u of %s): look here for a leak.\n", self->suspect_count,
+                stacks_text(self->unfreed_count));
     else
-        fprintf(out, "\nNot freed at the end, though nothing that kept growing (%u stacks):\n", self->unfreed_count);
+        fprintf(out, "\nNot freed at the end, though nothing that kept growing (%s):\n", stacks_text(self->unfreed_count));
     const uint32_t count = self->suspect_count > 0 ? self->suspect_count : self->unfreed_count;
     for (uint32_t i = 0; i < count && i < LEAK_ROWS; i++) print_unfreed(self, &self->unfreed[i], out);
-    fprintf(out, "Whether something still points to them is not known: %s.\n", profile_no_scan_reason(self));
+    print_text(out, "Whether something still points to them is not known: %s.\n", profile_no_scan_reason(self));
 }
 
 static void print_remains(const profile *self, bool is_sampled, FILE *out)
 {
-    if (self->unfreed_count == 0)
+    if (self->figures->has_scan && (is_sampled || self->unfreed_count > 0)) print_leaks(self, out);
+    else if (analysis_is_empty(self->figures))
+        print_text(out, "\nWhat was not freed is not known: no allocation was sampled. --record FILE tells.\n");
+    else if (self->unfreed_count == 0)
         fputs(is_sampled ? "\nEvery block that was sampled was freed.\n" : "\nEverything was freed.\n", out);
-    else if (self->figures->has_scan) print_leaks(self, out);
     else print_suspects(self, out);
 }
 
@@ -270,22 +361,23 @@ static void print_cautions(const run_report *report, FILE *out)
         audited += figures->info->end.stack_audit_count;
         wrong += figures->info->end.stack_wrong_count;
     }
-    if (report->damage != NULL) fprintf(out, "\nThe trace is not whole, and read as far as it is sound:\n  %s\n", report->damage);
+    if (report->damage != NULL) print_text(out, "\nThe trace is not whole, and read as far as it is sound: %s\n", report->damage);
     if (dropped > 0)
-        fprintf(out, "\n%s events were lost because the collector could not keep up: figures are too low.\n", count_text(dropped));
+        print_text(out, "\nLost, because the collector could not keep up: %s. Figures are too low.\n",
+                   counted_text(dropped, "event", "events"));
     if (doubled > 0)
-        fprintf(out, "\n%s blocks were handed out without a free before: some events are missing.\n", count_text(doubled));
+        print_text(out, "\nHanded out without a free before: %s. Some events are missing.\n", counted_text(doubled, "block", "blocks"));
     if (wrong > 0)
-        fprintf(out, "\n%s of %s cached stacks that were checked named a wrong caller.\n", count_text(wrong), count_text(audited));
+        print_text(out, "\n%s of %s cached stacks that were checked named a wrong caller.\n", count_text(wrong), count_text(audited));
     if (sample_bytes > 0)
-        fprintf(out, "\nSampled: about one allocation in %s was recorded, so call sites and blocks not freed are estimates.\n"
-                     "'acre run --record FILE' records all.\n", bytes_text(sample_bytes));
+        print_text(out, "\nSampled: about one allocation in %s was recorded, so call sites and blocks not freed are estimates. "
+                        "'acre run --record FILE' records all.\n", bytes_text(sample_bytes));
 }
 
 void print_summary(const run_report *report, FILE *out)
 {
     if (report->count == 0) {
-        fputs("\nacre: the program recorded nothing (is it statically linked, or setuid?)\n", out);
+        fputs("\nacre: the program was not observed (is it statically linked, or setuid?)\n", out);
         return;
     }
     const profile *const biggest = report->profiles[0];
@@ -293,8 +385,10 @@ void print_summary(const run_report *report, FILE *out)
     fputs("\n--- acre ", out);
     for (int i = 0; i < 61; i++) fputc('-', out);
     if (report->count > 1) print_processes(report, out);
-    fprintf(out, "\n%s (process %u), %.2f s\n", info->name, info->process.process_id,
-            (double)(info->end_ns - info->start_ns) / 1e9);
+    char *const ending = profile_ending_text(biggest);
+    fprintf(out, "\n%s (process %u), %.2f s%s%s\n", info->name, info->process.process_id, (double)(info->end_ns - info->start_ns) / 1e9,
+            info->end.wait_status > 0 ? ", " : "", info->end.wait_status > 0 ? ending : "");
+    free(ending);
     print_totals(biggest, out);
     print_sites(biggest, out);
     print_remains(biggest, trace_header_of(report->reader)->sample_bytes > 0, out);

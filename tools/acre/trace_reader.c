@@ -384,7 +384,7 @@ acre_status trace_reader_open_memory(trace_reader **out, const char *name, const
 {
     trace_header header;
     if (length < sizeof header)
-        return acre_fail(ACRE_CORRUPT, "trace '%s': %zu bytes are too few for a trace", name, length);
+        return acre_fail(ACRE_CORRUPT, "trace '%s': %zu byte%s too few for a trace", name, length, length == 1 ? " is" : "s are");
     memcpy(&header, bytes, sizeof header);
     if (header.magic != TRACE_MAGIC) return acre_fail(ACRE_CORRUPT, "trace '%s': at byte offset 0: not an acre trace", name);
     if (header.version < TRACE_VERSION_OLDEST || header.version > TRACE_VERSION)

@@ -35,7 +35,8 @@
   const count = (value) => value.toLocaleString("en-US");
   const percent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`;
   const baseName = (path) => (path || "").replace(/.*\//, "");
-  const blocks = (n) => `${count(n)} ${n === 1 ? "block" : "blocks"}`;
+  const counted = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
+  const blocks = (n) => counted(n, "block", "blocks");
 
   function place(frame) {
     if (frame.file) return `${baseName(frame.file)}:${frame.line}`;
@@ -200,7 +201,7 @@
     details.textContent = "";
     holder.dataset.points = String(total > 0 ? process.flame.children.length : "none");
     if (!(total > 0)) {
-      holder.append(make("p", { class: "empty" }, measure === 2 ? allFreed() : "Nothing was recorded."));
+      holder.append(make("p", { class: "empty" }, measure === 2 ? allFreed(process) : "Nothing was recorded."));
       return;
     }
     const tree = flameTree(process.flame, measure);
@@ -234,7 +235,8 @@
 
   // --- findings, tiles, tables ---
 
-  const allFreed = () => (report.sample_bytes > 0 ? "Every block that was sampled was freed" : "Everything was freed");
+  const hasSamples = (process) => report.sample_bytes === 0 || process.totals.event_count > 0;
+  const allFreed = (process) => (!hasSamples(process) ? "No allocation was sampled" : report.sample_bytes > 0 ? "Every block that was sampled was freed" : "Everything was freed");
   const estimate = (error) => (report.sample_bytes > 0 && error > 0 ? ` (estimate, ± ${bytes(error)})` : "");
 
   const unfreedLink = (text) => make("a", { href: "#unfreed" }, text);
@@ -242,13 +244,21 @@
     make("div", { class: "where" }, where), make("p", {}, ...words));
 
   // What nothing points to is a leak; where that is not known, what kept growing looks like one.
+  // A sampled run has counted all blocks that nothing points to; who made them is known of samples only.
   function leakFindings(process) {
-    const totals = process.totals, cards = [], isKnown = totals.leaked_count !== null;
+    const totals = process.totals, cards = [], isKnown = totals.leaked_count !== null, lost = totals.all_leaked_count;
     const suspect = process.unfreed.find((row) => row.suspect && row.leaked_count === 0);
     const leak = process.unfreed.find((row) => row.leaked_count > 0);
     if (leak) {
       cards.push(card("finding warn", totals.leak_stack_count > 1 ? `Leaks most (1 of ${count(totals.leak_stack_count)})` : "Leaks", make("span", {}, ...whereIs(leak)),
-        `lost ${bytes(leak.leaked_bytes)} in ${blocks(leak.leaked_count)} that nothing points to any more${estimate(totals.leaked_bytes_error)}. `, unfreedLink("How it is called")));
+        report.sample_bytes > 0 && lost !== null
+          ? `lost about ${bytes(Math.min(leak.leaked_bytes, totals.all_leaked_bytes))} of the ${bytes(totals.all_leaked_bytes)} in ${blocks(lost)} that nothing points to any more${estimate(totals.leaked_bytes_error)}. `
+          : `lost ${bytes(leak.leaked_bytes)} in ${blocks(leak.leaked_count)} that nothing points to any more${estimate(totals.leaked_bytes_error)}. `,
+        unfreedLink("How it is called")));
+    }
+    if (!leak && lost > 0) {
+      cards.push(card("finding warn", "Leaks", `${bytes(totals.all_leaked_bytes)} in ${blocks(lost)}`,
+        "that nothing points to any more. None of them was sampled: acre run --record FILE tells who made them."));
     }
     if (suspect) {
       cards.push(card("finding warn", isKnown ? "Keeps growing" : totals.suspect_count > 1 ? `Looks like a leak (1 of ${count(totals.suspect_count)})` : "Looks like a leak", make("span", {}, ...whereIs(suspect)),
@@ -256,10 +266,11 @@
         unfreedLink("How it is called")));
     }
     if (cards.length === 0 && totals.unfreed_count === 0) {
-      cards.push(card("finding", "No leak", allFreed(), report.sample_bytes > 0 ? "Small blocks that were left may not be among the samples." : "No block was left when the program ended."));
+      cards.push(card("finding", lost === 0 ? "No leak" : "No leak seen", lost === 0 ? "Nothing is lost" : allFreed(process),
+        report.sample_bytes === 0 ? "No block was left when the program ended." : lost === 0 ? "Something points to every block that was left." : "Small blocks that were left may not be among the samples."));
     } else if (cards.length === 0) {
-      cards.push(card("finding", isKnown ? "No leak" : "No growing leak seen", `${bytes(totals.unfreed_bytes)} not freed at the end`,
-        isKnown ? "Something points to all of it, and nothing among it kept growing. " : "Nothing among it kept growing: mostly what programs keep until they end. ", unfreedLink("What was not freed")));
+      cards.push(card("finding", lost === 0 ? "No leak" : isKnown ? "No leak seen" : "No growing leak seen", `${bytes(totals.unfreed_bytes)} not freed at the end`,
+        lost === 0 ? "Something points to all of it, and nothing among it kept growing. " : "Nothing among it kept growing: mostly what programs keep until they end. ", unfreedLink("What was not freed")));
     }
     return cards;
   }
@@ -269,7 +280,7 @@
     if (top) {
       cards.push(make("div", { class: "finding" }, make("div", { class: "kicker" }, "Allocates most"),
         make("div", { class: "where" }, ...whereIs(top)),
-        make("p", {}, `${bytes(top.allocated_bytes)} in ${count(top.allocated_count)} allocations: ${percent(top.allocated_bytes / totals.allocated_bytes)} of all bytes allocated${estimate(top.allocated_bytes_error)}. `,
+        make("p", {}, `${bytes(top.allocated_bytes)} in ${counted(top.allocated_count, "allocation", "allocations")}: ${percent(top.allocated_bytes / totals.allocated_bytes)} of all bytes allocated${estimate(top.allocated_bytes_error)}. `,
           make("a", { href: "#sites" }, "All call sites"))));
     }
     cards.push(...leakFindings(process));
@@ -280,13 +291,15 @@
     const t = process.totals;
     const tile = (name, value, note) => make("div", { class: "tile" }, make("div", { class: "name" }, name), make("div", { class: "value" }, value), make("div", { class: "note" }, note));
     return make("div", { class: "tiles" },
-      tile("Most in use at once", bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
-      t.peak_committed_bytes > 0 ? tile("Most held by the heap", bytes(t.peak_committed_bytes), "peak committed memory") : null,
-      t.peak_rss_bytes > 0 ? tile("Whole process", bytes(t.peak_rss_bytes), "peak RSS, code and stacks included") : null,
+      tile("Most in use", t.peak_live_bytes === null ? "unknown" : bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
+      t.peak_committed_bytes > 0 ? tile("Held by heap", bytes(t.peak_committed_bytes), "peak committed memory") : null,
+      tile("Whole process", t.peak_rss_bytes === null ? "unknown" : bytes(t.peak_rss_bytes), "peak RSS, code and stacks included"),
       t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the most that the heap held was not in use"),
-      tile("Allocated in all", bytes(t.allocated_bytes), `${count(t.allocated_count)} allocations${estimate(t.allocated_bytes_error)}`),
-      t.leaked_count === null ? null : tile("Leaked", bytes(t.leaked_bytes), `${blocks(t.leaked_count)} that nothing points to${estimate(t.leaked_bytes_error)}`),
-      tile("Not freed", bytes(t.unfreed_bytes), `${blocks(t.unfreed_count)} at the end${estimate(t.unfreed_bytes_error)}`));
+      hasSamples(process) ? tile("Allocated in all", bytes(t.allocated_bytes), `${counted(t.allocated_count, "allocation", "allocations")}${estimate(t.allocated_bytes_error)}`)
+        : tile("Allocated in all", "unknown", "too little for a sample"),
+      t.all_leaked_count !== null ? tile("Leaked", bytes(t.all_leaked_bytes), `${blocks(t.all_leaked_count)} that nothing points to`)
+        : t.leaked_count !== null ? tile("Leaked", bytes(t.leaked_bytes), `${blocks(t.leaked_count)} that nothing points to${estimate(t.leaked_bytes_error)}`) : null,
+      !hasSamples(process) ? null : tile("Not freed", bytes(t.unfreed_bytes), `${blocks(t.unfreed_count)} at the end${estimate(t.unfreed_bytes_error)}`));
   }
 
   function share(value, most) {
@@ -319,7 +332,7 @@
       ? `Whether anything still points to them is not known: ${process.totals.no_leak_scan}. `
       : "'Leaked' is what nothing in the process pointed to when it ended; the rest was still reachable. ")
       + "'Later half' is the part from the later half of the time since the first such block: what comes in a burst has 0 %, what is renewed all the time 100 %. What was left evenly keeps growing, and is marked.";
-    if (process.unfreed.length === 0) return section("unfreed", "Not freed", null, make("p", { class: "empty" }, allFreed()));
+    if (process.unfreed.length === 0) return section("unfreed", "Not freed", null, make("p", { class: "empty" }, allFreed(process)));
     const most = Math.max(...process.unfreed.map((row) => row.bytes));
     const rows = process.unfreed.map((row, i) => {
       const details = stackDetails(row);
@@ -348,7 +361,7 @@
     if (t.doubled_address_count > 0) lines.push(`${count(t.doubled_address_count)} blocks were handed out without a free before: some events are missing.`);
     if (t.unknown_free_count > 0) lines.push(`${count(t.unknown_free_count)} blocks were freed that this process did not allocate${process.is_fork ? ": it has them from its parent" : " while it was recorded"}.`);
     if (t.stack_wrong_count > 0) lines.push(`${count(t.stack_wrong_count)} of ${count(t.stack_audit_count)} cached call stacks that were checked named a wrong caller.`);
-    if (report.sample_bytes > 0) lines.push(`Sampled: about one allocation in ${bytes(report.sample_bytes)} was recorded. Call sites and what was not freed are estimates; ± is one standard error. The curves are the heap's own counts, read every few milliseconds; they include rounding and blocks that threads hold ready. Use acre run --record FILE for every allocation.`);
+    if (report.sample_bytes > 0) lines.push(`Sampled: about one allocation in ${bytes(report.sample_bytes)} was recorded. Call sites and what was not freed are estimates; ± is one standard error. The curves are the heap's own counts, read every few milliseconds; they include rounding. Use acre run --record FILE for every allocation.`);
     return lines.length === 0 ? null : make("section", { class: "caution" }, make("h2", {}, "Before you rely on it"), make("ul", {}, ...lines.map((text) => make("li", {}, text))));
   }
 

@@ -233,6 +233,7 @@ int command_tour(int argument_count, char **arguments)
     for (int i = optind; i < argument_count; i++) {
         if (find_stop(arguments[i]) == NULL) return complain_usage("tour", "'%s' is no stop; --list shows them", arguments[i]);
     }
+    if (*page != 0 && !can_write("tour", page)) return EXIT_TOOL; /* rather than after some minutes */
     tour.has_progress = isatty(STDERR_FILENO) != 0;
     tour.document = json_pack("{s:s, s:s, s:[]}", "kind", "acre tour", "version", ACRE_VERSION, "stops");
     if (optind == argument_count) {
@@ -257,7 +258,7 @@ int command_tour(int argument_count, char **arguments)
         if (export_tour_page(tour.document, page) != ACRE_OK) {
             complain("tour", "%s", acre_last_error());
             code = EXIT_TOOL;
-        } else if (!tour.is_json) {
+        } else if (!tour.is_json && strcmp(page, "-") != 0) {
             char *const path = realpath(page, NULL);
             printf("The page with the plots: %s\n", path != NULL ? path : page);
             free(path);
