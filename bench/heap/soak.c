@@ -2,10 +2,11 @@
  *
  *     soak SECONDS [PHASE_SECONDS]
  *
- * Each phase (5 s) draws what is allocated anew: a range of sizes between 64 bytes and 16 KiB, how much is live (32 to 256 MiB), and whether old
- * blocks or any blocks are replaced; the phase begins by freeing or making blocks until that much is live, replaces blocks until
+ * Each phase (5 s) draws what is allocated anew: a range of sizes between 64 bytes and 16 KiB, how much is live (32 to 256 MiB), and
+ * whether old blocks or any blocks are replaced. It begins by freeing or making blocks until that much is live, replaces blocks until
  * its time is over, and then the program sleeps half a second. At the end of each phase a line is printed: live and resident KiB, and their
- * ratio; at the end of all the geometric mean and the largest. Blocks are written to, and their contents checked when they are freed.
+ * ratio; at the end of all the geometric mean and the largest. Blocks are written to, and their contents checked when they are freed. The
+ * table of blocks is not from the heap, and does not count.
  */
 #include <fcntl.h>
 #include <math.h>
@@ -85,7 +86,7 @@ int main(int argument_count, char **arguments)
         fputs("usage: soak SECONDS [PHASE_SECONDS]\n", stderr);
         return 2;
     }
-    blocks = mmap(NULL, BLOCK_COUNT_MAX * sizeof *blocks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* not from the heap */
+    blocks = mmap(NULL, BLOCK_COUNT_MAX * sizeof *blocks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (blocks == MAP_FAILED) return 1;
     memset(blocks, 1, BLOCK_COUNT_MAX * sizeof *blocks); /* resident from the start: not counted */
     const double base_kib = resident_kib(), end_s = now_s() + seconds;

@@ -13,8 +13,8 @@ static acre_compaction any_compaction(void)
 }
 
 /* PROOF compaction_step
- *   property: it runs only where much is free, and after spans were sparse for the time that it waits or rests; it goes on after a look only
- *             if spans became smaller; where they are dense it stops at once
+ *   property: it runs only where much is free, and after spans were sparse for the time that it waits or rests; it goes on after a
+ *             look only if spans became smaller; where they are dense it stops at once
  *   bound:    unbounded: any state, time and figures
  *   assumes:  a clock that does not go back
  */

@@ -35,7 +35,8 @@ typedef struct acre_compaction {
     uint64_t free_bytes;
 } acre_compaction;
 
-static inline acre_compaction_phase acre_compaction_next(const acre_compaction *c, uint64_t now_ns, uint64_t span_bytes, uint64_t free_bytes)
+static inline acre_compaction_phase acre_compaction_next(const acre_compaction *c, uint64_t now_ns, uint64_t span_bytes,
+                                                         uint64_t free_bytes)
 {
     const uint64_t length_ns = now_ns - c->since_ns;
     const bool helps = span_bytes <= c->span_bytes - c->span_bytes / ACRE_COMPACTION_GAIN_SHARE;
