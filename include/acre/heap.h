@@ -102,6 +102,15 @@ ACRE_API void acre_heap_flush(acre_heap *heap);
 /* Gives free memory back to the space, but for `keep_bytes` of it. Returns how many bytes went. O(free runs). */
 ACRE_API uint64_t acre_heap_purge(acre_heap *heap, uint64_t keep_bytes);
 
+/* Lays spans with few blocks over each other, so that the blocks of several lie in the memory of one: what programs leave behind that free
+ * their blocks at random. No block changes its address or its contents; later ones are given out and freed as ever, and spans all of whose
+ * blocks are freed have their own memory again. Small blocks only. `*returned_bytes`, which may be NULL: how much memory went back.
+ *
+ * ACRE_UNSUPPORTED: the space has no ACRE_CAP_ALIAS (shared memory has it), or the heap is not at level L0. ACRE_NO_MEMORY: nothing went
+ * back, since the process has no mappings left (Linux: 65,530 unless told otherwise; a span takes up to two). No other thread may use the
+ * heap or write to its blocks meanwhile. O(spans x 256). */
+ACRE_API acre_status acre_heap_mesh(acre_heap *heap, uint64_t *returned_bytes);
+
 typedef struct acre_heap_figures {
     uint64_t block_bytes;     /* in blocks that are out, rounded up to their class */
     uint64_t large_bytes;     /* of these, in blocks above 8 KiB */
@@ -112,6 +121,7 @@ typedef struct acre_heap_figures {
     uint64_t purged_bytes;    /* given back since the beginning */
     uint64_t meta_bytes;      /* reserved for descriptors */
     uint64_t thread_count;    /* that hold blocks ready */
+    uint64_t meshed_bytes;    /* of run_bytes, without memory of their own: see acre_heap_mesh */
 } acre_heap_figures;
 
 /* O(threads). Exact while no other thread uses the heap, else off by what is going on meanwhile. Thread safe. */

@@ -66,6 +66,7 @@ typedef enum acre_space_kind {
 #define ACRE_CAP_ADVISE        (1u << 16)
 #define ACRE_CAP_BUDGET        (1u << 17)
 #define ACRE_CAP_MOVE          (1u << 18) /* pages can be moved to another address without copying */
+#define ACRE_CAP_ALIAS         (1u << 19) /* two addresses can show the same memory */
 
 typedef enum acre_source {
     ACRE_SOURCE_UNKNOWN,  /* the value beside it is 0 and means nothing */
@@ -134,6 +135,7 @@ typedef struct acre_space_ops {
     acre_status (*budget)(acre_space *space, uint64_t *used_bytes, uint64_t *limit_bytes);
     acre_status (*move)(acre_space *space, acre_addr to, acre_addr from, uint64_t size);
     void (*close)(acre_space *space);
+    acre_status (*alias)(acre_space *space, acre_addr address, acre_addr target, uint64_t size);
 } acre_space_ops;
 
 /* Lives in memory of the caller and must not move while it is open. The fields are for implementations. */
@@ -221,6 +223,10 @@ ACRE_API acre_status acre_space_budget(acre_space *space, uint64_t *used_bytes, 
 
 /* Moves contents to another committed range without copying; the old range reads as zero. */
 ACRE_API acre_status acre_space_move(acre_space *space, acre_addr to, acre_addr from, uint64_t size);
+
+/* From now on a range shows the memory of the range at `target`, and its own goes back. A `target` that is `address` undoes it: the range
+ * shows its own memory again, all zeros. The range at `target` must not be an alias itself. */
+ACRE_API acre_status acre_space_alias(acre_space *space, acre_addr address, acre_addr target, uint64_t size);
 
 /* The pointer for an address, NULL when the space has no ACRE_CAP_HOST_ACCESS. O(1). */
 ACRE_API void *acre_space_pointer(const acre_space *space, acre_addr address);

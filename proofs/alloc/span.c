@@ -247,3 +247,42 @@ void prove_span_recount(void)
     assert(acre_span_free_count(span.state) == (int)free_bits);
     assert(flags_of(span.state) == flags_of(before) && generation_of(span.state) == generation_of(before));
 }
+
+/* ---- meshing ---- */
+
+/* PROOF span_mesh
+ *   property: when no block is out in both, what is out in the one afterwards is what was out in either, and its count says so; the
+ *             words of the other stay; it is no longer listed, nor is the one if it is full
+ *   bound:    one class of 56 blocks (288 bytes), any of the first twelve and of the last four, all or none of the rest
+ *   assumes:  no other thread uses the spans
+ *   options:  --unwind 3
+ */
+void prove_span_mesh(void)
+{
+    static acre_word other_words[WORDS_MAX];
+    const unsigned class = 17;
+    assert(acre_size_classes[class].capacity == 56);
+    span = (acre_span){.kind = ACRE_SPAN_SMALL, .words = words, .class = (uint8_t)class, .unit_count = acre_size_classes[class].unit_count};
+    const acre_word blocks = acre_word_first(acre_span_capacity(&span));
+    const acre_word always_free = blocks & ~acre_word_first(12) & acre_word_first(52);
+    words[0] = (nondet_word() & blocks & ~always_free) | (nondet_bool() ? always_free : 0);
+    other_words[0] = (nondet_word() & blocks) | always_free;
+    span.state = ACRE_SPAN_LISTED | (ACRE_SPAN_COUNT_BIAS + acre_word_count(words[0]));
+    span.meshed = nondet_u32();
+    acre_span other = span;
+    other.words = other_words;
+    other.state = ACRE_SPAN_LISTED | (ACRE_SPAN_COUNT_BIAS + acre_word_count(other_words[0]));
+    const acre_word out = ~words[0] & blocks, other_out = ~other_words[0] & blocks;
+    const uint32_t meshed_before = span.meshed, number = nondet_u32();
+
+    const bool may = acre_span_may_mesh(&span, &other);
+    assert(may == ((out & other_out) == 0));
+    if (!may) return;
+    const bool is_full = acre_span_mesh(&span, &other, number);
+    assert(words[0] == (blocks & ~(out | other_out)) && other_words[0] == (blocks & ~other_out));
+    assert(acre_span_out(&span, 0) == (out | other_out) && acre_span_out(&other, 0) == other_out);
+    assert(acre_span_free_count(span.state) == (int)acre_word_count(words[0]));
+    assert(is_full == (words[0] == 0) && ((span.state & ACRE_SPAN_LISTED) == 0) == is_full);
+    assert(other.kind == ACRE_SPAN_MESHED && acre_span_home(&other) == &span && (other.state & ACRE_SPAN_LISTED) == 0);
+    assert(acre_span_home(&span) == &span && span.meshed == number && other.meshed == meshed_before);
+}

@@ -18,6 +18,8 @@ static void move_up(acre_addr *to, const acre_addr *from, size_t bytes)
 #include "alloc/size_class.h"
 enum { CLASS = ACRE_CLASS_FIRST + 8, SIZE = 144, CAPACITY = ACRE_UNIT_BYTES / SIZE, ARRAY = 8 };
 #define acre_block_index_by(reciprocal, offset) ((offset) / SIZE) /* proved the same in proofs/alloc/size_class.c */
+#include "alloc/span.h"
+#define acre_span_is_shared(span) ((void)(span), false) /* no span is, but where a proof says so of a batch */
 #include "heap/cache.c"
 #include "alloc/size_class.c"
 
@@ -273,6 +275,56 @@ void prove_batch_end(void)
     assert(counted[0] == before.count + waiting_count - twice);
 }
 
+/* PROOF batch_meshed
+ *   property: blocks at the addresses of a span that shows another's memory are given back in the words of both, and the other counts them
+ *   bound:    any of the first three blocks of each word of a span of 113
+ *   assumes:  span_give_bits, span_give_count; nothing is free already (batch_end)
+ *   options:  --unwind 6
+ */
+void prove_batch_meshed(void)
+{
+    batch pending = any_batch(FEW_BLOCKS, WORDS);
+    pending.is_shared = true;
+    spans[0].kind = ACRE_SPAN_MESHED;
+    spans[0].previous = &spans[1];
+    const batch before = pending;
+    unsigned waiting_count = 0;
+    for (unsigned i = 0; i < WORDS; i++) waiting_count += acre_word_count(before.masks[i]);
+    const unsigned word = nondet_unsigned();
+    assume(word < WORDS && before.span != NULL);
+    give_pending(&pending);
+    assert(given_words[0][word] == before.masks[word] && given_words[1][word] == before.masks[word] && fault_count == 0);
+    assert(counted[0] == 0 && counted[1] == before.count + waiting_count);
+}
+
+static acre_word meshed_out;
+
+acre_word acre_mesh_out(const acre_heap *of, const acre_span *span, size_t word)
+{
+    (void)of;
+    assert(span == &spans[0] && word < WORDS);
+    return word == 0 ? meshed_out : 0; /* none unless a proof says so */
+}
+
+/* PROOF batch_shared
+ *   property: a block that is out at another address of a span's memory is a double free at this one: reported, not given, not counted
+ *   bound:    any of the first three blocks of the first word
+ *   assumes:  span_give_bits, span_give_count
+ *   options:  --unwind 6
+ */
+void prove_batch_shared(void)
+{
+    batch pending = any_batch(FEW_BLOCKS, 1);
+    assume(pending.span != NULL);
+    pending.is_shared = true;
+    spans[0].meshed = 1;
+    meshed_out = nondet_word() & FEW_BLOCKS;
+    const batch before = pending;
+    const acre_word elsewhere = before.masks[0] & meshed_out;
+    give_pending(&pending);
+    assert(given_words[0][0] == (before.masks[0] & ~meshed_out) && fault_count == acre_word_count(elsewhere));
+}
+
 /* ---- compaction ---- */
 
 /* PROOF depot_fullest
@@ -292,7 +344,7 @@ void prove_depot_fullest(void)
         const unsigned free_count = nondet_unsigned();
         assume(free_count <= CAPACITY);
         listed[i].state = ACRE_SPAN_LISTED | (ACRE_SPAN_COUNT_BIAS + free_count);
-        depot_append(&depot, &listed[i]);
+        acre_depot_append(&depot, &listed[i]);
     }
     const acre_span *const best = fullest(&depot);
     assert(acre_span_free_count(best->state) <= acre_span_free_count(listed[which].state));

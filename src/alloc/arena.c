@@ -371,7 +371,7 @@ acre_span *acre_arena_take(acre_arena *arena, uint64_t unit_count, uint64_t alig
         run = take_locked(arena, unit_count, alignment, is_zero);
     }
     if (run != NULL) {
-        run->kind = kind;
+        run->kind = (uint8_t)kind;
         account_taken(arena, run->base, unit_count);
     }
     acre_lock_drop(&arena->lock);

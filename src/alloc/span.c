@@ -12,7 +12,7 @@ static acre_word next_generation(acre_word state)
 void acre_span_init(acre_span *span, unsigned class, acre_word *words)
 {
     assert(span->kind == ACRE_SPAN_SMALL);
-    span->class = class;
+    span->class = (uint8_t)class;
     span->words = words;
     span->previous = span->next = NULL;
     span->units_before = 0;
@@ -111,6 +111,35 @@ void acre_span_own(acre_span *span)
     const acre_word before = acre_fetch_add(&span->state, (acre_word)ACRE_SPAN_OWNED - ACRE_SPAN_LISTED);
     assert((before & ACRE_SPAN_LISTED) != 0 && (before & ACRE_SPAN_OWNED) == 0);
     (void)before;
+}
+
+bool acre_span_may_mesh(const acre_span *into, const acre_span *span)
+{
+    for (size_t i = 0; i < acre_span_word_count(span); i++) {
+        if ((acre_span_out(into, i) & acre_span_out(span, i)) != 0) return false;
+    }
+    return true;
+}
+
+bool acre_span_mesh(acre_span *into, acre_span *span, uint32_t number)
+{
+    assert((into->state & span->state & ACRE_SPAN_LISTED) != 0 && acre_span_may_mesh(into, span));
+    unsigned count = 0;
+    for (size_t i = 0; i < acre_span_word_count(span); i++) {
+        const acre_word out = acre_span_out(span, i);
+        into->words[i] &= ~out;
+        count += acre_word_count(out);
+    }
+    into->state -= count;
+    const bool is_full = acre_span_free_count(into->state) == 0;
+    if (is_full) into->state -= ACRE_SPAN_LISTED;
+    span->state -= ACRE_SPAN_LISTED;
+    span->kind = ACRE_SPAN_MESHED;
+    span->previous = into;
+    span->meshed = into->meshed;
+    into->meshed = number;
+    assert(acre_span_is_valid(into));
+    return is_full;
 }
 
 void acre_span_retire(acre_span *span)

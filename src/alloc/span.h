@@ -36,24 +36,28 @@ typedef enum acre_span_kind {
     ACRE_SPAN_FREE_END, /* last unit of a free run of two or more; unit_count is the run's */
     ACRE_SPAN_SMALL,
     ACRE_SPAN_LARGE,
+    ACRE_SPAN_MESHED, /* was SMALL; shows the memory of another span, which counts its blocks too */
 } acre_span_kind;
 
 struct acre_span {
     acre_word state; /* SMALL: generation, flags, free_count (below). Other kinds leave it alone: the generation goes on */
     union {
-        acre_word *words;     /* SMALL */
+        acre_word *words;     /* SMALL, MESHED */
         uint64_t size_bytes;  /* LARGE: as asked for */
         uint64_t dirty_count; /* FREE: how many of its units are dirty */
     };
     acre_addr base;
-    acre_span *previous; /* in a list of its class, or of free runs */
+    acre_span *previous; /* in a list of its class, or of free runs. MESHED: the span whose memory it shows */
     acre_span *next;
     acre_region *region;
     uint32_t unit_count;   /* this and the next: changed under the lock of the arena, which looks at its neighbours' */
-    uint32_t kind;         /* acre_span_kind */
+    uint8_t kind;          /* acre_span_kind */
+    uint8_t class;         /* SMALL: size class, with ACRE_CLASS_WATCHED. LARGE: the same bit or 0 */
     uint32_t units_before; /* SMALL: how many units before this one the span begins; 0 in the first */
-    uint32_t class;        /* SMALL: size class, with ACRE_CLASS_WATCHED. LARGE: the same bit or 0 */
+    uint32_t meshed;       /* SMALL: the first span that shows its memory. MESHED: the next that does. Its number in the map and 1, or 0 */
 };
+
+_Static_assert(sizeof(void *) < 8 || sizeof(struct acre_span) == 64, "a descriptor is one line of the cache");
 
 enum {
     ACRE_SPAN_COUNT_BITS = 16,
@@ -121,6 +125,28 @@ bool acre_span_may_retire(const acre_span *span, acre_word after);
 
 /* Under the lock of the class: takes a listed span over; the caller takes it out of the list. */
 void acre_span_own(acre_span *span);
+
+/* Could the blocks that are out in both lie in the memory of one, without touching? Both of one class. O(words). */
+bool acre_span_may_mesh(const acre_span *into, const acre_span *span);
+
+/* Counts what is out in `span` as out in `into`, too, and makes `span` MESHED, whose number in the map and 1 is `number`: its words go on
+ * to tell which blocks are out at its own addresses. Both are LISTED. `span` is no longer, and `into` is not when it has no free blocks
+ * left, which is the answer: the caller takes them out of the list. No other thread uses them. */
+bool acre_span_mesh(acre_span *into, acre_span *span, uint32_t number);
+
+/* The span that counts the blocks of this one. */
+static inline acre_span *acre_span_home(acre_span *span) { return acre_unlikely(span->kind == ACRE_SPAN_MESHED) ? span->previous : span; }
+
+/* Does its memory show at other addresses, too? */
+static inline bool acre_span_is_shared(const acre_span *span) { return span->meshed != 0 || span->kind == ACRE_SPAN_MESHED; }
+
+/* The blocks of word `index` that are out. */
+static inline acre_word acre_span_out(const acre_span *span, size_t index)
+{
+    const unsigned before = (unsigned)index * ACRE_WORD_BITS, capacity = acre_span_capacity(span);
+    const acre_word blocks = capacity - before < ACRE_WORD_BITS ? acre_word_first(capacity - before) : ACRE_WORD_ALL;
+    return ~acre_load_relaxed(&span->words[index]) & blocks;
+}
 
 /* The span becomes a plain run again; its generation goes on. Whoever retires it calls this under the lock of the class. */
 void acre_span_retire(acre_span *span);

@@ -6,7 +6,9 @@
 #include "heap/cache.h"
 #include "base/atomic.h"
 #include "guard/fault.h"
+#include "heap/depot.h"
 #include "heap/guarded.h"
+#include "heap/mesh.h"
 #include "heap/purge.h"
 #include "heap/sample.h"
 
@@ -20,52 +22,10 @@ enum {
 
 /* ---- the depot ---- */
 
-static acre_depot *depot_of(acre_heap *heap, unsigned class)
-{
-    acre_depot *const depots = (class & ACRE_CLASS_WATCHED) != 0 ? heap->watched_depots : heap->depots;
-    return &depots[class & (ACRE_CLASS_WATCHED - 1)];
-}
-
-/* Others glance at `first` without the lock, so it is stored atomically. */
-static void set_first(acre_depot *depot, acre_span *span) { __atomic_store_n(&depot->first, span, __ATOMIC_RELAXED); }
-
-static void depot_insert(acre_depot *depot, acre_span *span)
-{
-    span->previous = NULL;
-    span->next = depot->first;
-    if (span->next != NULL)
-        span->next->previous = span;
-    else
-        depot->last = span;
-    set_first(depot, span);
-}
-
-static void depot_append(acre_depot *depot, acre_span *span)
-{
-    span->previous = depot->last;
-    span->next = NULL;
-    if (span->previous != NULL)
-        span->previous->next = span;
-    else
-        set_first(depot, span);
-    depot->last = span;
-}
-
-static void depot_remove(acre_depot *depot, acre_span *span)
-{
-    if (span->next != NULL)
-        span->next->previous = span->previous;
-    else
-        depot->last = span->previous;
-    if (span->previous != NULL)
-        span->previous->next = span->next;
-    else
-        set_first(depot, span->next);
-}
-
 /* The units go back to the arena. The span is retired, so nobody else knows it. */
 static void release_units(acre_heap *heap, acre_span *span)
 {
+    if (acre_unlikely(span->meshed != 0)) acre_mesh_part(heap, span);
     acre_page_map_set_class(heap->map, span->base, span->unit_count, ACRE_CLASS_NONE);
     acre_arena_give(&heap->arena, span, false);
     acre_purge_surplus(heap);
@@ -75,14 +35,14 @@ static void release_units(acre_heap *heap, acre_span *span)
 static void fulfil(acre_heap *heap, acre_span *span, unsigned class, acre_span_duty duty, acre_word after)
 {
     if (duty == ACRE_DUTY_NONE) return;
-    acre_depot *const depot = depot_of(heap, class);
+    acre_depot *const depot = acre_depot_of(heap, class);
     bool is_retired = false;
     acre_lock_take(&depot->lock);
     if (duty == ACRE_DUTY_LIST) {
         is_retired = !acre_span_list(span);
-        if (!is_retired) depot_insert(depot, span);
+        if (!is_retired) acre_depot_insert(depot, span);
     } else if (acre_span_may_retire(span, after)) {
-        depot_remove(depot, span);
+        acre_depot_remove(depot, span);
         is_retired = true;
     }
     if (is_retired) acre_span_retire(span);
@@ -112,8 +72,8 @@ static acre_span *fullest(acre_depot *depot)
             best_free_count = free_count;
         }
         if (loser != best) {
-            depot_remove(depot, loser);
-            depot_append(depot, loser);
+            acre_depot_remove(depot, loser);
+            acre_depot_append(depot, loser);
         }
         span = next;
     }
@@ -124,14 +84,14 @@ static acre_span *fullest(acre_depot *depot)
  * compacted, the fullest of some. `*is_compacted` becomes false when there is none. */
 static acre_span *own_listed_span(acre_heap *heap, unsigned class, bool *is_compacted)
 {
-    acre_depot *const depot = depot_of(heap, class);
+    acre_depot *const depot = acre_depot_of(heap, class);
     acre_span *span = NULL;
     if (__atomic_load_n(&depot->first, __ATOMIC_RELAXED) != NULL) {
         acre_lock_take(&depot->lock);
         span = depot->first;
         if (span != NULL && *is_compacted) span = fullest(depot);
         if (span != NULL) {
-            depot_remove(depot, span);
+            acre_depot_remove(depot, span);
             acre_span_own(span);
         }
         acre_lock_drop(&depot->lock);
@@ -170,6 +130,7 @@ typedef struct batch {
     uint64_t size;
     uint64_t reciprocal;
     unsigned class;
+    bool is_shared;   /* the span's memory is another's, too */
     unsigned count;   /* given but not counted */
     unsigned touched; /* words with blocks that are not given yet */
     acre_word masks[ACRE_WORDS_PER_UNIT]; /* those blocks; only the smallest fill as many words, and their span is one unit */
@@ -190,17 +151,36 @@ static void report_double_frees(const batch *pending, size_t word, acre_word blo
     }
 }
 
-static void give_pending_word(batch *pending, size_t word)
+/* Returns which blocks have become free. */
+static acre_word give_bits(batch *pending, size_t word, acre_word mask)
 {
-    acre_word mask = pending->masks[word];
-    pending->masks[word] = 0;
     const acre_word freed_before = acre_span_give_bits(pending->span, word, mask);
     if (acre_unlikely(freed_before != 0)) {
         report_double_frees(pending, word, freed_before); /* where the handler lets the program go on, the others go back */
         mask &= ~freed_before;
         if (mask != 0) (void)acre_span_give_bits(pending->span, word, mask);
     }
-    pending->count += acre_word_count(mask);
+    return mask;
+}
+
+/* The same where spans share memory (heap/mesh.h): a block that is in use at another address is not out at this one. */
+static acre_word give_shared_bits(batch *pending, size_t word, acre_word mask)
+{
+    const acre_word elsewhere = acre_mesh_out(pending->heap, pending->span, word) & mask;
+    report_double_frees(pending, word, elsewhere);
+    mask &= ~elsewhere;
+    if (mask != 0) mask = give_bits(pending, word, mask);
+    acre_span *const home = acre_span_home(pending->span);
+    if (mask != 0 && home != pending->span) (void)acre_span_give_bits(home, word, mask);
+    return mask;
+}
+
+static void give_pending_word(batch *pending, size_t word)
+{
+    const acre_word mask = pending->masks[word];
+    pending->masks[word] = 0;
+    const acre_word given = acre_unlikely(pending->is_shared) ? give_shared_bits(pending, word, mask) : give_bits(pending, word, mask);
+    pending->count += acre_word_count(given);
 }
 
 static void give_pending_bits(batch *pending)
@@ -214,8 +194,9 @@ static void give_pending(batch *pending)
     give_pending_bits(pending);
     if (pending->count > 0) {
         acre_word after;
-        const acre_span_duty duty = acre_span_give_count(pending->span, pending->count, &after);
-        fulfil(pending->heap, pending->span, pending->class, duty, after);
+        acre_span *const home = acre_unlikely(pending->is_shared) ? acre_span_home(pending->span) : pending->span;
+        const acre_span_duty duty = acre_span_give_count(home, pending->count, &after);
+        fulfil(pending->heap, home, pending->class, duty, after);
     }
     pending->span = NULL;
     pending->bytes = 0;
@@ -247,6 +228,7 @@ static bool turn_to(batch *pending, acre_addr address)
     }
     const acre_size_class *const facts = &acre_size_classes[size_class];
     pending->span = span;
+    pending->is_shared = acre_span_is_shared(span);
     pending->class = class;
     pending->base = span->base;
     pending->size = facts->block_bytes;
@@ -770,10 +752,15 @@ static void disown_all(acre_cache *cache)
     for (unsigned class = ACRE_CLASS_FIRST; class <= ACRE_CLASS_COUNT; class++) drop_current(cache, class);
 }
 
-void acre_cache_release(acre_cache *cache)
+void acre_cache_let_go(acre_cache *cache)
 {
     acre_cache_flush(cache);
     disown_all(cache);
+}
+
+void acre_cache_release(acre_cache *cache)
+{
+    acre_cache_let_go(cache);
     acre_lock_take(&cache->heap->lock);
     cache->is_used = 0;
     acre_lock_drop(&cache->heap->lock);

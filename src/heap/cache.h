@@ -13,6 +13,9 @@ void acre_cache_release(acre_cache *cache);
 /* Returns the blocks that the cache holds ready; it stays the thread's. */
 void acre_cache_flush(acre_cache *cache);
 
+/* The same, and the spans that the thread takes blocks from. */
+void acre_cache_let_go(acre_cache *cache);
+
 /* The heap's distance of samples has changed: the cache forgets the old one. */
 void acre_cache_restart_samples(acre_cache *cache);
 

@@ -5,6 +5,7 @@
 #include "guard/fault.h"
 #include "heap/cache.h"
 #include "heap/guarded.h"
+#include "heap/mesh.h"
 #include "heap/purge.h"
 #include "heap/registry.h"
 #include "heap/sample.h"
@@ -114,6 +115,7 @@ void acre_heap_destroy(acre_heap *heap)
     if (heap == NULL) return;
     acre_registry_remove(heap);
     acre_guard_close(heap);
+    acre_mesh_part_all(heap);
     acre_arena_destroy(&heap->arena);
     if (heap->space == &heap->own_space) acre_space_close(&heap->own_space);
 
@@ -148,7 +150,7 @@ static acre_addr take_large(acre_heap *heap, uint64_t size, uint64_t alignment, 
     if (alignment < ACRE_UNIT_BYTES) alignment = ACRE_UNIT_BYTES;
     acre_span *run = acre_arena_take(&heap->arena, unit_count, alignment, ACRE_SPAN_LARGE, is_zero);
     if (run == NULL) return 0;
-    run->class = is_watched ? ACRE_CLASS_WATCHED : 0;
+    run->class = (uint8_t)(is_watched ? ACRE_CLASS_WATCHED : 0);
     run->units_before = 0;
     run->size_bytes = size;
     mark_large(heap, run);
@@ -393,7 +395,7 @@ acre_addr acre_resize_large(acre_heap *heap, acre_span *run, uint64_t size, bool
     acre_span *const target = resize_in_place(heap, run, size) ? run : move_large(heap, run, size, &is_clean);
     if (target == NULL) return 0;
     const bool is_sample = is_large_sample(heap, acre_cache_of(heap), size);
-    target->class = is_sample ? ACRE_CLASS_WATCHED : 0;
+    target->class = (uint8_t)(is_sample ? ACRE_CLASS_WATCHED : 0);
     acre_tell_resized(heap, from, was_told, target->base, size, is_sample ? acre_sample_weight(size, size, heap->sample_bytes) : 0);
     if (target != run) give_large(heap, run, is_clean);
     return target->base;
@@ -559,6 +561,10 @@ bool acre_heap_block_of(const acre_heap *heap, acre_addr address, acre_block *bl
     const acre_word word = acre_load_relaxed(&acre_page_map_words(heap->map, base)[index / ACRE_WORD_BITS]);
     if (is_told != NULL) *is_told = heap->observer != NULL && (heap->is_recording || (class & ACRE_CLASS_WATCHED) != 0);
     *block = (acre_block){.base = base + index * size, .size_bytes = size, .is_out = (word >> (index % ACRE_WORD_BITS) & 1) == 0};
+    if (acre_unlikely(heap->meshed_bytes != 0) && block->is_out) {
+        const acre_word elsewhere = acre_mesh_out(heap, acre_page_map_span(heap->map, base), index / ACRE_WORD_BITS);
+        block->is_out = (elsewhere >> (index % ACRE_WORD_BITS) & 1) == 0;
+    }
     if (heap->guard != NULL && heap->guard->has_checks) block->is_out = block->is_out && acre_guard_is_out(heap, block->base);
     return true;
 }
@@ -628,7 +634,9 @@ static bool visit_span(const acre_heap *heap, const acre_span *span, acre_block_
 {
     const uint64_t size = acre_size_classes[acre_span_size_class(span)].block_bytes;
     for (unsigned index = 0; index < acre_span_capacity(span); index++) {
-        if ((acre_load_relaxed(&span->words[index / ACRE_WORD_BITS]) >> (index % ACRE_WORD_BITS) & 1) != 0) continue;
+        const size_t word = index / ACRE_WORD_BITS;
+        const acre_word out = acre_span_out(span, word) & ~acre_mesh_out(heap, span, word);
+        if ((out >> (index % ACRE_WORD_BITS) & 1) == 0) continue;
         const acre_block block = {.base = span->base + index * size, .size_bytes = size, .is_out = true};
         if (is_held_back(heap, block.base)) continue;
         if (!visit(context, &block)) return false;
@@ -645,7 +653,7 @@ void acre_heap_walk(acre_heap *heap, acre_block_visitor *visit, void *context)
             if (run->kind == ACRE_SPAN_LARGE) {
                 const acre_block block = {.base = at, .size_bytes = (uint64_t)run_bytes(run), .is_out = true};
                 if (!is_held_back(heap, at) && !visit(context, &block)) return;
-            } else if (run->kind == ACRE_SPAN_SMALL && !visit_span(heap, run, visit, context)) {
+            } else if ((run->kind == ACRE_SPAN_SMALL || run->kind == ACRE_SPAN_MESHED) && !visit_span(heap, run, visit, context)) {
                 return;
             }
             at += (uint64_t)run->unit_count << ACRE_UNIT_SHIFT;
@@ -661,6 +669,7 @@ void acre_heap_read_figures(acre_heap *heap, acre_heap_figures *figures)
                                    .committed_bytes = arena.committed_bytes,
                                    .reserved_bytes = arena.reserved_bytes,
                                    .purged_bytes = arena.purged_bytes,
+                                   .meshed_bytes = __atomic_load_n(&heap->meshed_bytes, __ATOMIC_RELAXED),
                                    .meta_bytes = heap->meta.reserved_bytes};
     int64_t small = __atomic_load_n(&heap->direct_bytes, __ATOMIC_RELAXED);
     const int64_t large = __atomic_load_n(&heap->large_bytes, __ATOMIC_RELAXED);
@@ -695,6 +704,15 @@ static bool depot_is_valid(acre_depot *depot, unsigned class)
     return is_valid;
 }
 
+/* What is out at its addresses is out in the words of the span whose memory it shows. */
+static bool is_meshed_well(const acre_span *span)
+{
+    const acre_span *const home = span->previous;
+    bool is_well = home->kind == ACRE_SPAN_SMALL && home->class == span->class && span->unit_count == home->unit_count;
+    for (size_t i = 0; is_well && i < acre_span_word_count(span); i++) is_well = (acre_span_out(span, i) & ~acre_span_out(home, i)) == 0;
+    return is_well;
+}
+
 bool acre_heap_is_valid(acre_heap *heap)
 {
     if (!acre_arena_is_valid(&heap->arena)) return false;
@@ -715,6 +733,8 @@ bool acre_heap_is_valid(acre_heap *heap)
                 if (class != run->class || !acre_span_is_valid(run)) return false;
                 const bool is_reachable = (run->state & (ACRE_SPAN_OWNED | ACRE_SPAN_LISTED)) != 0;
                 if (!is_reachable && acre_span_free_count(run->state) > 0) return false;
+            } else if (run->kind == ACRE_SPAN_MESHED) {
+                if (class != run->class || !is_meshed_well(run)) return false;
             } else if (class != (run->kind == ACRE_SPAN_LARGE ? (unsigned)ACRE_CLASS_LARGE : (unsigned)ACRE_CLASS_NONE)) {
                 return false;
             }

@@ -100,6 +100,7 @@ struct acre_heap {
     ptrdiff_t slot_offset; /* of its entry in acre_thread, from acre_thread_base */
     int64_t direct_bytes; /* of small blocks that were taken and given without a cache */
     int64_t large_bytes;
+    uint64_t meshed_bytes; /* of spans that show the memory of others */
     uint64_t take_count_at_purge;    /* how busy it was when the purge job last looked */
     acre_scheduler *purge_scheduler; /* of the thread that purges; NULL: none does */
     uint32_t wants_purge;            /* somebody who may call malloc shall ask for the thread */

@@ -312,6 +312,13 @@ acre_status acre_os_map_shared(int descriptor, uint64_t size, void **address)
     return ACRE_OK;
 }
 
+acre_status acre_os_map_shared_at(int descriptor, uint64_t offset, uint64_t size, void *address)
+{
+    void *const base = mmap(address, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, descriptor, (off_t)offset);
+    if (base == MAP_FAILED) return fail_errno(memory_status(), "mapping of a file", address, (size_t)size);
+    return ACRE_OK;
+}
+
 acre_status acre_os_fill_hole(int descriptor, uint64_t offset, uint64_t size)
 {
     if (fallocate(descriptor, 0, (off_t)offset, (off_t)size) != 0 && errno != EOPNOTSUPP) {

@@ -71,6 +71,7 @@ acre_status acre_os_open_file(const char *path, uint64_t size, int *descriptor);
 acre_status acre_os_open_shared(const char *name, uint64_t size, int *descriptor); /* memfd */
 acre_status acre_os_open_secret(uint64_t size, int *descriptor);                   /* memfd_secret */
 acre_status acre_os_map_shared(int descriptor, uint64_t size, void **address);
+acre_status acre_os_map_shared_at(int descriptor, uint64_t offset, uint64_t size, void *address); /* in place of what is mapped there */
 acre_status acre_os_fill_hole(int descriptor, uint64_t offset, uint64_t size); /* makes sure that a write finds room */
 acre_status acre_os_punch_hole(int descriptor, uint64_t offset, uint64_t size);
 acre_status acre_os_flush(void *address, size_t size); /* msync: returns when the bytes are durable */

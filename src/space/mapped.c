@@ -17,6 +17,13 @@ static acre_status mapped_purge(acre_space *space, acre_addr address, uint64_t s
     return acre_os_punch_hole(space->descriptor, address - space->base, size);
 }
 
+static acre_status shared_alias(acre_space *space, acre_addr address, acre_addr target, uint64_t size)
+{
+    const acre_status status = acre_os_map_shared_at(space->descriptor, target - space->base, size, pointer_of(address));
+    if (status != ACRE_OK || address == target) return status;
+    return mapped_purge(space, address, size);
+}
+
 static acre_status file_flush(acre_space *space, acre_addr address, uint64_t size, acre_domain domain)
 {
     return domain == ACRE_DOMAIN_PERSISTENT ? acre_os_flush(pointer_of(address), (size_t)size) : ACRE_OK;
@@ -46,6 +53,7 @@ static const acre_space_ops shared_ops = {
     .release = acre_range_release,
     .purge = mapped_purge,
     .close = mapped_close,
+    .alias = shared_alias,
 };
 
 static const acre_space_ops secret_ops = {
@@ -110,7 +118,8 @@ acre_status acre_space_open_shared(acre_space *space, const char *name, uint64_t
     acre_status status = whole_pages(space, "shared", &size);
     if (status == ACRE_OK) status = acre_os_open_shared(name, size, &descriptor);
     if (status != ACRE_OK) return status;
-    return open_mapped(space, &shared_ops, ACRE_SPACE_SHARED, ACRE_CAP_SHARED | ACRE_CAP_ZEROED | ACRE_CAP_PURGE, descriptor, size);
+    return open_mapped(space, &shared_ops, ACRE_SPACE_SHARED,
+                       ACRE_CAP_SHARED | ACRE_CAP_ZEROED | ACRE_CAP_PURGE | ACRE_CAP_ALIAS, descriptor, size);
 }
 
 acre_status acre_space_open_secret(acre_space *space, uint64_t size)

@@ -24,6 +24,7 @@ acre_status acre_space_init(acre_space *space, const acre_space_ops *ops, const 
     assert(((info->capabilities & ACRE_CAP_PROTECT) != 0) == (ops->protect != NULL));
     assert(((info->capabilities & ACRE_CAP_ADVISE) != 0) == (ops->advise != NULL));
     assert(((info->capabilities & ACRE_CAP_MOVE) != 0) == (ops->move != NULL));
+    assert(((info->capabilities & ACRE_CAP_ALIAS) != 0) == (ops->alias != NULL));
     assert(acre_is_power_of_two(info->grain_bytes) && acre_is_power_of_two(info->page_bytes));
 
     memset(space, 0, sizeof *space);
@@ -267,6 +268,24 @@ acre_status acre_space_move(acre_space *space, acre_addr to, acre_addr from, uin
         return bad_argument(space, "move to", to, size, space->info.page_bytes);
     }
     return space->ops->move(space, to, from, size);
+}
+
+acre_status acre_space_alias(acre_space *space, acre_addr address, acre_addr target, uint64_t size)
+{
+    REQUIRE_OPEN(space);
+    if (OPERATION(space, alias) == NULL) return unsupported(space, "alias");
+    if (!is_range(address, size, space->info.page_bytes)) {
+        return bad_argument(space, "alias", address, size, space->info.page_bytes);
+    }
+    if (!is_range(target, size, space->info.page_bytes)) {
+        return bad_argument(space, "alias of", target, size, space->info.page_bytes);
+    }
+    const uint64_t distance = address > target ? address - target : target - address;
+    if (distance != 0 && distance < size) {
+        return acre_fail(ACRE_INVALID, "space '%s': alias of %llu bytes at 0x%llx to 0x%llx: the ranges overlap", space->name,
+                         (unsigned long long)size, (unsigned long long)address, (unsigned long long)target);
+    }
+    return space->ops->alias(space, address, target, size);
 }
 
 void acre_space_close(acre_space *space)

@@ -150,6 +150,8 @@ static void the_heap_behaves_like_the_model_over(acre_space_kind kind, acre_guar
     for (int step = 0; step < STEP_COUNT; step++) {
         random_step(m, &random);
         if (step % 5000 == 0) assert_true(acre_heap_is_valid(m->heap));
+        const bool can_mesh = (space.info.capabilities & ACRE_CAP_ALIAS) != 0 && level == ACRE_GUARD_L0;
+        if (can_mesh && step % 2500 == 0) assert_int_equal(acre_heap_mesh(m->heap, NULL), ACRE_OK);
         if (step % 20000 == 10000) {
             acre_heap_flush(m->heap);
             acre_heap_walk(m->heap, count_block, m);

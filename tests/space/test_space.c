@@ -8,6 +8,23 @@
 
 static bool has(const acre_space *space, uint32_t capability) { return (space->info.capabilities & capability) != 0; }
 
+/* At three pages from `at` on; what they hold is lost. */
+static void aliases_show_the_same_memory(acre_space *space, acre_addr at, uint64_t page)
+{
+    uint8_t *const bytes = acre_space_pointer(space, at), *const other = bytes + page;
+    bytes[5] = 11;
+    other[5] = 12;
+    assert_int_equal(acre_space_alias(space, at + page, at, page), ACRE_OK);
+    assert_int_equal(other[5], 11);
+    other[6] = 13;
+    assert_int_equal(bytes[6], 13);
+    assert_int_equal(acre_space_alias(space, at + page, at, 2 * page), ACRE_INVALID);
+    assert_non_null(strstr(acre_last_error(), "overlap"));
+    assert_int_equal(acre_space_alias(space, at + page, at + page, page), ACRE_OK);
+    assert_int_equal(other[5], 0);
+    assert_int_equal(bytes[5], 11);
+}
+
 static void promises_of(acre_space_kind kind)
 {
     acre_space space;
@@ -44,6 +61,8 @@ static void promises_of(acre_space_kind kind)
         assert_int_equal(acre_space_fill(&space, at, 100, 7), ACRE_UNSUPPORTED);
     }
     const uint64_t page = info.page_bytes;
+    assert_int_equal(acre_space_alias(&space, at + 1, at, page), has(&space, ACRE_CAP_ALIAS) ? ACRE_INVALID : ACRE_UNSUPPORTED);
+    if (has(&space, ACRE_CAP_ALIAS)) aliases_show_the_same_memory(&space, at, page);
     const acre_status purged = acre_space_purge(&space, at, page);
     if (has(&space, ACRE_CAP_PURGE)) {
         assert_int_equal(purged, ACRE_OK);

@@ -19,7 +19,8 @@ const char *capability_text(unsigned bit)
 {
     static const char *const texts[] = {"host access", "device access", "coherent", "persistent", "shared",  "secret", "remote",
                                         "zeroed",      "fixed",         "commit",   "purge",      "protect", "map",    "copy",
-                                        "fill",        "flush",         "advise",   "budget",     "move"};
+                                        "fill",        "flush",         "advise",   "budget",     "move",
+                                        "alias"};
     return bit < sizeof texts / sizeof texts[0] ? texts[bit] : NULL;
 }
 
