@@ -15,6 +15,8 @@
 enum { BLOCK_COUNT = 1000000 };
 
 static acre_space space;
+static unsigned char **blocks;
+static size_t *sizes;
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -40,8 +42,8 @@ static double now_ms(void)
 int main(int argument_count, char **arguments)
 {
     const size_t block_count = argument_count > 1 ? strtoul(arguments[1], NULL, 10) : BLOCK_COUNT;
-    unsigned char **const blocks = calloc(block_count, sizeof *blocks);
-    size_t *const sizes = calloc(block_count, sizeof *sizes);
+    blocks = calloc(block_count, sizeof *blocks);
+    sizes = calloc(block_count, sizeof *sizes);
     acre_heap *heap;
     if (blocks == NULL || sizes == NULL || acre_space_open_shared(&space, "mesh", (uint64_t)block_count * 1024 + (1 << 24)) != ACRE_OK ||
         acre_heap_create(&(acre_heap_options){.space = &space, .name = "mesh"}, &heap) != ACRE_OK) {

@@ -127,8 +127,10 @@ static acre_span *free_run_before(const acre_arena *arena, const acre_region *re
 {
     if (address == region->base) return NULL;
     acre_span *const last = descriptor(arena, address - ACRE_UNIT_BYTES);
-    if (last->kind == ACRE_SPAN_FREE && last->unit_count == 1) return last;
-    if (last->kind != ACRE_SPAN_FREE_END) return NULL;
+    /* Read by itself: compilers would read the byte beside it as well, which may be just being written where the run is somebody's. */
+    const uint8_t kind = __atomic_load_n(&last->kind, __ATOMIC_RELAXED);
+    if (kind == ACRE_SPAN_FREE && last->unit_count == 1) return last;
+    if (kind != ACRE_SPAN_FREE_END) return NULL;
     return descriptor(arena, address - units_to_bytes(last->unit_count));
 }
 

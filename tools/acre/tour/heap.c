@@ -5,57 +5,13 @@
  */
 #include "allocators.h"
 #include "command.h"
+#include "job.h"
 #include "tour.h"
 
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-enum { PAIR_STEP = 10240, OUTPUT_BYTES_MAX = 8192, WORD_COUNT_MAX = 8 };
-
-/* A program that runs, and the end of a pipe where it says its figures. */
-typedef struct job {
-    pid_t child;
-    int output;
-} job;
-
-/* Starts words[0], found by PATH, with `library` preloaded. */
-static job start(const char *const *words, const char *library)
-{
-    job started = {.child = -1, .output = -1};
-    int ends[2];
-    char *copies[WORD_COUNT_MAX] = {NULL};
-    if (pipe2(ends, O_CLOEXEC) != 0) return started;
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-    setenv("LD_PRELOAD", library, 1);
-    copies[0] = must_copy(words[0]);
-    for (size_t i = 1; words[i] != NULL && i + 1 < WORD_COUNT_MAX; i++) copies[i] = must_copy(words[i]);
-    if (posix_spawnp(&started.child, copies[0], &actions, NULL, copies, environ) != 0) started.child = -1;
-    for (size_t i = 0; i < WORD_COUNT_MAX; i++) free(copies[i]);
-    unsetenv("LD_PRELOAD");
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    started.output = ends[0];
-    return started;
-}
-
-/* Waits for its end. True: it ended with 0, and `text` is what it said. */
-static bool finish(job *started, char *text)
-{
-    size_t length = 0;
-    int status = -1;
-    for (ssize_t count; length + 1 < OUTPUT_BYTES_MAX && (count = read(started->output, text + length, OUTPUT_BYTES_MAX - 1 - length)) > 0;)
-        length += (size_t)count;
-    text[length] = 0;
-    if (started->output >= 0) close(started->output);
-    return started->child > 0 && waitpid(started->child, &status, 0) == started->child && status == 0;
-}
+enum { PAIR_STEP = 10240, OUTPUT_BYTES_MAX = 8192 };
 
 /* ---- memory that was freed ---- */
 
@@ -64,14 +20,14 @@ static void visit_idle(tour_state *tour, const char *folder, const tour_allocato
 {
     char *const program = must_print("%s/idle", folder);
     const char *const words[] = {program, pattern, NULL};
-    job jobs[TOUR_ALLOCATOR_COUNT_MAX];
+    tour_job jobs[TOUR_ALLOCATOR_COUNT_MAX];
     char text[OUTPUT_BYTES_MAX];
     double held[TOUR_ALLOCATOR_COUNT_MAX] = {0}, peak_kib[TOUR_ALLOCATOR_COUNT_MAX] = {0};
     int best = TOUR_GLIBC;
     tour_progress(tour, "%s, three silent seconds", what);
-    for (int i = 0; i < count; i++) jobs[i] = start(words, allocators[i].path);
+    for (int i = 0; i < count; i++) jobs[i] = tour_job_start(words, allocators[i].path);
     for (int i = 0; i < count; i++) {
-        if (!finish(&jobs[i], text)) continue;
+        if (tour_job_end(&jobs[i], text, sizeof text) != 0) continue;
         char *end = text;
         peak_kib[i] = strtod(text, &end);
         if (peak_kib[i] > 0) held[i] = strtod(end, NULL) / peak_kib[i];
@@ -97,6 +53,27 @@ static void visit_idle(tour_state *tour, const char *folder, const tour_allocato
     free(others);
 }
 
+/* The same as no malloc can, since pointers stay where they are: over shared memory, when the program asks. */
+static void visit_mesh(tour_state *tour, const char *folder)
+{
+    char *const program = must_print("%s/mesh", folder);
+    const char *const words[] = {program, NULL};
+    char text[OUTPUT_BYTES_MAX];
+    tour_job started = tour_job_start(words, "");
+    const bool has_run = tour_job_end(&started, text, sizeof text) == 0;
+    free(program);
+    const char *const line = has_run ? strstr(text, "after acre_heap_mesh: ") : NULL;
+    const char *const share = line != NULL ? strchr(line, '(') : NULL;
+    if (share == NULL) {
+        tour_say(tour, "acre_heap_mesh: not measured, the load did not run");
+        return;
+    }
+    const double held = strtod(share + 1, NULL) / 100;
+    tour_promise(tour, "held of nine tenths freed at random, meshed", held, 0.5, "of the peak");
+    tour_say(tour, "nine tenths of a million freed at random: every malloc holds all of it, acre_heap_mesh leaves %.2f", held);
+    tour_detail(tour, "meshed", json_real(held));
+}
+
 /* ---- instructions ---- */
 
 /* What callgrind says it has counted; 0: nothing. */
@@ -109,7 +86,7 @@ static double counted(const char *text)
 static void visit_pair(tour_state *tour, const char *folder, const tour_allocator *allocators, int count)
 {
     char *const program = must_print("%s/workload", folder);
-    job jobs[TOUR_ALLOCATOR_COUNT_MAX][2];
+    tour_job jobs[TOUR_ALLOCATOR_COUNT_MAX][2];
     double pair[TOUR_ALLOCATOR_COUNT_MAX] = {0};
     char text[OUTPUT_BYTES_MAX];
     int best = TOUR_GLIBC;
@@ -119,14 +96,14 @@ static void visit_pair(tour_state *tour, const char *folder, const tour_allocato
             char *const operations = must_print("%d", PAIR_STEP * (step + 1));
             const char *const words[] = {"valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "pair_32", operations,
                                          NULL};
-            jobs[i][step] = start(words, allocators[i].path);
+            jobs[i][step] = tour_job_start(words, allocators[i].path);
             free(operations);
         }
     }
     for (int i = 0; i < count; i++) {
         double counts[2] = {0};
         for (int step = 0; step < 2; step++)
-            if (finish(&jobs[i][step], text)) counts[step] = counted(text);
+            if (tour_job_end(&jobs[i][step], text, sizeof text) == 0) counts[step] = counted(text);
         if (counts[0] > 0 && counts[1] > counts[0]) pair[i] = (counts[1] - counts[0]) / PAIR_STEP;
         if (i > TOUR_GLIBC && pair[i] > 0 && pair[i] < pair[best]) best = i;
     }
@@ -158,6 +135,7 @@ static void visit(tour_state *tour)
     } else {
         visit_idle(tour, folder, allocators, count, "all", "a million blocks freed", 0.05);
         visit_idle(tour, folder, allocators, count, "runs", "nine tenths of them freed in runs", 0.23);
+        visit_mesh(tour, folder);
         visit_pair(tour, folder, allocators, count);
     }
     tour_free_allocators(allocators, count);
