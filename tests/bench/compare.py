@@ -75,18 +75,28 @@ def the_tour_tells_which_promises_of_the_heap_are_kept():
         result = run(acre, "tour", "heap", "--json", "--page", page)
         check(result.returncode in (0, 1), f"the tour ended with {result.returncode}: {result.stderr}")
         stop = json.loads(result.stdout)["stops"][0]
-        check(len(stop.get("promises", [])) in (2, 3), f"it tells {stop}")
+        check(len(stop.get("promises", [])) in (3, 4), f"it tells {stop}") # instructions take valgrind
         for promise in stop.get("promises", []):
             check(promise["figure"] > 0 and (promise["figure"] <= promise["bar"]) == (promise["result"] == "kept"), f"a promise is {promise}")
+        check(0.1 < stop["meshed"] < 0.5, f"of what is meshed, it holds {stop}")
         check(0 < stop["all"]["acre"] < 0.5 and 0.1 < stop["runs"]["acre"] < 0.9, f"of all, and of nine tenths, it holds {stop}")
         if browser:
             check(run(browser[0], browser[2], browser[1], page).returncode == 0, "in a browser the page fails")
 
 
+def the_tour_tells_which_planted_bugs_are_noticed():
+    result = run(acre, "tour", "guard", "--json", "--page", "")
+    check(result.returncode == 0, f"the tour ended with {result.returncode}: {result.stderr}")
+    stop = json.loads(result.stdout)["stops"][0]
+    check([promise["result"] for promise in stop.get("promises", [])] == ["kept", "kept"], f"it tells {stop}")
+    noticed = stop["noticed"]
+    check(noticed["glibc"] < noticed["L1"] < noticed["L2"] <= 76, f"it notices {noticed}")
+
+
 def what_the_tour_prints_fits_80_columns():
     listed = run(acre, "tour", "--list").stdout.decode().splitlines()
-    check({"programs", "heap"} <= {line.split()[0] for line in listed}, f"the stops are {listed}")
-    shown = run(acre, "tour", "heap", "--page", "").stdout.decode().splitlines()
+    check({"programs", "heap", "guard"} <= {line.split()[0] for line in listed}, f"the stops are {listed}")
+    shown = run(acre, "tour", "heap", "guard", "--page", "").stdout.decode().splitlines()
     check(any("kept" in line or "broken" in line for line in shown), f"no promise is told: {shown}")
     for line in listed + shown:
         check(len(line) <= 80, f"{len(line)} columns: {line}")
