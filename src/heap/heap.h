@@ -102,6 +102,7 @@ struct acre_heap {
     int64_t large_bytes;
     uint64_t meshed_bytes; /* of spans that show the memory of others */
     uint64_t take_count_at_purge;    /* how busy it was when the purge job last looked */
+    uint32_t purge_steps;            /* of the job since it began */
     acre_scheduler *purge_scheduler; /* of the thread that purges; NULL: none does */
     uint32_t wants_purge;            /* somebody who may call malloc shall ask for the thread */
     uint32_t is_purge_asked;         /* and has done so; the thread takes it back */

@@ -54,7 +54,8 @@ static bool is_idle(acre_heap *heap)
 
 static void purge_once(acre_heap *heap)
 {
-    const uint64_t allowed = allowance(heap, KEEP_SHARE_AGED, is_idle(heap) ? IDLE_KEEP_BYTES : KEEP_BYTES_MIN);
+    const bool is_aged = ++heap->purge_steps > ACRE_DEMAND_WINDOWS;
+    const uint64_t allowed = allowance(heap, is_aged ? KEEP_SHARE_AGED : KEEP_SHARE, is_idle(heap) ? IDLE_KEEP_BYTES : KEEP_BYTES_MIN);
     const bool is_pressed = acre_os_memory_pressure() > PRESSURE_PERCENT_MAX;
     const uint64_t dirty_bytes = acre_arena_dirty_bytes(&heap->arena);
     if (is_pressed)
@@ -95,6 +96,7 @@ void acre_purge_ask_slow(acre_heap *heap)
 {
     __atomic_store_n(&heap->wants_purge, 0, __ATOMIC_RELAXED);
     if (__atomic_exchange_n(&heap->is_purge_asked, 1, __ATOMIC_ACQ_REL) != 0) return;
+    heap->purge_steps = 0; /* the job does not run */
     acre_scheduler_ask(heap->purge_scheduler, &thread_job);
 }
 
