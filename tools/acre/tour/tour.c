@@ -187,7 +187,7 @@ static void print_help(void)
          "broken.\n\n"
          "  --list          the stops there are\n"
          "  --json          every figure as JSON, instead of the tables\n"
-         "  --rounds N      how often each is measured; medians count (default 3)\n"
+         "  --rounds N      how often each is measured; medians count (default 5)\n"
          "  --page FILE     where the page with the plots goes (default acre-tour.html; ''\n"
          "                  for none)");
 }
@@ -205,7 +205,7 @@ int command_tour(int argument_count, char **arguments)
     static const struct option options[] = {{"help", no_argument, NULL, 'h'},       {"list", no_argument, NULL, 'l'},
                                             {"json", no_argument, NULL, 'j'},       {"rounds", required_argument, NULL, 'r'},
                                             {"page", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
-    tour_state tour = {.rounds = 3};
+    tour_state tour = {.rounds = 5};
     const char *page = "acre-tour.html";
     uint64_t number = 0;
     for (int option; (option = getopt_long(argument_count, arguments, "h", options, NULL)) != -1;) {
