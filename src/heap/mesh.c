@@ -126,10 +126,10 @@ acre_status acre_heap_mesh(acre_heap *heap, uint64_t *returned_bytes)
     if (returned_bytes != NULL) *returned_bytes = 0;
     if (heap == NULL) return acre_fail(ACRE_INVALID, "mesh: the heap is NULL");
     if ((heap->space->info.capabilities & ACRE_CAP_ALIAS) == 0) {
-        return acre_fail(ACRE_UNSUPPORTED, "heap '%s': in space '%s' two addresses can't show the same memory", heap->name,
-                         heap->space->name);
+        return acre_fail(ACRE_UNSUPPORTED, "heap '%s': in space '%s' two addresses can't show the same memory; in shared memory they can",
+                         heap->name, heap->space->name);
     }
-    if (heap->guard != NULL) return acre_fail(ACRE_UNSUPPORTED, "heap '%s': it checks its blocks, which meshing does not know", heap->name);
+    if (heap->guard != NULL) return acre_fail(ACRE_UNSUPPORTED, "heap '%s': meshing needs guard level L0", heap->name);
     acre_cache *const cache = acre_cache_of(heap);
     if (cache != NULL) acre_cache_let_go(cache);
     const uint64_t before = heap->meshed_bytes;

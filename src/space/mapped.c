@@ -21,7 +21,11 @@ static acre_status shared_alias(acre_space *space, acre_addr address, acre_addr 
 {
     const acre_status status = acre_os_map_shared_at(space->descriptor, target - space->base, size, pointer_of(address));
     if (status != ACRE_OK || address == target) return status;
-    return mapped_purge(space, address, size);
+    const acre_status purged = mapped_purge(space, address, size);
+    if (purged == ACRE_OK) return ACRE_OK;
+    /* All is to be as it was. Where that is refused as well, the alias holds, and only its memory is lost. */
+    const acre_status undone = acre_os_map_shared_at(space->descriptor, address - space->base, size, pointer_of(address));
+    return undone == ACRE_OK ? purged : ACRE_OK;
 }
 
 static acre_status file_flush(acre_space *space, acre_addr address, uint64_t size, acre_domain domain)
