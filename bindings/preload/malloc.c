@@ -211,6 +211,6 @@ __attribute__((destructor(101))) static void end(void)
     acre_heap *const heap = acre_process_heap();
     if (heap == NULL) return;
     acre_purge_stop_thread(heap);
-    (void)acre_heap_check(heap); /* what was damaged and never freed */
+    if (heap->guard != NULL) (void)acre_heap_check(heap); /* what was damaged and never freed */
     acre_heap_flush(heap);       /* what was freed twice a short while ago */
 }
