@@ -1,4 +1,5 @@
-/* steps.h - a trace as a list of steps: allocations and frees of numbered objects, in the order of time, as they are given to allocators again. */
+/* steps.h - a trace as a list of steps: allocations and frees of numbered objects, in the order of time, as they are given to allocators
+ * again. */
 #ifndef ACRE_TOOL_STEPS_H
 #define ACRE_TOOL_STEPS_H
 
@@ -24,7 +25,8 @@ typedef struct replay_header {
  * allocated is left out, and counted. False with errno: it can't be written. */
 bool steps_write(trace_reader *reader, uint32_t process, FILE *out, replay_header *header, uint64_t *skipped_count);
 
-/* The steps of a file, to be freed: a trace, of which process 0 stands for the one with the most frames, or text with lines `alloc ID BYTES`
+/* The steps of a file, to be freed: a trace, of which process 0 stands for the one with the most frames, or text with lines `alloc ID
+ * BYTES`
  * and `free ID` ('#' begins a comment; an ID is any number). NULL after a message of `command_name`. */
 replay_step *steps_of_file(const char *command_name, const char *path, uint64_t process_id, replay_header *header);
 
