@@ -149,6 +149,12 @@ ACRE_API size_t acre_domain_wishes(const acre_owned_range *ranges, size_t range_
 ACRE_API void acre_domain_switch_v7m(const acre_domain_plan *from, const acre_domain_plan *to, volatile uint32_t *registers);
 ACRE_API void acre_domain_switch_v8m(const acre_domain_plan *from, const acre_domain_plan *to, volatile uint32_t *registers);
 
+/* The same on a host, for the wishes of two plans for pages: one call of the system for each that differs, so microseconds, and for the
+ * whole
+ * process, whose threads all run in one domain. Wishes that one list has and the other has not lose all access, or get it. ACRE_INVALID: a
+ * NULL, or no ends of pages; ACRE_NO_MEMORY: what the system says; then access is closed to what had changed so far. Not from a handler. */
+ACRE_API acre_status acre_domain_switch_host(const acre_wish *from, size_t from_count, const acre_wish *to, size_t to_count);
+
 /* ---- faults ---- */
 
 /* What the processor says of an access that it refused. */
@@ -166,6 +172,12 @@ ACRE_API bool acre_trap_of_cortex_m(uint32_t cfsr, uint32_t mmfar, uint32_t pc, 
 
 /* From mcause, mtval and mepc of a RISC-V hart. False: it was no access fault. */
 ACRE_API bool acre_trap_of_riscv(uint32_t mcause, uint32_t mtval, uint32_t mepc, acre_trap *trap);
+
+/* From what a handler of SIGSEGV or SIGBUS is given: its siginfo_t and its third argument. False: no access was refused. */
+ACRE_API bool acre_trap_of_signal(const void *info, const void *context, acre_trap *trap);
+
+/* How long the instruction at `pc` is, whose first 16 bits are given: to go on behind it. Thumb and compressed RISC-V. */
+ACRE_API uint32_t acre_trap_skip_bytes(acre_mpu_kind kind, uint16_t first_bits);
 
 /* Describes a trap as a fault: kind ACRE_FAULT_PROTECTION, the range in which the address lies, its owner, the domain that did it.
  * `domain_names` is indexed by domain. A range that holds the address does not have to be there. */

@@ -399,6 +399,12 @@ bool acre_trap_of_riscv(uint32_t mcause, uint32_t mtval, uint32_t mepc, acre_tra
     return true;
 }
 
+uint32_t acre_trap_skip_bytes(acre_mpu_kind kind, uint16_t first_bits)
+{
+    const bool is_long = kind == ACRE_MPU_PMP ? (first_bits & 3) == 3 : first_bits >> 11 >= 0x1d;
+    return is_long ? 4 : 2;
+}
+
 void acre_trap_describe(const acre_trap *trap, const acre_owned_range *ranges, size_t range_count, const char *const *domain_names,
                         uint16_t domain, acre_fault *fault)
 {

@@ -177,7 +177,9 @@ acre_status acre_os_protect(void *address, size_t size, acre_os_access access)
 {
     static const int protections[] = {[ACRE_OS_NONE] = PROT_NONE,
                                       [ACRE_OS_READ] = PROT_READ,
-                                      [ACRE_OS_READ_WRITE] = PROT_READ | PROT_WRITE};
+                                      [ACRE_OS_READ_WRITE] = PROT_READ | PROT_WRITE,
+                                      [ACRE_OS_READ_EXECUTE] = PROT_READ | PROT_EXEC,
+                                      [ACRE_OS_ALL] = PROT_READ | PROT_WRITE | PROT_EXEC};
     if (mprotect(address, size, protections[access]) != 0) {
         return fail_errno(memory_status(), "protect", address, size);
     }
@@ -476,15 +478,31 @@ uint64_t acre_os_process_id(void) { return (uint64_t)getpid(); }
 static void (*hear_of_fault)(uintptr_t address, char access);
 static struct sigaction actions_before[2]; /* SIGSEGV, SIGBUS */
 
+/* Bits 1 and 4 of a page fault's error code. */
 static char access_of(const void *context)
 {
 #if defined(__x86_64__)
     const ucontext_t *const state = context;
-    return (state->uc_mcontext.gregs[REG_ERR] & 2) != 0 ? 'w' : 'r'; /* bit 1 of the page fault's error code */
+    const long long error = state->uc_mcontext.gregs[REG_ERR];
+    return (error & 2) != 0 ? 'w' : (error & 16) != 0 ? 'x' : 'r';
 #else
     (void)context;
     return '?';
 #endif
+}
+
+bool acre_os_read_trap(const void *info, const void *context, uintptr_t *address, uintptr_t *pc, char *access)
+{
+    const siginfo_t *const signal = info;
+    if (signal->si_code <= 0) return false;
+    *address = (uintptr_t)signal->si_addr;
+    *access = access_of(context);
+#if defined(__x86_64__)
+    *pc = (uintptr_t)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#else
+    *pc = 0;
+#endif
+    return true;
 }
 
 /* Sets back what was there before, and returns: the access is made again, and what was there hears of it. */

@@ -36,7 +36,7 @@ acre_status acre_os_release(void *address, size_t size);
 /* Makes a range that is reserved new: no memory behind it, no access, no advice. */
 acre_status acre_os_reserve_again(void *address, size_t size);
 
-typedef enum acre_os_access { ACRE_OS_NONE, ACRE_OS_READ, ACRE_OS_READ_WRITE } acre_os_access;
+typedef enum acre_os_access { ACRE_OS_NONE, ACRE_OS_READ, ACRE_OS_READ_WRITE, ACRE_OS_READ_EXECUTE, ACRE_OS_ALL } acre_os_access;
 acre_status acre_os_protect(void *address, size_t size, acre_os_access access);
 
 /* Gives the memory behind private pages back; they read as zero afterwards. */
@@ -160,6 +160,10 @@ uint64_t acre_os_process_id(void);
 /* From now on `fault` hears of every access to memory that is refused, in a signal handler, before what was set for the signal happens.
  * `access`: 'r', 'w', or '?' where the processor does not tell. */
 acre_status acre_os_on_fault(void (*fault)(uintptr_t address, char access));
+
+/* What a handler of SIGSEGV or SIGBUS was given: where the access was, from which instruction, and of which kind ('r', 'w', 'x', '?').
+ * False: somebody sent the signal. */
+bool acre_os_read_trap(const void *info, const void *context, uintptr_t *address, uintptr_t *pc, char *access);
 
 /* Appends text to a file, which is made if need be, in one write. */
 acre_status acre_os_append(const char *path, const char *text, size_t length);

@@ -178,7 +178,8 @@ static bool is_right(const acre_domain_plan *plan, const acre_wish *wishes, size
 /* Every byte of the window, in steps of the unit's grain; the ends of each wish byte by byte. */
 static void check_plan(const acre_domain_plan *plan, const acre_wish *wishes, size_t count)
 {
-    for (uint32_t at = 0; at < WINDOW_BYTES; at += 4) assert_true(is_right(plan, wishes, count, WINDOW + at));
+    const uint32_t step = plan->unit.kind == ACRE_MPU_PMP ? 4 : 32;
+    for (uint32_t at = 0; at < WINDOW_BYTES; at += step) assert_true(is_right(plan, wishes, count, WINDOW + at));
     for (size_t i = 0; i < count; i++) {
         for (int near = -40; near < 40; near++) {
             assert_true(is_right(plan, wishes, count, (uint32_t)wishes[i].base + (uint32_t)near));
@@ -491,6 +492,10 @@ static void a_trap_is_told_with_domain_owner_and_place(void **state)
     assert_false(acre_trap_of_cortex_m(0x100, 0, 0, &trap)); /* a bus fault */
     assert_false(acre_trap_of_riscv(2, 0, 0, &trap));        /* an illegal instruction */
     assert_false(acre_trap_of_riscv(5, 0, 0, NULL));
+    assert_int_equal(acre_trap_skip_bytes(ACRE_MPU_V7M, 0x7802), 2); /* ldrb */
+    assert_int_equal(acre_trap_skip_bytes(ACRE_MPU_V8M, 0xe9d0), 4); /* ldrd */
+    assert_int_equal(acre_trap_skip_bytes(ACRE_MPU_PMP, 0x4108), 2); /* c.lw */
+    assert_int_equal(acre_trap_skip_bytes(ACRE_MPU_PMP, 0x2503), 4); /* lw */
 }
 
 int main(void)
