@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """acre wcet from outside: bounds of functions counted by hand, the same counted by QEMU where it is installed, and what it has to refuse.
 
-usage: wcet.py ACRE WCET_FUNCTIONS.C BOARD
+usage: wcet.py ACRE WCET_FUNCTIONS.C BOARD BOARD_POOL.C
 
 Compilers and emulators that are not installed are named and left out; the processor of this machine is always there.
 """
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-acre, functions, board = sys.argv[1:4]
+acre, functions, board, pool = sys.argv[1:5]
 failures = []
 COMPILERS = {"m0": "arm-none-eabi-gcc", "m3": "arm-none-eabi-gcc", "m33": "arm-none-eabi-gcc", "rv32": "riscv64-unknown-elf-gcc"}
 EMULATORS = {"m0": "qemu-system-arm", "m3": "qemu-system-arm", "m33": "qemu-system-arm", "rv32": "qemu-system-riscv32"}
@@ -78,6 +78,27 @@ def the_longest_path_that_runs_is_as_long_as_the_bound():
         for function, count in counts.items():
             check(int(count) - counting == bounds[function]["bound"],
                   f"{name}: {function} took {int(count) - counting} instructions, the bound is {bounds[function]['bound']}")
+
+
+def the_calls_of_a_pool_have_a_bound_that_no_call_exceeds():
+    with open(pool, encoding="utf-8") as file:
+        sources = re.search(r"sources: (.*)", file.read())[1].split()
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(pool))))
+    for name in boards(EMULATORS):
+        image = os.path.join(folder, f"pool-{name}.elf")
+        subprocess.run([board, "compile", name, image, pool, "-DNDEBUG", *(os.path.join(root, s) for s in sources)], check=True, timeout=120)
+        found = ask(image, *(f"--function=acre_pool_{call}" for call in ("alloc", "try", "free")))
+        for call, f in found.items():
+            check(f["bound"] is not None, f"{name}: {call} is refused: {f.get('refused')}")
+            check((f["interrupts_off"] > 0) == (name == "m0") and f["interrupts_off"] <= 15, f"{name}: {call}: {f['interrupts_off']}")
+        text = subprocess.run([board, "run", name, image], capture_output=True, timeout=60, check=True, text=True)
+        counted = re.findall(r"(alloc|free|in use:) (\d+) to (\d+) instr", text.stdout + text.stderr)
+        check(len(counted) == 7, f"{name}: it says {text.stdout}{text.stderr}")
+        for call, _, most in counted:
+            bound = found["acre_pool_free" if call == "free" else "acre_pool_alloc"]["bound"]
+            check(int(most) <= bound, f"{name}: {call} took {most} instructions, the bound is {bound}")
+        longest_free = max(int(most) for call, _, most in counted if call == "free")
+        check(longest_free >= 0.9 * found["acre_pool_free"]["bound"], f"{name}: free takes {longest_free}, its bound is far above that")
 
 
 def what_nothing_bounds_is_refused_by_name_and_address():
@@ -157,6 +178,7 @@ def mistakes_in_the_call_are_named():
 
 
 for test in (a_function_counted_by_hand_has_that_bound, the_longest_path_that_runs_is_as_long_as_the_bound,
+             the_calls_of_a_pool_have_a_bound_that_no_call_exceeds,
              what_nothing_bounds_is_refused_by_name_and_address, a_store_that_was_refused_is_told_apart_from_a_loop,
              interrupts_are_off_for_as_long_as_the_code_says, what_does_not_return_is_told_and_not_counted,
              an_assumed_count_stands_for_a_call, an_image_of_this_machine_is_understood_or_the_missing_library_named,

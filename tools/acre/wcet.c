@@ -21,7 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONE = UINT32_MAX, STEP_COUNT_MAX = 1 << 20 }; /* instructions of one function */
+#define NONE UINT32_MAX
+enum { STEP_COUNT_MAX = 1 << 20 }; /* instructions of one function */
 
 typedef enum refusal_kind { ACCEPTED, LOOP, RECURSION, INDIRECT, UNKNOWN, NO_RETURN } refusal_kind;
 
