@@ -15,7 +15,7 @@
  * Any context may call acre_pool_alloc, acre_pool_try and acre_pool_free: threads on all cores of a host, its signal handlers, and without
  * an operating system the one core's main program and interrupt handlers of every priority. They are lock-free: whoever is interrupted
  * holds nobody up. Instructions as `acre wcet` and QEMU count them (docs/pools.md), uncontended, gcc 12 -Os, pools of up to 32 slots: on a
- * Cortex-M3 alloc 13 and free 20. On a Cortex-M0 interrupts are off for at most 5 instructions in a row.
+ * Cortex-M3 alloc 15 (20 of a slot that is new) and free 20. On a Cortex-M0 interrupts are off for at most 5 instructions in a row.
  *
  * One thing more than 32 slots (64 on a 64-bit machine) cost: beyond these a second level tells which words have free slots. Where there
  * is no operating system, a handler that interrupts a free or an alloc between its two levels may find the pool full although a slot of

@@ -50,17 +50,24 @@ static bool mend(acre_pool *pool)
     return is_mended;
 }
 
-/* A slot that was never in use. */
-static inline acre_status attempt_new(acre_pool *pool, acre_word *index)
+/* A near slot that is free again, else a new one (there are far ones in use only when there is none). ACRE_BUSY: somebody else was first;
+ * where only an exception can be, it goes round again, which is shorter than a call. */
+ACRE_OS_INLINE acre_status attempt_near(acre_pool *pool, acre_word *index)
 {
-    const unsigned part = HAS_FAR && acre_os_load(&pool->handed_out[NEAR]) == pool->count[NEAR] ? FAR : NEAR;
-    const acre_word next = acre_os_begin(&pool->handed_out[part]);
-    if (next == pool->count[part]) {
-        if (HAS_FAR && part == NEAR) return ACRE_BUSY; /* somebody took the last near one just now */
-        return !ACRE_OS_IS_ONE_CORE && mend(pool) ? ACRE_BUSY : ACRE_NO_MEMORY;
-    }
-    *index = next + part * ACRE_WORD_BITS;
-    return acre_os_commit(&pool->handed_out[part], next, next + 1) ? ACRE_OK : ACRE_BUSY;
+    acre_word seen;
+    do {
+        seen = acre_os_begin(&pool->first);
+        if (seen == 0) break;
+        *index = acre_word_leading_zeros(seen);
+        if (acre_os_commit(&pool->first, seen, seen ^ LEADING >> *index)) return ACRE_OK;
+    } while (ACRE_OS_IS_EXCLUSIVE);
+    if (seen != 0) return ACRE_BUSY;
+    do {
+        *index = acre_os_begin(&pool->handed_out[NEAR]);
+        if (*index == pool->count[NEAR]) return ACRE_NO_MEMORY;
+        if (acre_os_commit(&pool->handed_out[NEAR], *index, *index + 1)) return ACRE_OK;
+    } while (ACRE_OS_IS_EXCLUSIVE);
+    return ACRE_BUSY;
 }
 
 /* A far slot that is free again; `at` is a word that the summary has. */
@@ -81,19 +88,26 @@ static inline acre_status attempt_far(acre_pool *pool, acre_word at, acre_word *
     return seen != 0 ? ACRE_OK : ACRE_BUSY;
 }
 
+/* A far slot that is new. */
+static inline acre_status attempt_new(acre_pool *pool, acre_word *index)
+{
+    const acre_word next = acre_os_begin(&pool->handed_out[FAR]);
+    if (next == pool->count[FAR]) return !ACRE_OS_IS_ONE_CORE && mend(pool) ? ACRE_BUSY : ACRE_NO_MEMORY;
+    *index = next + ACRE_WORD_BITS;
+    return acre_os_commit(&pool->handed_out[FAR], next, next + 1) ? ACRE_OK : ACRE_BUSY;
+}
+
 /* ACRE_BUSY: another attempt may bring it. */
-static NOINLINE acre_status attempt(acre_pool *pool, void **slot)
+static acre_status attempt(acre_pool *pool, void **slot)
 {
     acre_word index = 0;
-    acre_status status;
     *slot = NULL;
-    const acre_word seen = acre_os_begin(&pool->first);
-    if (seen != 0) {
-        index = acre_word_leading_zeros(seen);
-        status = acre_os_commit(&pool->first, seen, seen ^ LEADING >> index) ? ACRE_OK : ACRE_BUSY;
-    } else {
-        const acre_word summary = HAS_FAR ? acre_os_load(&pool->summary) : 0;
+    acre_status status = attempt_near(pool, &index);
+    if (HAS_FAR && status == ACRE_NO_MEMORY) {
+        const acre_word summary = acre_os_load(&pool->summary);
         status = summary != 0 ? attempt_far(pool, acre_word_leading_zeros(summary), &index) : attempt_new(pool, &index);
+    } else if (!ACRE_OS_IS_ONE_CORE && status == ACRE_NO_MEMORY && mend(pool)) {
+        status = ACRE_BUSY;
     }
     if (status == ACRE_OK) *slot = slot_at(pool, index);
     return status;
@@ -103,8 +117,10 @@ static NOINLINE acre_status attempt(acre_pool *pool, void **slot)
 acre_status acre_pool_try(acre_pool *pool, void **slot)
 {
     acre_status status = attempt(pool, slot);
-    if (status == ACRE_BUSY) status = attempt(pool, slot);
-    if (status == ACRE_BUSY) status = attempt(pool, slot);
+    if (HAS_FAR || !ACRE_OS_IS_EXCLUSIVE) {
+        if (status == ACRE_BUSY) status = attempt(pool, slot);
+        if (status == ACRE_BUSY) status = attempt(pool, slot);
+    }
     if (status != ACRE_OK) count_up(&pool->failed_count);
     return status;
 }
@@ -119,14 +135,8 @@ static NOINLINE void *alloc_slowly(acre_pool *pool)
 
 void *acre_pool_alloc(acre_pool *pool)
 {
-    for (;;) {
-        const acre_word seen = acre_os_begin(&pool->first);
-        if (acre_unlikely(seen == 0)) break;
-        const unsigned index = acre_word_leading_zeros(seen);
-        if (acre_likely(acre_os_commit(&pool->first, seen, seen ^ LEADING >> index))) return slot_at(pool, index);
-        if (!ACRE_OS_IS_EXCLUSIVE) break; /* else it is a loop that only an exception goes round, and shorter than a call */
-    }
-    return alloc_slowly(pool);
+    acre_word index;
+    return acre_likely(attempt_near(pool, &index) == ACRE_OK) ? slot_at(pool, index) : alloc_slowly(pool);
 }
 
 static NOINLINE acre_status refuse(acre_pool *pool)
