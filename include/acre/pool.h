@@ -62,11 +62,12 @@ typedef struct acre_pool {
     acre_pool_word shift;         /* slot_bytes is the odd factor times 2^shift */
     acre_pool_word failed_count;  /* calls that got no slot */
     acre_pool_word refused_count; /* frees of what was no slot in use */
+    acre_pool_word freed_count;   /* on a host: frees, of a pool with far slots */
     const char *name;
 } acre_pool;
 
 /* Defines `name`, an acre_pool of `count` slots for objects of `type`; 1 <= count <= ACRE_POOL_COUNT_MAX. At file scope. Other files say
- * `extern acre_pool name;`. Its memory: the slots, 13 words, a bit a slot in words. */
+ * `extern acre_pool name;`. Its memory: the slots, 15 words, a bit a slot in words. */
 #define ACRE_POOL_DEFINE(name, type, count)                                                                                                \
     typedef char name##_count_is_in_range[(count) >= 1 && (count) <= ACRE_POOL_COUNT_MAX ? 1 : -1];                                        \
     static type name##_slots[count];                                                                                                       \
@@ -80,6 +81,7 @@ typedef struct acre_pool {
                       sizeof(type),                                                                                                        \
                       ACRE_POOL_INVERSE(ACRE_POOL_ODD(sizeof(type))),                                                                      \
                       ACRE_POOL_SHIFT(ACRE_POOL_EVEN(sizeof(type))),                                                                       \
+                      0,                                                                                                                   \
                       0,                                                                                                                   \
                       0,                                                                                                                   \
                       #name}

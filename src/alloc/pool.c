@@ -35,19 +35,29 @@ static acre_word index_of(const acre_pool *pool, const void *address)
 /* The same as in os/word.h, where a call is better than its code once more. */
 static NOINLINE acre_word fetch_or(acre_word *word, acre_word mask) { return acre_os_fetch_or(word, mask); }
 
-static NOINLINE void count_up(acre_word *count) { (void)__atomic_fetch_add(count, 1, __ATOMIC_RELAXED); }
+static NOINLINE void count_up(acre_word *count) { (void)__atomic_fetch_add(count, 1, ACRE_OS_WORD_ORDER); }
 
-/* On many cores: a word with a free slot that is not in the summary yet gets there without waiting for the one who is about to do it. */
-static bool mend(acre_pool *pool)
+/* On many cores a pool may look empty although it never is: its words are seen one after the other, and a slot comes back to one that was
+ * seen while the last one of the next is taken. So a free of a pool of several words is counted when its bit is set, and a call that found
+ * nothing asks whether one was counted meanwhile; if none was, the frees that it did not see have not returned, and count as later. A word
+ * with a free slot that is not in the summary yet gets there without waiting for the one who is about to do it. True: another attempt may
+ * bring a slot. */
+static bool may_have_missed(acre_pool *pool)
 {
-    bool is_mended = acre_os_load(&pool->first) != 0;
-    const size_t count = pool->count[FAR] == 0 ? 0 : (pool->count[FAR] - 1) / ACRE_WORD_BITS + 1;
+    const size_t count = (pool->count[FAR] + ACRE_WORD_BITS - 1) / ACRE_WORD_BITS;
+    const acre_word freed_count = acre_os_load(&pool->freed_count);
+    bool is_found = acre_os_load(&pool->first) != 0;
     for (size_t i = 0; i < count; i++) {
         if (acre_os_load(&pool->words[i]) == 0) continue;
         (void)fetch_or(&pool->summary, LEADING >> i);
-        is_mended = true;
+        is_found = true;
     }
-    return is_mended;
+    return is_found || acre_os_load(&pool->freed_count) != freed_count;
+}
+
+static inline void count_freed(acre_pool *pool)
+{
+    if (!ACRE_OS_IS_ONE_CORE && HAS_FAR && pool->count[FAR] != 0) count_up(&pool->freed_count);
 }
 
 /* A near slot that is free again, else a new one (there are far ones in use only when there is none). ACRE_BUSY: somebody else was first;
@@ -92,7 +102,7 @@ static inline acre_status attempt_far(acre_pool *pool, acre_word at, acre_word *
 static inline acre_status attempt_new(acre_pool *pool, acre_word *index)
 {
     const acre_word next = acre_os_begin(&pool->handed_out[FAR]);
-    if (next == pool->count[FAR]) return !ACRE_OS_IS_ONE_CORE && mend(pool) ? ACRE_BUSY : ACRE_NO_MEMORY;
+    if (next == pool->count[FAR]) return ACRE_NO_MEMORY;
     *index = next + ACRE_WORD_BITS;
     return acre_os_commit(&pool->handed_out[FAR], next, next + 1) ? ACRE_OK : ACRE_BUSY;
 }
@@ -106,9 +116,8 @@ static acre_status attempt(acre_pool *pool, void **slot)
     if (HAS_FAR && status == ACRE_NO_MEMORY) {
         const acre_word summary = acre_os_load(&pool->summary);
         status = summary != 0 ? attempt_far(pool, acre_word_leading_zeros(summary), &index) : attempt_new(pool, &index);
-    } else if (!ACRE_OS_IS_ONE_CORE && status == ACRE_NO_MEMORY && mend(pool)) {
-        status = ACRE_BUSY;
     }
+    if (!ACRE_OS_IS_ONE_CORE && status == ACRE_NO_MEMORY && may_have_missed(pool)) status = ACRE_BUSY;
     if (status == ACRE_OK) *slot = slot_at(pool, index);
     return status;
 }
@@ -156,6 +165,7 @@ static NOINLINE acre_status free_far(acre_pool *pool, acre_word index)
     const acre_word before = fetch_or(&pool->words[at], mask);
     if ((before & mask) != 0) return refuse(pool);
     if (before == 0) (void)fetch_or(&pool->summary, LEADING >> at);
+    count_freed(pool);
     return ACRE_OK;
 }
 
@@ -164,6 +174,7 @@ acre_status acre_pool_free(acre_pool *pool, void *slot)
     const acre_word index = index_of(pool, slot);
     if (acre_unlikely(index >= acre_os_load(&pool->handed_out[NEAR]))) return free_far(pool, index);
     if (acre_unlikely(!acre_os_set_clear(&pool->first, LEADING >> index))) return refuse(pool);
+    count_freed(pool);
     return ACRE_OK;
 }
 
