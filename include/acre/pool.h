@@ -99,8 +99,8 @@ typedef struct acre_pool {
 #define ACRE_POOL_INVERSE(odd)                                                                                                             \
     ACRE_POOL_NEWTON(odd, ACRE_POOL_NEWTON(odd, ACRE_POOL_NEWTON(odd, ACRE_POOL_NEWTON(odd, (3 * (odd)) ^ 2))))
 #define ACRE_POOL_SHIFT(even)                                                                                                              \
-    (((even)&0xaaaaaaaa ? 1 : 0) + ((even)&0xcccccccc ? 2 : 0) + ((even)&0xf0f0f0f0 ? 4 : 0) + ((even)&0xff00ff00 ? 8 : 0) +               \
-     ((even)&0xffff0000 ? 16 : 0))
+    (((even)&0xaaaaaaaa ? 1u : 0u) + ((even)&0xcccccccc ? 2u : 0u) + ((even)&0xf0f0f0f0 ? 4u : 0u) + ((even)&0xff00ff00 ? 8u : 0u) +       \
+     ((even)&0xffff0000 ? 16u : 0u))
 
 /* A slot, or NULL: all are in use. Its bytes are as the last user left them, or zero. Any context. On a host O(1) and lock-free; without an
  * operating system as acre_pool_try. */

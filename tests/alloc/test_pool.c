@@ -251,6 +251,17 @@ static void damage_is_seen_by_is_valid(void **state)
     assert_true(acre_pool_is_valid(&whole));
 }
 
+static void the_compiler_finds_the_inverse_of_every_size(void **state)
+{
+    (void)state;
+    for (acre_pool_word size = 1; size <= 1 << 20; size++) {
+        const acre_pool_word shift = ACRE_POOL_SHIFT(ACRE_POOL_EVEN(size));
+        assert_int_equal((size >> shift) % 2, 1);
+        assert_int_equal(ACRE_POOL_ODD(size), size >> shift);
+        assert_int_equal(ACRE_POOL_INVERSE(ACRE_POOL_ODD(size)) * (size >> shift), 1);
+    }
+}
+
 /* ---- threads ---- */
 
 typedef struct owned {
@@ -391,6 +402,7 @@ int main(void)
         cmocka_unit_test(null_is_ignored_and_bad_arguments_are_refused),
         cmocka_unit_test(a_pool_that_is_full_says_so_and_counts_it),
         cmocka_unit_test(damage_is_seen_by_is_valid),
+        cmocka_unit_test(the_compiler_finds_the_inverse_of_every_size),
         cmocka_unit_test(slots_under_eight_threads_are_neither_lost_nor_doubled),
         cmocka_unit_test(a_signal_handler_may_use_the_pool_of_what_it_interrupts),
     };
