@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """acre wcet from outside: bounds of functions counted by hand, the same counted by QEMU where it is installed, and what it has to refuse.
 
-usage: wcet.py ACRE WCET_FUNCTIONS.C BOARD BOARD_POOL.C
+usage: wcet.py ACRE WCET_FUNCTIONS.C BOARD BOARD_POOL.C WCET_STEPS
 
 Compilers and emulators that are not installed are named and left out; the processor of this machine is always there.
 """
@@ -13,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 
-acre, functions, board, pool = sys.argv[1:5]
+acre, functions, board, pool, steps = sys.argv[1:6]
 failures = []
 COMPILERS = {"m0": "arm-none-eabi-gcc", "m3": "arm-none-eabi-gcc", "m33": "arm-none-eabi-gcc", "rv32": "riscv64-unknown-elf-gcc"}
 EMULATORS = {"m0": "qemu-system-arm", "m3": "qemu-system-arm", "m33": "qemu-system-arm", "rv32": "qemu-system-riscv32"}
 REFUSED = {"first_fit": "LOOP", "calls_first_fit": "LOOP", "recursive": "RECURSION", "by_pointer": "INDIRECT", "stop": "NO RETURN",
-           "unknown_register": "INDIRECT", "register_of_two_ways": "INDIRECT", "switches_without_bound": "INDIRECT",
+           "unknown_register": "INDIRECT", "no_link_register": "INDIRECT", "register_of_two_ways": "INDIRECT", "switches_without_bound": "INDIRECT",
            "switches_with_another_way_in": "INDIRECT", "waits_exclusively": "LOOP", "stores_without_load": "LOOP",
            "tests_another_register": "LOOP"}
 folder = tempfile.mkdtemp()
@@ -78,6 +78,75 @@ def the_longest_path_that_runs_is_as_long_as_the_bound():
         for function, count in counts.items():
             check(int(count) - counting == bounds[function]["bound"],
                   f"{name}: {function} took {int(count) - counting} instructions, the bound is {bounds[function]['bound']}")
+
+
+THUMB_CONDITIONS = "eq ne cs cc mi pl vs vc hi ls ge lt gt le".split()
+RISCV_BRANCHES = {"b" + c for c in "eq ne lt ge ltu geu eqz nez lez gez ltz gtz gt le gtu leu".split()}
+
+
+def thumb_kind(name, operands):
+    """What objdump's text says: the kinds of wcet_steps.c that are right."""
+    name = re.sub(r"\.[nw]$", "", name)
+    if name[:-2] in ("bx", "blx", "bl", "pop", "ldr", "ldmia", "mov") and name[-2:] in THUMB_CONDITIONS:
+        name = name[:-2]
+    to_pc = operands.startswith("pc,")
+    if name in ("b" + c for c in THUMB_CONDITIONS):
+        return ("branch", "jump")  # in an IT block the condition is not the branch's own
+    if name == "bx":
+        return ("return",) if operands.startswith("lr") else ("indirect jump",)
+    if name in ("pop", "ldmia") and "pc}" in operands:
+        return ("return",) if name == "pop" or operands.startswith("sp!") else ("indirect jump",)
+    if name in ("ldr", "mov", "add") and to_pc:
+        if operands in ("pc, [sp], #4", "pc, lr"):
+            return ("return",)
+        return ("jump", "indirect jump") if "[pc" in operands else ("indirect jump",)
+    return ({"b": "jump", "bl": "call", "blx": "indirect call", "cbz": "branch", "cbnz": "branch", "tbb": "indirect jump", "tbh": "indirect jump",
+             "udf": "stop", "svc": "indirect call"}.get(name, "plain"),)
+
+
+def riscv_kind(name, operands):
+    if name in RISCV_BRANCHES:
+        return ("branch",)
+    if name == "jal":
+        return ("jump",) if operands.startswith("zero") else ("call",)
+    if name == "jr" and operands == "t0":
+        return ("return", "indirect jump")  # __riscv_save_N, or any other function
+    return ({"j": "jump", "ret": "return", "mret": "return", "jr": "indirect jump", "jalr": "indirect call", "ecall": "indirect call",
+             "unimp": "stop"}.get(name, "plain"),)
+
+
+def every_instruction_goes_where_objdump_says():
+    """Of a program with much of the C library in it: the sizes, kinds and targets of all that is code."""
+    source = os.path.join(folder, "large.c")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write("#include <stdio.h>\n#include <stdlib.h>\n#include <math.h>\n"
+                   "int main(int c, char **v) { double d = strtod(v[0], 0); qsort(v, 3, sizeof *v, (int (*)(const void *, const void *))main);"
+                   ' return printf("%f %lld %d", sin(d) * pow(d, c) + log(d), strtoll(v[0], 0, 10) / c, c / 7); }\n')
+    arm, riscv = "arm-none-eabi-", "riscv64-unknown-elf-"
+    for prefix, kind_of, *flags in (
+            (arm, thumb_kind, "-mcpu=cortex-m0", "-mthumb", "--specs=nosys.specs"),
+            (arm, thumb_kind, "-mcpu=cortex-m33", "-mthumb", "--specs=nosys.specs"),
+            (arm, thumb_kind, "-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-d16", "--specs=nosys.specs"),
+            (riscv, riscv_kind, "-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs", "--oslib=semihost"),
+            (riscv, riscv_kind, "-march=rv64imafdc", "-mabi=lp64d", "-mcmodel=medany", "--specs=picolibc.specs", "--oslib=semihost")):
+        if not shutil.which(prefix + "gcc"):
+            print(f"{prefix}gcc is not installed: left out")
+            continue
+        image = os.path.join(folder, "large.elf")
+        subprocess.run([prefix + "gcc", "-Os", "-w", *flags, source, "-lm", "-o", image], check=True, timeout=60, stderr=subprocess.DEVNULL)
+        text = subprocess.run([prefix + "objdump", "-d", image], capture_output=True, check=True, timeout=60, text=True).stdout
+        listed = [(i[1], len(i[2].replace(" ", "")) // 2, i[3], i[4]) for i in
+                  re.finditer(r"^ *([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(\w\S*)\s*(.*)", text, re.MULTILINE)]
+        answer = subprocess.run([steps, image], input="\n".join(i[0] for i in listed), capture_output=True, check=True, timeout=60, text=True)
+        check(len(listed) > 4000, f"{flags}: {len(listed)} instructions")
+        for (address, size, name, operands), line in zip(listed, answer.stdout.splitlines()):
+            _, found_size, target, kind = line.split(" ", 3)
+            expected = kind_of(name, operands)
+            named = re.search(r"\b([0-9a-f]+) <", operands)
+            is_right = kind in expected and int(found_size) == size
+            if named and kind in ("branch", "jump", "call") and "[pc" not in operands:
+                is_right = is_right and int(target, 16) == int(named[1], 16)
+            check(is_right, f"{flags}: {address} {name} {operands}: taken for {line}")
 
 
 def the_calls_of_a_pool_have_a_bound_that_no_call_exceeds():
@@ -178,7 +247,7 @@ def mistakes_in_the_call_are_named():
 
 
 for test in (a_function_counted_by_hand_has_that_bound, the_longest_path_that_runs_is_as_long_as_the_bound,
-             the_calls_of_a_pool_have_a_bound_that_no_call_exceeds,
+             every_instruction_goes_where_objdump_says, the_calls_of_a_pool_have_a_bound_that_no_call_exceeds,
              what_nothing_bounds_is_refused_by_name_and_address, a_store_that_was_refused_is_told_apart_from_a_loop,
              interrupts_are_off_for_as_long_as_the_code_says, what_does_not_return_is_told_and_not_counted,
              an_assumed_count_stands_for_a_call, an_image_of_this_machine_is_understood_or_the_missing_library_named,

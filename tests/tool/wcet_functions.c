@@ -110,6 +110,7 @@ NAKED int jumps_3(int a) { __asm__("c.j 1f\n c.nop\n 1: addi a0, a0, 1\n ret"); 
 NAKED int adds_exclusively_5(int *a) { __asm__("1: lr.w a1, (a0)\n addi a1, a1, 1\n sc.w a2, a1, (a0)\n bnez a2, 1b\n ret"); }
 NAKED int waits_exclusively(int *a) { __asm__("1: lr.w a1, (a0)\n bnez a1, 1b\n sc.w a2, a0, (a0)\n bnez a2, 1b\n ret"); }
 NAKED int unknown_register(int a) { __asm__("jr a0"); }
+NAKED int no_link_register(int a) { __asm__("mv t0, a0\n jr t0"); }
 #endif
 
 /* ---- counted where they run ---- */

@@ -495,13 +495,21 @@ static void thumb_step(const code_image *image, const section *from, step *s, co
 
 enum { RISCV_ZERO = 0, RISCV_RA = 1, RISCV_T0 = 5 };
 
-static bool riscv_is_link(unsigned reg) { return reg == RISCV_RA || reg == RISCV_T0; }
+/* The routines of gcc's library that save registers are called with t0 as their link; anywhere else t0 is a register like any other. */
+static bool riscv_is_link(const code_image *image, uint64_t address, unsigned reg)
+{
+    static const char saver[] = "__riscv_save_";
+    const size_t count = functions_up_to(image, address);
+    if (reg == RISCV_RA) return true;
+    return reg == RISCV_T0 && count > 0 && strncmp(image->functions[count - 1].name, saver, sizeof saver - 1) == 0;
+}
 
 /* jalr: to a register and an offset, which the instruction in front of it may have set. */
-static void riscv_to_register(step *s, unsigned link, unsigned reg, int64_t offset, const step *const *before, size_t count)
+static void riscv_to_register(const code_image *image, step *s, unsigned link, unsigned reg, int64_t offset, const step *const *before,
+                              size_t count)
 {
     const bool is_call = link != RISCV_ZERO;
-    if (!is_call && riscv_is_link(reg) && offset == 0) {
+    if (!is_call && offset == 0 && riscv_is_link(image, s->address, reg)) {
         s->kind = STEP_RETURN;
         return;
     }
@@ -550,7 +558,8 @@ static void riscv_narrow(const code_image *image, step *s, const step *const *be
         break;
     }
     case 0x14: /* c.jr, c.jalr, c.mv, c.add, c.ebreak */
-        if ((code >> 2 & 31) == 0 && reg != 0) riscv_to_register(s, (code >> 12 & 1) != 0 ? RISCV_RA : RISCV_ZERO, reg, 0, before, count);
+        if ((code >> 2 & 31) != 0 || reg == 0) break;
+        riscv_to_register(image, s, (code >> 12 & 1) != 0 ? RISCV_RA : RISCV_ZERO, reg, 0, before, count);
         break;
     case 0x15: /* c.fsdsp; without its registers, the pushes and jumps of Zcmp and Zcmt */
         if (!image->has_double_registers) s->kind = STEP_UNKNOWN;
@@ -561,7 +570,7 @@ static void riscv_narrow(const code_image *image, step *s, const step *const *be
     }
 }
 
-static void riscv_wide(step *s, const step *const *before, size_t count)
+static void riscv_wide(const code_image *image, step *s, const step *const *before, size_t count)
 {
     const uint32_t code = s->code;
     const unsigned to = code >> 7 & 31, from = code >> 15 & 31, operation = code >> 12 & 7;
@@ -572,7 +581,7 @@ static void riscv_wide(step *s, const step *const *before, size_t count)
         s->target = s->address + (uint64_t)sign_extended(offset, 21);
         break;
     }
-    case 0x67: riscv_to_register(s, to, from, sign_extended(code >> 20, 12), before, count); break; /* jalr */
+    case 0x67: riscv_to_register(image, s, to, from, sign_extended(code >> 20, 12), before, count); break; /* jalr */
     case 0x63: { /* branches */
         const uint64_t offset = (code >> 31) << 12 | (code >> 7 & 1) << 11 | (code >> 25 & 63) << 5 | (code >> 8 & 15) << 1;
         s->kind = STEP_BRANCH;
@@ -607,7 +616,7 @@ static void riscv_step(const code_image *image, const section *from, step *s, co
         s->kind = STEP_UNKNOWN; /* longer than 32 bits */
     } else {
         s->code |= half_at(from, s->address + 2) << 16;
-        riscv_wide(s, before, count);
+        riscv_wide(image, s, before, count);
     }
 }
 
