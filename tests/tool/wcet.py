@@ -20,7 +20,7 @@ EMULATORS = {"m0": "qemu-system-arm", "m3": "qemu-system-arm", "m33": "qemu-syst
 REFUSED = {"first_fit": "LOOP", "calls_first_fit": "LOOP", "recursive": "RECURSION", "by_pointer": "INDIRECT", "stop": "NO RETURN",
            "unknown_register": "INDIRECT", "no_link_register": "INDIRECT", "register_of_two_ways": "INDIRECT", "switches_without_bound": "INDIRECT",
            "switches_with_another_way_in": "INDIRECT", "waits_exclusively": "LOOP", "stores_without_load": "LOOP",
-           "tests_another_register": "LOOP"}
+           "tests_another_register": "LOOP", "stores_sometimes": "LOOP", "switches_below_a_bound_sometimes": "INDIRECT"}
 folder = tempfile.mkdtemp()
 
 

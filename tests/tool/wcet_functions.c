@@ -97,6 +97,15 @@ NAKED int adds_exclusively_short_5(int *a)
 NAKED int waits_exclusively(int *a) { THUMB("1: ldrex r1, [r0]\n cmp r1, #0\n bne 1b\n strex r2, r0, [r0]\n cmp r2, #0\n bne 1b\n bx lr"); }
 /* The load stands in front of the loop: after one refusal the store is refused for ever. */
 NAKED int stores_without_load(int *a) { THUMB("ldrex r1, [r0]\n 1: strex r2, r1, [r0]\n cmp r2, #0\n bne 1b\n bx lr"); }
+/* The store may not have been done, and then r2 is what it was before. */
+NAKED int stores_sometimes(int *a)
+{
+    THUMB("1: ldrex r1, [r0]\n cmp r1, #0\n it eq\n strexeq r2, r1, [r0]\n cmp r2, #0\n bne 1b\n bx lr");
+}
+NAKED int switches_below_a_bound_sometimes(int a)
+{
+    THUMB("cmp r1, #1\n it eq\n cmpeq r0, #1\n bhi 2f\n tbb [pc, r0]\n 1: .byte (2f-1b)/2, (2f-1b)/2\n 2: bx lr");
+}
 /* What is tested is not what the store said. */
 NAKED int tests_another_register(int *a) { THUMB("1: ldrex r1, [r0]\n strex r2, r1, [r0]\n cmp r1, #0\n bne 1b\n bx lr"); }
 #endif

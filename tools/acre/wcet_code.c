@@ -340,7 +340,7 @@ static void thumb_find_retry(step *branch, bool is_on_zero, int reg, const step 
         else return;
         at = 1;
     }
-    if (at >= count || !before[at]->is_exclusive_store) return;
+    if (at >= count || !before[at]->is_exclusive_store || before[at]->is_conditional || before[0]->is_conditional) return;
     const uint32_t code = before[at]->code;
     const uint32_t result = code >> 20 == 0xe84 ? code >> 8 & 15 : code & 15;
     if ((int)result != reg) return;
@@ -411,7 +411,7 @@ static void thumb_narrow(const code_image *image, step *s, const step *const *be
 static void thumb_switch(step *s, unsigned reg, const step *const *before, size_t count)
 {
     s->kind = STEP_INDIRECT_JUMP;
-    if (count < 2) return;
+    if (count < 2 || before[0]->is_conditional || before[1]->is_conditional) return;
     const uint32_t bound = before[1]->code;
     const uint32_t compared = is_wide(before[1]) ? ((bound & 0xfff0ff00) == 0xf1b00f00 ? bound >> 16 & 15 : THUMB_PC)
                                                  : ((bound & 0xf800) == 0x2800 ? bound >> 8 & 7 : THUMB_PC);
