@@ -30,6 +30,7 @@ int command_bench(int argument_count, char **arguments);
 int command_prove(int argument_count, char **arguments);
 int command_stats(int argument_count, char **arguments);
 int command_top(int argument_count, char **arguments);
+int command_wcet(int argument_count, char **arguments);
 int command_topology(int argument_count, char **arguments);
 
 /* "acre run: <sentence>" to stderr. */

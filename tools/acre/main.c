@@ -14,6 +14,7 @@ static const command commands[] = {
     {"tour", "see each memory system at its real job, and which promises it keeps", command_tour},
     {"bench", "compare acre's heap with every other malloc there is", command_bench},
     {"prove", "prove properties of acre's source", command_prove},
+    {"wcet", "bound the instructions of a program's functions", command_wcet},
     {"topology", "show every memory of the machine", command_topology},
 };
 
