@@ -67,7 +67,7 @@ void *acre_half_fit_alloc(acre_half_fit *heap, size_t size)
     return header + 1;
 }
 
-/* As acre_block_look. In narrow headers, what stands in the ends of lists is never taken for a size; in wide ones it might be. */
+/* In narrow headers, what stands in the ends of lists is never taken for a size; in wide ones it might be. */
 ACRE_BLOCK_INLINE acre_status look(const acre_half_fit *heap, const void *block, acre_block_around *at)
 {
 #if ACRE_BLOCK_SIZE_SHIFT != 17
@@ -133,6 +133,10 @@ void *acre_half_fit_cut_front(acre_half_fit *heap, void *block, uint32_t units)
     heap->live_units -= units;
     return moved + 1;
 }
+
+acre_status acre_half_fit_look(const acre_half_fit *heap, const void *block, acre_block_around *at) { return look(heap, block, at); }
+
+uint32_t acre_half_fit_capacity(const acre_half_fit *heap) { return heap->end_unit - FIRST_UNIT; }
 
 uint32_t acre_half_fit_longest(const acre_half_fit *heap) { return heap->filled_lists == 0 ? 0 : 1u << log2_floor(heap->filled_lists); }
 

@@ -50,6 +50,12 @@ acre_status acre_half_fit_resize(acre_half_fit *heap, void *block, size_t size);
 /* As acre_tight_cut_front, for an even number of units. */
 void *acre_half_fit_cut_front(acre_half_fit *heap, void *block, uint32_t units);
 
+/* As acre_block_look. */
+acre_status acre_half_fit_look(const acre_half_fit *heap, const void *block, acre_block_around *at);
+
+/* How many units the heap has. */
+uint32_t acre_half_fit_capacity(const acre_half_fit *heap);
+
 /* For how many units, rounded, there is room: the power of two that the longest free block reaches; 0 when there is none. O(1). */
 uint32_t acre_half_fit_longest(const acre_half_fit *heap);
 
