@@ -16,7 +16,8 @@ int main(void)
     const size_t need = acre_realtime_bound(ACRE_REALTIME_TIGHT, 20 * frame_bytes, frame_bytes);
     printf("20 frames take %zu bytes, and with %zu no order of allocs and frees can fail\n", 20 * frame_bytes, need);
     if (need > sizeof bytes) return 1;
-    if (acre_realtime_init(&heap, &(acre_realtime_options){.name = "frames", .engine = ACRE_REALTIME_TIGHT}, bytes, need) != ACRE_OK) return 1;
+    if (acre_realtime_init(&heap, &(acre_realtime_options){.name = "frames", .engine = ACRE_REALTIME_TIGHT}, bytes, need) != ACRE_OK)
+        return 1;
 
     void *frames[20];
     for (int i = 0; i < 20; i++) frames[i] = acre_realtime_alloc(&heap, 100);
