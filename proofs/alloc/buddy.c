@@ -56,6 +56,22 @@ void prove_buddy_alloc(void)
     assert(acre_buddy_is_valid(&heap));
 }
 
+/* Does a block in use begin at the cell? It has a node of 0 of its own, and below that all is free. */
+static bool was_block(uint32_t cell)
+{
+    const acre_buddy *const h = &before;
+    place at = {.nodes = tree_before, .level = 0, .number = cell};
+    bool is_block = *value_of(&at) == 0;
+    for (uint32_t level = 1; level <= h->top_level; level++) {
+        place left = at;
+        left.number &= ~1u;
+        const bool is_whole = is_wholly_free(&left) && right_of(h, &left) == level;
+        go_up(h, &at);
+        if (cell % (1u << level) == 0 && *value_of(&at) == 0 && is_whole) is_block = true;
+    }
+    return is_block;
+}
+
 /* PROOF buddy_size
  *   property: a block has the least power of two of cells that holds what is asked for
  *   bound:    unbounded
@@ -85,6 +101,8 @@ void prove_buddy_free(void)
     void *const block = (void *)((uintptr_t)cells + offset);
     const uint32_t size = acre_buddy_cells_of(&heap, block);
     const acre_status status = acre_buddy_free(&heap, block);
+    const uintptr_t cell = offset / ACRE_BUDDY_CELL_BYTES;
+    assert((status == ACRE_OK) == (offset % ACRE_BUDDY_CELL_BYTES == 0 && cell < CELLS && was_block((uint32_t)cell)));
     assert((status == ACRE_OK) == (size > 0));
     assert(heap.live_cells == before.live_cells - size);
     assert(acre_buddy_is_valid(&heap));
