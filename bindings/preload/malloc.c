@@ -100,6 +100,21 @@ EXPORT void *calloc(size_t count, size_t size)
     return calloc_slow(bytes);
 }
 
+/* What realloc does most of the time: a small block that stays, or moves to one that is held ready. NULL: it is neither. */
+static inline void *resize_quickly(void *block, size_t size)
+{
+    const unsigned class = acre_fast_class(block);
+    if (class == 0) return NULL;
+    const size_t room = acre_size_classes[class].block_bytes;
+    if (acre_stays(room, size)) return block;
+    if (size > ACRE_TABLE_BYTES_MAX) return NULL;
+    const acre_addr moved = acre_magazine_pop(acre_magazine_for(acre_fast_cache, size));
+    if (moved == 0) return NULL;
+    memcpy((void *)(uintptr_t)moved, block, acre_min_size(room, size));
+    acre_fast_free(block, "realloc");
+    return (void *)(uintptr_t)moved;
+}
+
 EXPORT void *realloc(void *block, size_t size)
 {
     if (block == NULL) return malloc(size);
@@ -107,6 +122,8 @@ EXPORT void *realloc(void *block, size_t size)
         acre_fast_free(block, "realloc");
         return NULL;
     }
+    void *const quick = resize_quickly(block, size);
+    if (acre_likely(quick != NULL)) return quick;
     acre_heap *const heap = acre_process_heap();
     void *const moved = heap == NULL ? NULL : acre_resize_any(heap, block, size, "realloc");
     if (moved == NULL)
@@ -170,6 +187,8 @@ EXPORT void *pvalloc(size_t size)
 
 EXPORT size_t malloc_usable_size(void *block)
 {
+    const unsigned class = acre_fast_class(block);
+    if (acre_likely(class != 0)) return acre_size_classes[class].block_bytes;
     acre_heap *const heap = block == NULL ? NULL : acre_process_heap();
     return heap == NULL ? 0 : (size_t)acre_heap_usable_size(heap, (uintptr_t)block);
 }
@@ -211,6 +230,6 @@ __attribute__((destructor(101))) static void end(void)
     acre_heap *const heap = acre_process_heap();
     if (heap == NULL) return;
     acre_purge_stop_thread(heap);
-    (void)acre_heap_check(heap); /* what was damaged and never freed */
+    if (heap->guard != NULL) (void)acre_heap_check(heap); /* what was damaged and never freed */
     acre_heap_flush(heap);       /* what was freed twice a short while ago */
 }

@@ -16,7 +16,7 @@ extern new_handler *_ZSt15get_new_handlerv(void) __attribute__((weak));        /
 extern _Noreturn void _ZSt17__throw_bad_allocv(void) __attribute__((weak));    /* std::__throw_bad_alloc */
 
 /* What is common to all forms: ask again as long as there is a handler, then throw or return NULL. */
-static void *try_again(size_t size, size_t alignment, bool may_fail)
+static __attribute__((noinline)) void *try_again(size_t size, size_t alignment, bool may_fail)
 {
     for (;;) {
         bool is_zero;

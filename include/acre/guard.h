@@ -59,11 +59,12 @@ typedef enum acre_fault_kind {
     ACRE_FAULT_USE_AFTER_FREE, /* a freed block was written, or an access that was checked or met a guard page lies in one */
     ACRE_FAULT_SIZE_MISMATCH,  /* freed with another size or alignment than it was allocated with */
     ACRE_FAULT_KIND_MISMATCH,  /* malloc and operator delete, or new and free */
+    ACRE_FAULT_PROTECTION,     /* an access that the domain that did it has no right to: see domain.h */
 } acre_fault_kind;
 
-#define ACRE_FAULT_KIND_COUNT (ACRE_FAULT_KIND_MISMATCH + 1)
+#define ACRE_FAULT_KIND_COUNT (ACRE_FAULT_PROTECTION + 1)
 
-typedef enum acre_touch { ACRE_TOUCH_UNKNOWN, ACRE_TOUCH_READ, ACRE_TOUCH_WRITE } acre_touch;
+typedef enum acre_touch { ACRE_TOUCH_UNKNOWN, ACRE_TOUCH_READ, ACRE_TOUCH_WRITE, ACRE_TOUCH_EXECUTE } acre_touch;
 
 enum { ACRE_SITE_FRAMES_MAX = 12 };
 
@@ -85,6 +86,8 @@ typedef struct acre_fault {
     int64_t offset;        /* of the access, from the block's beginning */
     uint64_t told_bytes;   /* SIZE_MISMATCH: what free was told; checked accesses: how many bytes */
     acre_touch touch;
+    const char *domain_name; /* PROTECTION: who did it, */
+    const char *owner_name;  /* and whose memory it is; NULL: nobody's */
     acre_site alloc_site; /* from L2 on, and of guarded pages, where stacks can be read: see acre_guard_set_unwinder */
     acre_site free_site;
     acre_site use_site; /* of the call that is at fault, or found it */

@@ -142,6 +142,7 @@ static batch any_batch(acre_word blocks, unsigned word_count)
     pending.base = spans[0].base;
     pending.size = SIZE;
     pending.bytes = CAPACITY * SIZE;
+    pending.capacity = CAPACITY;
     pending.count = nondet_unsigned();
     assume(pending.count <= CAPACITY);
     for (unsigned i = 0; i < WORDS; i++) {
@@ -247,6 +248,43 @@ void prove_batch_neighbours(void)
     if (count == 0 && before.span != NULL) {
         assert(!is_block(array[0]) || array[0] >= BASE + ACRE_UNIT_BYTES || waits(&before, array[0]));
     }
+}
+
+/* PROOF batch_row
+ *   property: a row adds what the loop over neighbours would add: blocks of the batch's span that do not wait already, each once, from
+ *             the first address on without a gap; or nothing
+ *   bound:    9 addresses in the 64 KiB around the span, the last of them and one other any, the rest one or two blocks apart
+ *   assumes:  block_index; the batch has a span
+ *   options:  --unwind 11 --unwindset give_row.1:4,give_row.2:4
+ */
+void prove_batch_row(void)
+{
+    enum { COUNT = ROW_BLOCKS_MIN + 1 };
+    static acre_addr row[COUNT];
+    batch pending = any_batch(ACRE_WORD_ALL, WORDS);
+    assume(pending.span != NULL);
+    const batch before = pending;
+    const acre_addr first = BASE - 0x8000 + (nondet_unsigned() & 0xffff);
+    const acre_addr step = nondet_bool() ? SIZE : nondet_bool() ? 0 - (acre_addr)SIZE : 2 * SIZE;
+    const unsigned odd = nondet_unsigned();
+    for (size_t i = 0; i < COUNT; i++) row[i] = i == odd || i == COUNT - 1 ? nondet_u64() : first + i * step;
+    const unsigned count = (unsigned)(give_row(&pending, row, row + COUNT) - row);
+    assert(count == 0 || (count >= ROW_BLOCKS_MIN && count <= COUNT));
+    assert(given_words[0][0] == 0 && fault_count == 0);
+    const unsigned index = (unsigned)(row[0] - BASE) / SIZE;
+    const bool is_upward = row[1] > row[0];
+    const unsigned lowest = is_upward ? index : index + 1 - count;
+    if (count > 0) assert(row[0] == BASE + index * SIZE && lowest < CAPACITY && lowest + count <= CAPACITY);
+    const unsigned one = nondet_unsigned();
+    if (one < count) assert(row[one] == BASE + (is_upward ? index + one : index - one) * SIZE);
+    /* Any one block waits if it did before or is in the row, and not both. */
+    const unsigned block = nondet_unsigned();
+    assume(block < CAPACITY);
+    const bool is_in_row = block - lowest < count;
+    const bool did_wait = (before.masks[block / ACRE_WORD_BITS] >> (block % ACRE_WORD_BITS) & 1) != 0;
+    const bool is_waiting = (pending.masks[block / ACRE_WORD_BITS] >> (block % ACRE_WORD_BITS) & 1) != 0;
+    assert(!(is_in_row && did_wait) && is_waiting == (is_in_row || did_wait));
+    assert(!is_waiting || (pending.touched >> (block / ACRE_WORD_BITS) & 1) != 0);
 }
 
 /* PROOF batch_end

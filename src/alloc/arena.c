@@ -123,7 +123,7 @@ static void free_run_unmake(acre_arena *arena, acre_span *run)
 }
 
 /* The free run that ends right below `address`, or NULL. */
-static acre_span *free_run_before(const acre_arena *arena, const acre_region *region, acre_addr address)
+static inline acre_span *free_run_before(const acre_arena *arena, const acre_region *region, acre_addr address)
 {
     if (address == region->base) return NULL;
     acre_span *const last = descriptor(arena, address - ACRE_UNIT_BYTES);

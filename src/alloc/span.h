@@ -84,6 +84,9 @@ static inline unsigned acre_span_size_class(const acre_span *span)
     return span->class & (unsigned)(ACRE_CLASS_WATCHED - 1);
 }
 
+/* Whether each free of its blocks is to be told of. */
+static inline bool acre_span_is_watched(const acre_span *span) { return (span->class & ACRE_CLASS_WATCHED) != 0; }
+
 static inline unsigned acre_span_capacity(const acre_span *span)
 {
     return acre_size_classes[acre_span_size_class(span)].capacity;

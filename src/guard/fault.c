@@ -23,9 +23,11 @@ static const struct {
     [ACRE_FAULT_USE_AFTER_FREE] = {"use-after-free", "the block is free"},
     [ACRE_FAULT_SIZE_MISMATCH] = {"size-mismatch", "the block has another size or alignment"},
     [ACRE_FAULT_KIND_MISMATCH] = {"kind-mismatch", "malloc goes with free, new with delete"},
+    [ACRE_FAULT_PROTECTION] = {"protection", "the domain has no right to it"},
 };
 
-static const char *const touches[] = {[ACRE_TOUCH_UNKNOWN] = "access", [ACRE_TOUCH_READ] = "read", [ACRE_TOUCH_WRITE] = "write"};
+static const char *const touches[] = {
+    [ACRE_TOUCH_UNKNOWN] = "access", [ACRE_TOUCH_READ] = "read", [ACRE_TOUCH_WRITE] = "write", [ACRE_TOUCH_EXECUTE] = "execution"};
 
 void acre_guard_set_handler(acre_fault_handler handler, void *context)
 {
@@ -37,9 +39,21 @@ void acre_guard_set_handler(acre_fault_handler handler, void *context)
 
 const char *acre_fault_kind_text(acre_fault_kind kind) { return (unsigned)kind < ACRE_FAULT_KIND_COUNT ? kinds[kind].word : "unknown"; }
 
+/* An access that a domain has no right to: what the other kinds have no words for. */
+static size_t protection_text(const acre_fault *fault, char *text, size_t size)
+{
+    size_t length = acre_format(text, size, "acre: domain '%s': %s of 0x%llx: ", fault->domain_name != NULL ? fault->domain_name : "?",
+                                touches[fault->touch], (unsigned long long)fault->address);
+    if (fault->owner_name == NULL) return length + acre_format(text + length, size - length, "it is nobody's memory");
+    return length + acre_format(text + length, size - length, "%s ('%s' of domain '%s', %llu bytes at 0x%llx; offset %lld)",
+                                kinds[fault->kind].sentence, fault->heap_name, fault->owner_name, (unsigned long long)fault->size_bytes,
+                                (unsigned long long)fault->block, (long long)fault->offset);
+}
+
 size_t acre_fault_text(const acre_fault *fault, char *text, size_t size)
 {
     assert(fault != NULL && (unsigned)fault->kind < ACRE_FAULT_KIND_COUNT);
+    if (fault->kind == ACRE_FAULT_PROTECTION) return protection_text(fault, text, size);
     size_t length = acre_format(text, size, "acre: heap '%s': %s of 0x%llx: %s", fault->heap_name, fault->operation,
                                 (unsigned long long)fault->address, kinds[fault->kind].sentence);
     if (fault->block != 0) {
@@ -106,6 +120,13 @@ size_t acre_fault_json(const acre_fault *fault, char *text, size_t size)
     if (fault->has_asked) {
         length += acre_format(text + length, size - length, ",\"asked\":%llu,\"offset\":%lld,\"access\":\"%s\"",
                               (unsigned long long)fault->asked_bytes, (long long)fault->offset, touches[fault->touch]);
+    }
+    if (fault->kind == ACRE_FAULT_PROTECTION) {
+        length += acre_format(text + length, size - length, ",\"access\":\"%s\",\"offset\":%lld,\"domain\":", touches[fault->touch],
+                              (long long)fault->offset);
+        length += quoted(text + length, size - length, fault->domain_name != NULL ? fault->domain_name : "?");
+        length += acre_format(text + length, size - length, ",\"owner\":");
+        length += quoted(text + length, size - length, fault->owner_name != NULL ? fault->owner_name : "");
     }
     if (fault->told_bytes != 0)
         length += acre_format(text + length, size - length, ",\"told\":%llu", (unsigned long long)fault->told_bytes);

@@ -18,6 +18,7 @@
 enum {
     SWEEP_UNITS = 256 * 1024 / ACRE_UNIT_BYTES, /* of fresh spans between two looks at what a thread does not use */
     COMPACTION_LOOK = 256,                      /* changes of arrays between two looks at how sparse spans are */
+    ROW_BLOCKS_MIN = 8,                         /* side by side: shorter rows are given one by one */
 };
 
 /* ---- the depot ---- */
@@ -130,11 +131,20 @@ typedef struct batch {
     uint64_t size;
     uint64_t reciprocal;
     unsigned class;
+    unsigned capacity;
     bool is_shared;   /* the span's memory is another's, too */
     unsigned count;   /* given but not counted */
     unsigned touched; /* words with blocks that are not given yet */
     acre_word masks[ACRE_WORDS_PER_UNIT]; /* those blocks; only the smallest fill as many words, and their span is one unit */
 } batch;
+
+/* The bits of a word that stand for blocks from `first` to below `end`; some do. */
+static acre_word row_in_word(size_t word, size_t first, size_t end)
+{
+    const size_t base = word * ACRE_WORD_BITS;
+    const acre_word from_first = first > base ? ACRE_WORD_ALL << (first - base) : ACRE_WORD_ALL;
+    return end - base < ACRE_WORD_BITS ? from_first & acre_word_first((unsigned)(end - base)) : from_first;
+}
 
 static void report(const acre_heap *heap, acre_fault_kind kind, acre_addr address, acre_addr block, uint64_t size, const char *operation)
 {
@@ -152,7 +162,7 @@ static void report_double_frees(const batch *pending, size_t word, acre_word blo
 }
 
 /* Returns which blocks have become free. */
-static acre_word give_bits(batch *pending, size_t word, acre_word mask)
+static inline acre_word give_bits(batch *pending, size_t word, acre_word mask)
 {
     const acre_word freed_before = acre_span_give_bits(pending->span, word, mask);
     if (acre_unlikely(freed_before != 0)) {
@@ -188,7 +198,7 @@ static void give_pending_bits(batch *pending)
     for (; pending->touched != 0; pending->touched &= pending->touched - 1) give_pending_word(pending, acre_word_lowest(pending->touched));
 }
 
-static void give_pending(batch *pending)
+static inline void give_pending(batch *pending)
 {
     if (pending->span == NULL) return;
     give_pending_bits(pending);
@@ -232,6 +242,7 @@ static bool turn_to(batch *pending, acre_addr address)
     pending->class = class;
     pending->base = span->base;
     pending->size = facts->block_bytes;
+    pending->capacity = facts->capacity;
     pending->bytes = (uint64_t)facts->capacity * facts->block_bytes;
     pending->reciprocal = facts->reciprocal;
     return true;
@@ -253,6 +264,31 @@ static inline bool give(batch *pending, acre_addr address)
     pending->masks[word] |= bit;
     pending->touched |= 1u << word;
     return true;
+}
+
+/* Adds a row of blocks of the batch's span that lie side by side, ROW_BLOCKS_MIN or more, which begins at `at` and goes up or down. Returns
+ * its end, or `at` when there is none, or one of them waits already. What `give` does, for most of what comes back: blocks that were
+ * freed in the order in which they were made, and blocks that were never handed out. There are two addresses at least. */
+static acre_addr *give_row(batch *pending, acre_addr *at, const acre_addr *end)
+{
+    const uint64_t size = pending->size;
+    const uint64_t step = at[1] - at[0];
+    const uint64_t offset = *at - pending->base;
+    const size_t index = (size_t)acre_block_index_by(pending->reciprocal, offset);
+    if ((step != size && step != 0 - size) || offset >= pending->bytes || index * size != offset) return at;
+    const size_t count_max = acre_min_size((size_t)(end - at), step == size ? pending->capacity - index : index + 1);
+    size_t count = 1;
+    while (count < count_max && at[count] - at[count - 1] == step) count++;
+    if (count < ROW_BLOCKS_MIN) return at;
+    const size_t first = step == size ? index : index + 1 - count;
+    for (size_t word = first / ACRE_WORD_BITS; word * ACRE_WORD_BITS < first + count; word++) {
+        if (acre_unlikely((pending->masks[word] & row_in_word(word, first, first + count)) != 0)) return at;
+    }
+    for (size_t word = first / ACRE_WORD_BITS; word * ACRE_WORD_BITS < first + count; word++) {
+        pending->masks[word] |= row_in_word(word, first, first + count);
+        pending->touched |= 1u << word;
+    }
+    return at + count;
 }
 
 /* Adds the addresses from `at` on that are blocks of the batch's span, up to the first that is anything else, and returns its
@@ -386,6 +422,18 @@ static void set_refill_count(acre_cache *cache, unsigned class, size_t count)
     cache->round_count[class] = (uint16_t)acre_min_size(refill_count, ACRE_ROUND_BYTES / acre_size_classes[class].block_bytes);
 }
 
+/* Puts the addresses of a word's blocks below `place`, the lowest on top. Returns where the last one lies. */
+static acre_addr *put_blocks(acre_addr *place, acre_word blocks, acre_addr base, uint64_t size)
+{
+    if (blocks != 0 && (blocks & (blocks + (blocks & (0 - blocks)))) == 0) { /* they lie side by side, as in a fresh span */
+        acre_addr address = base + acre_word_lowest(blocks) * size;
+        for (acre_addr *const end = place - acre_word_count(blocks); place > end; address += size) *--place = address;
+        return place;
+    }
+    for (; blocks != 0; blocks &= blocks - 1) *--place = base + acre_word_lowest(blocks) * size;
+    return place;
+}
+
 /* Takes up to `wanted` blocks out of the thread's span and puts them below those of the array that is popped, lowest address on
  * top. Returns how many; the next time twice as many will be wanted. */
 static unsigned take_from_current(acre_cache *cache, unsigned class, unsigned wanted)
@@ -407,7 +455,7 @@ static unsigned take_from_current(acre_cache *cache, unsigned class, unsigned wa
     acre_addr *place = first + count;
     for (size_t word = 0; word < seen_count; word++) {
         const acre_addr base = span->base + word * ACRE_WORD_BITS * size;
-        for (acre_word blocks = taken[word]; blocks != 0; blocks &= blocks - 1) *--place = base + acre_word_lowest(blocks) * size;
+        place = put_blocks(place, taken[word], base, size);
     }
     magazine->top += count;
     set_refill_count(cache, class, 2u * cache->refill_count[class]);
@@ -417,13 +465,25 @@ static unsigned take_from_current(acre_cache *cache, unsigned class, unsigned wa
 
 static void empty_array(acre_cache *cache, unsigned class, acre_addr *from, const acre_addr *to, const char *operation)
 {
+    if (from >= to) return;
     batch pending = {.heap = cache->heap, .operation = operation};
+    const uint64_t row_bytes = (ROW_BLOCKS_MIN - 1) * (uint64_t)acre_size_classes[class].block_bytes;
     size_t given_count = 0;
     for (acre_addr *at = from; at < to;) {
-        acre_addr *const next = give_neighbours(&pending, at, to);
-        given_count += (size_t)(next - at);
-        if (next < to && *next != 0 && give(&pending, *next)) given_count++; /* a 0 stops at a sample */
-        at = next + 1;
+        const acre_addr *const end = to - at >= ROW_BLOCKS_MIN ? at + ROW_BLOCKS_MIN : to;
+        if (end[-1] - *at == row_bytes || *at - end[-1] == row_bytes) {
+            acre_addr *const row_end = give_row(&pending, at, to);
+            given_count += (size_t)(row_end - at);
+            at = row_end;
+        }
+        while (at < end) {
+            acre_addr *const next = give_neighbours(&pending, at, end);
+            given_count += (size_t)(next - at);
+            at = next;
+            if (at == end) break;
+            if (*at != 0 && give(&pending, *at)) given_count++; /* a 0 stops at a sample */
+            at++;
+        }
     }
     give_pending(&pending);
     const int64_t given_bytes = (int64_t)(given_count * acre_size_classes[class].block_bytes);

@@ -172,7 +172,7 @@ static void finish_free(acre_heap *heap, const acre_known_block *block, const ch
 {
     acre_heap_guard *const guard = heap->guard;
     if (!block->is_large) acre_bounds_clear((uintptr_t)block->base, (size_t)block->room);
-    if (heap->observer != NULL && (heap->is_recording || (block->span->class & ACRE_CLASS_WATCHED) != 0))
+    if (heap->observer != NULL && (heap->is_recording || acre_span_is_watched(block->span)))
         acre_guard_tell(heap, ACRE_HEAP_OP_FREE, block->base, 0);
     if (guard->has_quarantine && block->room <= guard->quarantine.bytes_max / 2) {
         uint32_t *const sites = block->room > ACRE_GRANULE_BYTES ? acre_sites_at(heap, block->base, false) : NULL;
@@ -296,7 +296,7 @@ void *acre_guard_resize(acre_heap *heap, void *old, size_t size, const char *ope
         const acre_fault fault = acre_fault_of_block(heap, &block, ACRE_FAULT_KIND_MISMATCH, operation);
         acre_fault_report(&fault);
     }
-    const bool was_told = heap->observer != NULL && (heap->is_recording || (span->class & ACRE_CLASS_WATCHED) != 0);
+    const bool was_told = heap->observer != NULL && (heap->is_recording || acre_span_is_watched(span));
     const bool has_quarantine = heap->guard->has_quarantine;
     if (!block.is_large && size <= ACRE_SMALL_BYTES_MAX && acre_stays(block.room, size + (has_quarantine ? ACRE_GUARD_PAD_BYTES : 0))) {
         acre_bounds_clear((uintptr_t)from, (size_t)asked);

@@ -264,6 +264,19 @@ static inline void acre_fast_free(void *block, const char *operation)
     if (block != NULL) acre_free_slow((uintptr_t)block, operation);
 }
 
+/* The class of a block of the process's heap, where that can be told without its span: it is small, its span is one unit, and no call
+ * has to take the slow path. 0 else, and when `block` is no place where a block begins. */
+static inline unsigned acre_fast_class(const void *block)
+{
+    unsigned class;
+    if (!acre_window_class(&acre_host_map, (uintptr_t)block, &class) || class - ACRE_CLASS_FIRST >= ACRE_CLASS_COUNT) return 0;
+    const acre_size_class *const facts = &acre_size_classes[class];
+    const uint64_t offset = (uintptr_t)block % ACRE_UNIT_BYTES;
+    const uint64_t index = acre_block_index_by(facts->reciprocal, offset);
+    if (facts->unit_count != 1 || index >= facts->capacity || index * facts->block_bytes != offset) return 0;
+    return acre_fast_cache != &acre_no_cache ? class : 0;
+}
+
 /* The same where the caller says the size and the alignment: what it says is looked at on the slow path only. */
 static inline void acre_fast_free_sized(void *block, const char *operation, uint64_t size, uint64_t alignment)
 {

@@ -36,9 +36,8 @@ static double exp_minus(double x)
     return series / (double)((uint64_t)1 << halvings);
 }
 
-int64_t acre_sample_distance(uint64_t *random, uint64_t mean_bytes)
+int64_t acre_sample_draw(uint64_t *random, uint64_t mean_bytes)
 {
-    if (mean_bytes == 0) return INT64_MAX;
     const uint64_t uniform = (next_random(random) >> 11) + 1; /* 1 .. 2^53 */
     const double distance = -ln_of_fraction(uniform) * (double)mean_bytes;
     return distance < (double)(INT64_MAX / 2) ? (int64_t)distance : INT64_MAX / 2;

@@ -7,7 +7,11 @@
 
 /* Bytes until the next sample: exponential with the given mean. `random` is the generator's state, not 0. Mean 0: INT64_MAX.
  * O(1). */
-int64_t acre_sample_distance(uint64_t *random, uint64_t mean_bytes);
+int64_t acre_sample_draw(uint64_t *random, uint64_t mean_bytes);
+static inline int64_t acre_sample_distance(uint64_t *random, uint64_t mean_bytes)
+{
+    return mean_bytes == 0 ? INT64_MAX : acre_sample_draw(random, mean_bytes);
+}
 
 /* How many bytes an allocation that was sampled stands for: `size` / its probability to be sampled. `counted` is the size by
  * which it ran down the distance, >= size. O(1). */

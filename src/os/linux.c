@@ -449,9 +449,18 @@ acre_status acre_os_thread_key_set(acre_os_thread_key key, void *argument)
     return ACRE_OK;
 }
 
+#ifdef __GLIBC__
+extern void *__dso_handle; /* of this library: when it goes, its handlers do */
+extern int __register_atfork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void), void *library);
+#endif
+
 acre_status acre_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
 {
+#ifdef __GLIBC__ /* what pthread_atfork calls; its own code would be linked behind all other, and bring 64 KiB of it into memory */
+    const int code = __register_atfork(before, in_parent, in_child, __dso_handle);
+#else
     const int code = pthread_atfork(before, in_parent, in_child);
+#endif
     if (code != 0) return acre_fail(ACRE_NO_MEMORY, "fork handlers cannot be set (errno %d)", code);
     return ACRE_OK;
 }

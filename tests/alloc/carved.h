@@ -116,7 +116,7 @@ static inline uint64_t carved_free_invalid(carved *c, uint64_t *random)
         unsigned char *changed = NULL;
         unsigned char before = 0;
         switch (number % 5) {
-        case 0: wrong = c->memory + (number >> 32) % (4 * c->bytes) - c->bytes; break;
+        case 0: wrong = (unsigned char *)((uintptr_t)c->memory + (number >> 32) % (4 * c->bytes) - c->bytes); break;
         case 1: wrong = block->at + 1 + (number >> 32) % 7; break;
         case 2: wrong = block->at + (block->size > 8 ? 8 * (1 + (number >> 32) % ((block->size + 7) / 8 - 1)) : 3); break;
         case 3:

@@ -117,8 +117,8 @@ static void every_free_of_what_is_no_block_is_refused(void **state)
     for (int i = 0; i < 100000; i++) {
         const uint64_t number = next_random(&random);
         while (blocks.count < 40) assert_true(carved_alloc(&blocks, (size_t)(next_random(&random) % 700), 1));
-        unsigned char *const wrong = memory + (number >> 8) % (3 * blocks.bytes) / (number % 2 == 0 ? 32 : 1) * (number % 2 == 0 ? 32 : 1)
-            - 100;
+        const uint64_t grain = number % 2 == 0 ? 32 : 1;
+        unsigned char *const wrong = (unsigned char *)((uintptr_t)memory + (number >> 8) % (3 * blocks.bytes) / grain * grain - 128);
         bool is_block = false;
         for (size_t k = 0; k < blocks.count; k++) is_block = is_block || blocks.blocks[k].at == wrong;
         if (!is_block) assert_int_equal(acre_buddy_free(&heap, wrong), ACRE_BAD_POINTER);

@@ -110,6 +110,27 @@ static void a_block_freed_twice_is_reported_once_and_freed_once(void **state)
     assert_non_null(strstr(text, "free already"));
 }
 
+/* A row of neighbours goes back all at once: not so that a double free in it is missed, or that what is no block passes for one. */
+static void a_double_free_in_a_row_is_reported(void **state)
+{
+    enum { COUNT = 40 };
+    acre_heap *const heap = *state;
+    for (int direction = -1; direction <= 1; direction += 2) {
+        for (int again = 0; again < COUNT; again++) {
+            char *blocks[COUNT];
+            for (int i = 0; i < COUNT; i++) blocks[i] = acre_heap_alloc(heap, 100);
+            acre_heap_free(heap, blocks[again]);
+            acre_heap_flush(heap); /* from now on its bit says that it is free */
+            for (int i = 0; i < COUNT; i++) acre_heap_free(heap, blocks[direction > 0 ? i : COUNT - 1 - i]);
+            for (int i = 0; i < COUNT; i++) acre_heap_free(heap, blocks[i] + 16); /* a row, and none of it is a block */
+            fault_count = 0;
+            acre_heap_flush(heap);
+            assert_int_equal(fault_count, 1 + COUNT);
+            assert_true(acre_heap_is_valid(heap));
+        }
+    }
+}
+
 static void a_block_freed_again_after_its_word_went_back_is_reported(void **state)
 {
     acre_heap *const heap = *state;
@@ -358,6 +379,7 @@ int main(void)
         TEST(there_are_at_most_so_many_heaps),
         TEST(sizes_and_alignments_at_the_edges),
         TEST(a_block_freed_twice_is_reported_once_and_freed_once),
+        TEST(a_double_free_in_a_row_is_reported),
         TEST(a_block_freed_again_after_its_word_went_back_is_reported),
         TEST(pointers_that_are_no_blocks_are_reported_and_change_nothing),
         TEST(a_block_of_another_heap_is_foreign),

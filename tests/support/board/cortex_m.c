@@ -28,7 +28,7 @@ void board_write(const char *text) { semihost(SYS_WRITE0, text); }
 _Noreturn void board_exit(int code)
 {
     semihost(SYS_EXIT, (const void *)(uintptr_t)(code == 0 ? EXIT_OK : EXIT_ERROR));
-    for (;;) { }
+    for (;;) {}
 }
 
 uint32_t board_count(void) { return SYSTICK->value; }
@@ -61,8 +61,8 @@ void board_systick_every(uint32_t instructions)
     SYSTICK->control = 7;
 }
 
-__attribute__((weak)) void board_systick(void) { }
-__attribute__((weak)) void board_pendsv(void) { }
+__attribute__((weak)) void board_systick(void) {}
+__attribute__((weak)) void board_pendsv(void) {}
 
 __attribute__((weak)) void board_fault(uint32_t *frame)
 {
@@ -89,16 +89,13 @@ _Noreturn void board_start(void)
 }
 
 typedef void handler(void);
-__attribute__((section(".vectors"), used)) static handler *const vectors[16] = {
-    (handler *)board_stack_top,
-    (handler *)board_start,
-    [2] = fault_entry, /* NMI */
-    [3] = fault_entry, /* hard fault */
-    [4] = fault_entry, /* memory management */
-    [5] = fault_entry, /* bus */
-    [6] = fault_entry, /* usage */
-    [7] = fault_entry, /* secure (ARMv8-M) */
-    [11] = fault_entry,
-    [14] = board_pendsv,
-    [15] = board_systick,
+extern handler *const board_vectors[16];
+__attribute__((section(".vectors"), used)) handler *const board_vectors[16] = {
+    (handler *)board_stack_top, (handler *)board_start, [2] = fault_entry, /* NMI */
+    [3] = fault_entry,                                                     /* hard fault */
+    [4] = fault_entry,                                                     /* memory management */
+    [5] = fault_entry,                                                     /* bus */
+    [6] = fault_entry,                                                     /* usage */
+    [7] = fault_entry,                                                     /* secure (ARMv8-M) */
+    [11] = fault_entry,         [14] = board_pendsv,    [15] = board_systick,
 };

@@ -14,7 +14,7 @@ void board_write(const char *text)
 _Noreturn void board_exit(int code)
 {
     FINISH = code == 0 ? FINISH_OK : (uint32_t)code << 16 | FINISH_ERROR;
-    for (;;) { }
+    for (;;) {}
 }
 
 uint32_t board_count(void)
