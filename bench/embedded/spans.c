@@ -20,8 +20,8 @@ int main(void)
         adversary a = {.alloc = heap_alloc, .free = heap_free, .heap = h, .base = first - h->header_bytes, .header_bytes = h->header_bytes};
         size_t pin_span = 0;
         bool has_failed = false;
-        for (size_t hole = 3396; hole <= 4032; hole += 12) {
-            for (size_t pin = 8; pin <= 24; pin += 8) {
+        for (size_t hole = 3396; hole <= 4032; hole += 24) {
+            for (size_t pin = 8; pin <= 24; pin += 4) {
                 const size_t span = adversary_pin_remainder(&a, hole, pin);
                 if (span > pin_span) pin_span = span;
                 has_failed = has_failed || a.has_failed;

@@ -228,6 +228,26 @@ static uint32_t find_shortest(const acre_tight *tight, uint32_t units_min)
     return best;
 }
 
+/* The lowest free block of `units_min` units or more, of which there is one: the way of acre_tight_alloc, in loops. */
+static uint32_t find_lowest(const acre_tight *tight, uint32_t units_min)
+{
+    uint32_t node = ROOT;
+    while (tight->tops[node] < units_min) node++;
+    for (uint32_t level = 0; level < tight->level_count; level++) node = 2 * node + (tight->tops[2 * node] < units_min ? 1 : 0);
+    node -= ROOT << tight->level_count;
+    unsigned char *const window = window_at(tight, node);
+    uint32_t chunk = 1;
+    while (chunk < FIRST_CHUNK) chunk = 2 * chunk + (window[2 * chunk] < byte_of(units_min) ? 1 : 0);
+    const uint32_t chunk_unit = node * WINDOW_UNITS + chunk * CHUNK_UNITS - WINDOW_UNITS;
+    uint32_t set = (uint32_t)*bits_of(window, chunk) << 16;
+    uint32_t at = (uint32_t)__builtin_clz(set);
+    while (acre_block_size(*acre_block_at(tight->base, chunk_unit + at)) < units_min) {
+        set &= ~(FIRST_BIT >> at);
+        at = (uint32_t)__builtin_clz(set);
+    }
+    return chunk_unit + at;
+}
+
 void *acre_tight_alloc_best(acre_tight *tight, size_t size)
 {
     if (size > ACRE_REALTIME_REGION_BYTES_MAX || acre_block_units(size) > acre_tight_longest(tight)) return NULL;
@@ -238,7 +258,7 @@ void *acre_tight_alloc_worst(acre_tight *tight, size_t size)
 {
     const uint32_t longest = acre_tight_longest(tight);
     if (size > ACRE_REALTIME_REGION_BYTES_MAX || acre_block_units(size) > longest) return NULL;
-    return use_at(tight, find_shortest(tight, longest), acre_block_units(size));
+    return use_at(tight, find_lowest(tight, longest), acre_block_units(size));
 }
 
 /* ---- free, and what changes a block ---- */

@@ -42,23 +42,25 @@ static inline void adversary_give(adversary *a, void *block, size_t size)
     a->live_bytes -= size + a->header_bytes;
 }
 
-/* Pin the remainder: a hole of `hole` + `pin` bytes is filled by a block of `hole` and one of `pin`, of which the small one stays. A heap
- * that rounds a request up before it looks for a hole does not find what is left when it is asked for `hole` + `pin` bytes again. */
+/* Pin the remainder: of `hole` + `pin` bytes, which a guard of the same length keeps apart from what is behind, a block of `hole` is taken
+ * and one of `pin`, of which the small one stays. A heap that rounds a request up before it looks for a hole does not find what is left
+ * when it is asked for `hole` + `pin` bytes again: seven calls in a loop. */
 static inline size_t adversary_pin_remainder(adversary *a, size_t hole, size_t pin)
 {
     static void *pins[ADVERSARY_LIVE_BYTES / 8];
+    const size_t both_bytes = hole + a->header_bytes + pin;
     size_t count = 0;
     a->live_bytes = a->span = 0;
     a->has_failed = false;
-    while (!a->has_failed && a->live_bytes + hole + 3 * pin + 16 + 4 * a->header_bytes <= ADVERSARY_LIVE_BYTES) {
-        void *const both = adversary_take(a, hole + pin + a->header_bytes);
-        void *const guard = adversary_take(a, 16);
-        adversary_give(a, both, hole + pin + a->header_bytes);
+    while (!a->has_failed && a->live_bytes + 2 * (both_bytes + a->header_bytes) <= ADVERSARY_LIVE_BYTES) {
+        void *const both = adversary_take(a, both_bytes);
+        void *const guard = adversary_take(a, both_bytes);
+        adversary_give(a, both, both_bytes);
         void *const filler = adversary_take(a, hole);
         pins[count] = adversary_take(a, pin);
         if (pins[count] != NULL) count++;
         adversary_give(a, filler, hole);
-        adversary_give(a, guard, 16);
+        adversary_give(a, guard, both_bytes);
     }
     while (count > 0) a->free(a->heap, pins[--count]);
     return a->span;
