@@ -128,7 +128,7 @@ static void make_program_of(size_t index, int run) { make_program(&mixes[index],
 
 int main(int argument_count, char **arguments)
 {
-    const int run_count = argument_count > 1 ? atoi(arguments[1]) : 5;
+    const int run_count = argument_count > 1 ? (int)strtol(arguments[1], NULL, 10) : 5;
     printf("smallest arena / peak of what is in use, mean of %d runs (addresses of %zu bits)\n%-14s", run_count, sizeof(void *) * 8, "");
     for (size_t i = 0; i < MIX_COUNT; i++) printf("%12s", mixes[i].name);
     putchar('\n');

@@ -20,12 +20,12 @@
 #define ACRE_BUDDY_BYTES_MIN  128u
 
 typedef struct acre_buddy {
+    uint32_t live_cells;  /* in use */
     unsigned char *cells; /* at a multiple of ACRE_BUDDY_CELL_BYTES */
     unsigned char *tree;  /* the nodes of level 0, then those of level 1, up to the level with one node */
     uint32_t cell_count;
     uint32_t node_count;
     uint32_t top_level;
-    uint32_t live_cells; /* in use */
 } acre_buddy;
 
 /* Makes an empty heap of `bytes` bytes at `memory`, which are the heap's from now on. ACRE_INVALID, and nothing was changed: `bytes` is

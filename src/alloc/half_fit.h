@@ -21,10 +21,10 @@
 #define ACRE_HALF_FIT_BYTES_MIN 256u
 
 typedef struct acre_half_fit {
+    uint32_t live_units;   /* in use, headers and rounding included */
     unsigned char *base;   /* unit 0; what follows a header is at a multiple of 16 */
     uint32_t end_unit;     /* of the last header */
     uint32_t filled_lists; /* bit i: the list of 2^i to 2^(i + 1) - 1 units has a block */
-    uint32_t live_units;   /* in use, headers and rounding included */
 } acre_half_fit;
 
 /* Makes an empty heap of `bytes` bytes at `memory`, which are the heap's from now on. ACRE_INVALID, and nothing was changed: `bytes` is

@@ -37,12 +37,12 @@ typedef uint32_t acre_tight_length;
 #endif
 
 typedef struct acre_tight {
+    uint32_t live_units;     /* in use, headers included */
     unsigned char *base;     /* the header at unit 0 */
     unsigned char *windows;  /* their records */
     acre_tight_length *tops; /* nodes 4 to 7 are greater than any length, so that a way up ends there; below are none */
     uint32_t unit_count;
     uint32_t level_count; /* of the forest, below its roots; even */
-    uint32_t live_units;  /* in use, headers included */
 } acre_tight;
 
 /* Makes an empty heap of `bytes` bytes at `memory`, which are the heap's from now on. ACRE_INVALID, and nothing was changed: `bytes` is

@@ -13,6 +13,7 @@ typedef struct region {
     const unsigned char *begin;
     const unsigned char *end;
     union {
+        uint32_t live_units; /* the first member of each */
         acre_tight tight;
         acre_half_fit half_fit;
         acre_buddy buddy;
@@ -68,13 +69,10 @@ static acre_status engine_init(acre_realtime_engine engine, region *at, void *me
 
 static void *engine_alloc(acre_realtime_engine engine, region *at, size_t size)
 {
-    switch (engine) {
-    case ACRE_REALTIME_FAST: return acre_half_fit_alloc(&at->as.half_fit, size);
-    case ACRE_REALTIME_BEST: return acre_tight_alloc_best(&at->as.tight, size);
-    case ACRE_REALTIME_WORST: return acre_tight_alloc_worst(&at->as.tight, size);
-    case ACRE_REALTIME_BUDDY: return acre_buddy_alloc(&at->as.buddy, size);
-    default: return acre_tight_alloc(&at->as.tight, size);
-    }
+    if (engine == ACRE_REALTIME_TIGHT) return acre_tight_alloc(&at->as.tight, size);
+    if (engine == ACRE_REALTIME_FAST) return acre_half_fit_alloc(&at->as.half_fit, size);
+    if (engine == ACRE_REALTIME_BUDDY) return acre_buddy_alloc(&at->as.buddy, size);
+    return engine == ACRE_REALTIME_BEST ? acre_tight_alloc_best(&at->as.tight, size) : acre_tight_alloc_worst(&at->as.tight, size);
 }
 
 static acre_status engine_free(acre_realtime_engine engine, region *at, void *block)
@@ -91,12 +89,7 @@ static acre_status engine_resize(acre_realtime_engine engine, region *at, void *
     return acre_tight_resize(&at->as.tight, block, size);
 }
 
-static size_t engine_live_bytes(acre_realtime_engine engine, const region *at)
-{
-    if (engine == ACRE_REALTIME_BUDDY) return (size_t)at->as.buddy.live_cells * ACRE_BUDDY_CELL_BYTES;
-    if (engine == ACRE_REALTIME_FAST) return (size_t)at->as.half_fit.live_units * ACRE_UNIT_BYTES;
-    return (size_t)at->as.tight.live_units * ACRE_UNIT_BYTES;
-}
+static size_t live_bytes_of(acre_realtime_engine engine, const region *at) { return at->as.live_units * unit_bytes_of(engine); }
 
 static uint32_t engine_unit_count(acre_realtime_engine engine, const region *at)
 {
@@ -307,33 +300,34 @@ static void note_request(acre_realtime *heap, size_t live_bytes, size_t request_
     if (request_bytes > heap->request_bytes_max) heap->request_bytes_max = request_bytes;
 }
 
-static void *alloc_in_any(acre_realtime *heap, size_t size, region **found)
+/* What no region had room for. */
+static ACRE_SELDOM void *fail(acre_realtime *heap, size_t size)
 {
-    for (uint32_t i = 0; i < heap->region_count; i++) {
-        void *const block = engine_alloc(heap->options.engine, region_at(heap, i), size);
-        if (block != NULL) {
-            *found = region_at(heap, i);
-            return block;
-        }
-    }
+    const size_t bytes = acre_realtime_block_bytes(heap->options.engine, size);
+    note_request(heap, heap->live_bytes + bytes, bytes);
+    heap->failure_count++;
     return NULL;
 }
 
 static void *alloc(acre_realtime *heap, size_t size, region **found)
 {
-    const size_t bytes = acre_realtime_block_bytes(heap->options.engine, size);
     if (heap->region_count == 0 && heap->unused_memory != NULL) { /* of ACRE_STATIC_ARENA, which wants to be set up */
         if (add_region(heap, heap->unused_memory, heap->unused_bytes) != ACRE_OK) return NULL;
     }
-    void *const block = bytes > 0 ? alloc_in_any(heap, size, found) : NULL;
-    note_request(heap, heap->live_bytes + bytes, bytes);
-    if (block == NULL) {
-        heap->failure_count++;
-        return NULL;
+    for (uint32_t i = 0; i < heap->region_count; i++) {
+        region *const at = region_at(heap, i);
+        const uint32_t live_before = at->as.live_units;
+        void *const block = engine_alloc(heap->options.engine, at, size);
+        if (block != NULL) {
+            const size_t bytes = (at->as.live_units - live_before) * unit_bytes_of(heap->options.engine);
+            heap->live_bytes += bytes;
+            heap->block_count++;
+            note_request(heap, heap->live_bytes, bytes);
+            *found = at;
+            return block;
+        }
     }
-    heap->live_bytes += bytes;
-    heap->block_count++;
-    return block;
+    return fail(heap, size);
 }
 
 void *acre_realtime_alloc(acre_realtime *heap, size_t size)
@@ -354,7 +348,7 @@ static void *alloc_and_trim(acre_realtime *heap, size_t size, size_t alignment)
     const size_t least = ACRE_BLOCK_UNITS_MIN * ACRE_UNIT_BYTES - ACRE_BLOCK_HEADER_BYTES; /* what is left behind the front is a block */
     unsigned char *block = alloc(heap, (size < least ? least : size) + alignment - alignment_of(engine), &at);
     if (block == NULL) return NULL;
-    const size_t live_before = engine_live_bytes(engine, at);
+    const size_t live_before = live_bytes_of(engine, at);
     const uint32_t front = (uint32_t)((0 - (uintptr_t)block) % alignment) / ACRE_UNIT_BYTES;
     heap->has_odd_edges = true;
     if (front > 0) {
@@ -363,7 +357,7 @@ static void *alloc_and_trim(acre_realtime *heap, size_t size, size_t alignment)
     }
     /* What fast rounded up it may not have room for behind the front; then the block stays as long as it is. */
     (void)engine_resize(engine, at, block, size);
-    heap->live_bytes += engine_live_bytes(engine, at) - live_before;
+    heap->live_bytes += live_bytes_of(engine, at) - live_before;
     return block;
 }
 
@@ -382,10 +376,10 @@ static acre_status free_block(acre_realtime *heap, void *block)
     const acre_realtime_engine engine = heap->options.engine;
     region *const at = region_of(heap, block);
     if (at == NULL) return ACRE_BAD_POINTER;
-    const size_t live_before = engine_live_bytes(engine, at);
+    const uint32_t live_before = at->as.live_units;
     const acre_status status = engine_free(engine, at, block);
     if (status != ACRE_OK) return status;
-    heap->live_bytes -= live_before - engine_live_bytes(engine, at);
+    heap->live_bytes -= (live_before - at->as.live_units) * unit_bytes_of(engine);
     heap->block_count--;
     return ACRE_OK;
 }
@@ -406,9 +400,9 @@ static void *resize(acre_realtime *heap, void *block, size_t size)
     region *const at = region_of(heap, block);
     const size_t block_bytes = at == NULL ? 0 : engine_block_bytes(engine, at, block);
     if (block_bytes == 0) return NULL;
-    const size_t live_before = engine_live_bytes(engine, at);
+    const size_t live_before = live_bytes_of(engine, at);
     if (engine_resize(engine, at, block, size) == ACRE_OK) {
-        const size_t live_after = engine_live_bytes(engine, at);
+        const size_t live_after = live_bytes_of(engine, at);
         if (live_after == live_before) return block;
         heap->has_odd_edges = true;
         heap->live_bytes += live_after - live_before;
@@ -470,7 +464,7 @@ bool acre_realtime_is_valid(const acre_realtime *heap)
     for (uint32_t i = 0; i < heap->region_count; i++) {
         const region *const at = region_at(heap, i);
         if (!engine_is_valid(engine, at)) return false;
-        live += engine_live_bytes(engine, at);
+        live += live_bytes_of(engine, at);
         capacity += engine_unit_count(engine, at) * unit_bytes_of(engine);
     }
     return live == heap->live_bytes && capacity == heap->capacity_bytes && live <= heap->live_bytes_peak && live <= capacity;

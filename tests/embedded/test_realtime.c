@@ -383,6 +383,55 @@ static void every_short_program_within_the_bound_is_served(void **state)
     }
 }
 
+/* Four heaps in blocks of one: a program on the first asks for all it can get, and the others' blocks lie where they lie without it. */
+static size_t run_beside(bool is_greedy, unsigned char **places)
+{
+    enum { PART_COUNT = 4, PART_BYTES = 8192, STEP_COUNT = 20000, SLOT_COUNT = 24 };
+    static const char *const names[PART_COUNT] = {"greedy", "radio", "disk", "screen"};
+    acre_realtime parts[PART_COUNT];
+    unsigned char *slots[PART_COUNT][SLOT_COUNT] = {{NULL}};
+    uint64_t random = 8;
+    size_t place_count = 0;
+    size_t taken_count = 0;
+    begin(ACRE_REALTIME_TIGHT, 5 * PART_BYTES);
+    for (int i = 0; i < PART_COUNT; i++) {
+        const acre_realtime_options options = {.name = names[i], .engine = (acre_realtime_engine)(i % 2)};
+        void *const part = acre_realtime_alloc(&heap, PART_BYTES);
+        assert_int_equal(acre_realtime_init(&parts[i], &options, part, PART_BYTES), ACRE_OK);
+    }
+    for (int step_number = 0; step_number < STEP_COUNT; step_number++) {
+        const uint64_t number = next_random(&random);
+        const unsigned part = 1 + (unsigned)(number % 3);
+        unsigned char **const slot = &slots[part][(number >> 8) % SLOT_COUNT];
+        if (is_greedy) taken_count += acre_realtime_alloc(&parts[0], (size_t)(number >> 20) % 2000) != NULL;
+        if (*slot != NULL) {
+            assert_int_equal(acre_realtime_free(&parts[0], *slot), ACRE_BAD_POINTER); /* it is not the first one's */
+            assert_int_equal(acre_realtime_free(&parts[part], *slot), ACRE_OK);
+            *slot = NULL;
+        } else {
+            *slot = acre_realtime_alloc(&parts[part], (size_t)(number >> 20) % 120);
+            assert_non_null(*slot);
+            places[place_count++] = *slot;
+        }
+    }
+    for (int i = 0; i < PART_COUNT; i++) {
+        assert_true(acre_realtime_is_valid(&parts[i]));
+        assert_true((parts[i].failure_count > 0) == (is_greedy && i == 0));
+    }
+    assert_true((taken_count > 4) == is_greedy);
+    return place_count;
+}
+
+static void a_greedy_partition_changes_nothing_for_the_others(void **state)
+{
+    (void)state;
+    static unsigned char *places[2][20000];
+    const size_t place_count = run_beside(false, places[0]);
+    assert_int_equal(run_beside(true, places[1]), place_count);
+    assert_true(place_count > 5000);
+    assert_memory_equal(places[0], places[1], place_count * sizeof *places[0]);
+}
+
 /* ---- what is refused ---- */
 
 static void invalid_frees_are_refused_and_change_nothing(void **state)
@@ -532,6 +581,7 @@ int main(void)
         cmocka_unit_test(a_heap_says_when_it_is_no_longer_proved),
         cmocka_unit_test(bounds_are_those_of_the_papers),
         cmocka_unit_test(every_short_program_within_the_bound_is_served),
+        cmocka_unit_test(a_greedy_partition_changes_nothing_for_the_others),
         cmocka_unit_test(invalid_frees_are_refused_and_change_nothing),
         cmocka_unit_test(a_call_into_a_heap_that_is_at_work_is_refused),
         cmocka_unit_test(a_static_arena_is_there_at_the_first_request),
