@@ -161,7 +161,7 @@ static acre_addr take_large(acre_heap *heap, uint64_t size, uint64_t alignment, 
 }
 
 /* `is_clean`: its pages went elsewhere. */
-static inline void give_large(acre_heap *heap, acre_span *run, bool is_clean)
+static void give_large(acre_heap *heap, acre_span *run, bool is_clean)
 {
     count_large(heap, -run_bytes(run));
     acre_page_map_set_class(heap->map, run->base, run->unit_count, ACRE_CLASS_NONE);
@@ -346,7 +346,7 @@ void acre_free_plain(acre_heap *heap, acre_addr address, const char *operation, 
             tell(heap, ACRE_HEAP_OP_FREE, address, 0, 0, 0);
         }
     }
-    if (class == ACRE_CLASS_LARGE) {
+    if (run != NULL && class == ACRE_CLASS_LARGE) {
         give_large(heap, run, false);
         return;
     }
