@@ -165,6 +165,14 @@ ACRE_API bool acre_realtime_is_proved(const acre_realtime *heap);
 /* All figures as they are. ACRE_INVALID: a NULL. Any level. O(regions). */
 ACRE_API acre_status acre_realtime_read_figures(const acre_realtime *heap, acre_realtime_figures *figures);
 
+/* Hears of a block in use and of what it has for its owner; false ends the walk. Must not call into the heap (that is refused). */
+typedef bool acre_realtime_visitor(void *context, void *block, size_t usable_bytes);
+
+/* Visits all blocks in use, region by region in order of address: for a report of what was not freed, with what the program keeps in its
+ * blocks or beside them. ACRE_INVALID: a NULL. ACRE_BUSY: see above. ACRE_CORRUPT: a header was overwritten; what is behind it in its
+ * region is not visited. O(blocks); with buddy O(bytes). */
+ACRE_API acre_status acre_realtime_walk(acre_realtime *heap, acre_realtime_visitor *visit, void *context);
+
 /* True when every invariant of the heap holds. O(bytes). For tests. */
 ACRE_API bool acre_realtime_is_valid(const acre_realtime *heap);
 

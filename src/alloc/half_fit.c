@@ -136,6 +136,8 @@ void *acre_half_fit_cut_front(acre_half_fit *heap, void *block, uint32_t units)
 
 acre_status acre_half_fit_look(const acre_half_fit *heap, const void *block, acre_block_around *at) { return look(heap, block, at); }
 
+unsigned char *acre_half_fit_first(const acre_half_fit *heap) { return heap->base + (size_t)FIRST_UNIT * ACRE_UNIT_BYTES; }
+
 uint32_t acre_half_fit_capacity(const acre_half_fit *heap) { return heap->end_unit - FIRST_UNIT; }
 
 uint32_t acre_half_fit_longest(const acre_half_fit *heap) { return heap->filled_lists == 0 ? 0 : 1u << log2_floor(heap->filled_lists); }

@@ -53,6 +53,9 @@ void *acre_half_fit_cut_front(acre_half_fit *heap, void *block, uint32_t units);
 /* As acre_block_look. */
 acre_status acre_half_fit_look(const acre_half_fit *heap, const void *block, acre_block_around *at);
 
+/* The header of the first block. */
+unsigned char *acre_half_fit_first(const acre_half_fit *heap);
+
 /* How many units the heap has. */
 uint32_t acre_half_fit_capacity(const acre_half_fit *heap);
 

@@ -456,6 +456,59 @@ acre_status acre_realtime_read_figures(const acre_realtime *heap, acre_realtime_
     return ACRE_OK;
 }
 
+/* ---- walking ---- */
+
+typedef struct walk {
+    acre_realtime_visitor *visit;
+    void *context;
+    bool is_ended;
+} walk;
+
+/* The blocks of a row, as long as headers are headers. */
+static acre_status walk_row(walk *w, unsigned char *base, uint32_t unit_count)
+{
+    uint32_t units;
+    for (uint32_t unit = 0; unit < unit_count && !w->is_ended; unit += units) {
+        uint32_t *const header = acre_block_at(base, unit);
+        const uint32_t kind = acre_block_kind(*header, header);
+        units = acre_block_size(*header);
+        if ((kind != ACRE_BLOCK_USED && kind != ACRE_BLOCK_FREE) || units == 0 || units > unit_count - unit) return ACRE_CORRUPT;
+        if (kind == ACRE_BLOCK_USED) w->is_ended = !w->visit(w->context, header + 1, units * ACRE_UNIT_BYTES - ACRE_BLOCK_HEADER_BYTES);
+    }
+    return ACRE_OK;
+}
+
+static void walk_cells(walk *w, const acre_buddy *buddy)
+{
+    for (uint32_t cell = 0; cell < buddy->cell_count && !w->is_ended;) {
+        unsigned char *const block = buddy->cells + (size_t)cell * ACRE_BUDDY_CELL_BYTES;
+        const uint32_t cells = acre_buddy_cells_of(buddy, block);
+        if (cells > 0) w->is_ended = !w->visit(w->context, block, (size_t)cells * ACRE_BUDDY_CELL_BYTES);
+        cell += cells > 0 ? cells : 1;
+    }
+}
+
+acre_status acre_realtime_walk(acre_realtime *heap, acre_realtime_visitor *visit, void *context)
+{
+    if (heap == NULL || visit == NULL) return ACRE_INVALID;
+    if (!enter(heap)) return ACRE_BUSY;
+    walk w = {.visit = visit, .context = context};
+    acre_status status = ACRE_OK;
+    for (uint32_t i = 0; i < heap->region_count; i++) {
+        const region *const at = region_at(heap, i);
+        acre_status of_region = ACRE_OK;
+        if (heap->options.engine == ACRE_REALTIME_BUDDY)
+            walk_cells(&w, &at->as.buddy);
+        else if (heap->options.engine == ACRE_REALTIME_FAST)
+            of_region = walk_row(&w, acre_half_fit_first(&at->as.half_fit), acre_half_fit_capacity(&at->as.half_fit));
+        else
+            of_region = walk_row(&w, at->as.tight.base, at->as.tight.unit_count);
+        if (of_region != ACRE_OK) status = of_region;
+    }
+    leave(heap);
+    return status;
+}
+
 bool acre_realtime_is_valid(const acre_realtime *heap)
 {
     const acre_realtime_engine engine = heap->options.engine;

@@ -100,6 +100,52 @@ static void blocks_keep_their_contents_over_several_regions(void **state)
     }
 }
 
+static size_t visited_count;
+
+static bool visit_block(void *context, void *at, size_t usable_bytes)
+{
+    assert_ptr_equal(context, &visited_count);
+    assert_null(acre_realtime_alloc(&heap, 1)); /* not from here */
+    for (size_t i = 0; i < count; i++) {
+        if (blocks[i].at != at) continue;
+        assert_true(usable_bytes >= blocks[i].size);
+        return ++visited_count != 1000;
+    }
+    fail();
+    return false;
+}
+
+static void a_walk_visits_every_block_in_use_once(void **state)
+{
+    (void)state;
+    for (int engine = 0; engine < ACRE_REALTIME_ENGINE_COUNT; engine++) {
+        uint64_t random = 4;
+        begin((acre_realtime_engine)engine, 40000);
+        assert_int_equal(acre_realtime_add_region(&heap, memory + 50000, 20000), ACRE_OK);
+        for (int i = 0; i < 3000; i++) {
+            step((acre_realtime_engine)engine, next_random(&random), i / 400 % 2 == 0);
+            if (i % 30 != 0) continue;
+            visited_count = 0;
+            assert_int_equal(acre_realtime_walk(&heap, visit_block, &visited_count), ACRE_OK);
+            assert_int_equal(visited_count, count);
+        }
+        while (count > 3) give(count - 1);
+        visited_count = 997; /* ends at the third */
+        assert_int_equal(acre_realtime_walk(&heap, visit_block, &visited_count), ACRE_OK);
+        assert_int_equal(visited_count, 1000);
+        if (engine == ACRE_REALTIME_BUDDY) continue;
+        blocks[0].at[-1] ^= 0x11;
+        visited_count = 0;
+        assert_int_equal(acre_realtime_walk(&heap, visit_block, &visited_count), ACRE_CORRUPT);
+        assert_true(visited_count < 3);
+        blocks[0].at[-1] ^= 0x11;
+    }
+    assert_int_equal(acre_realtime_walk(NULL, visit_block, NULL), ACRE_INVALID);
+    assert_int_equal(acre_realtime_walk(&heap, NULL, NULL), ACRE_INVALID);
+    heap.is_inside = true;
+    assert_int_equal(acre_realtime_walk(&heap, visit_block, NULL), ACRE_BUSY);
+}
+
 /* ---- figures ---- */
 
 /* The largest request that a copy of the heap would serve, found by asking. */
@@ -574,6 +620,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_keep_their_contents_over_several_regions),
+        cmocka_unit_test(a_walk_visits_every_block_in_use_once),
         cmocka_unit_test(figures_are_exact_after_every_operation),
         cmocka_unit_test(the_alarm_sounds_on_the_operation_that_crosses_the_limit),
         cmocka_unit_test(an_arena_of_the_bound_never_fails_a_random_program),
