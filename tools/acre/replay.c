@@ -8,7 +8,7 @@
 #include "command.h"
 #include "os/ticks.h"
 #include "outputs.h"
-#include "trace_reader.h"
+#include "steps.h"
 
 #include <acre/histogram.h>
 
@@ -32,137 +32,6 @@ enum { ENGINE_COUNT_MAX = 16, REPEAT_DEFAULT = 3, PAGE_BYTES = 4096 };
 
 /* --- steps --- */
 
-typedef struct replay_step {
-    uint64_t size;
-    uint32_t object;    /* FREE of an object that is not there does nothing */
-    uint8_t op;         /* acre_event_op */
-    uint8_t alignment_log2;
-    uint16_t unused;
-} replay_step;
-
-typedef struct replay_header {
-    uint64_t step_count;
-    uint64_t object_count;
-    uint64_t peak_live_bytes; /* of sizes as asked for */
-} replay_header;
-
-typedef struct live_object {
-    uint64_t address; /* 0: free slot */
-    uint64_t size;
-    uint32_t object;
-} live_object;
-
-typedef struct step_maker {
-    FILE *out;
-    replay_header header;
-    uint64_t live_bytes;
-    live_object *slots; /* open addressing by address */
-    size_t slot_count, used_count;
-    uint32_t *free_objects; /* numbers to use again */
-    size_t free_count, free_capacity;
-    uint64_t skipped_count;
-    bool has_failed;
-} step_maker;
-
-static size_t home_of(const step_maker *self, uint64_t address)
-{
-    return (size_t)((address >> 3) * UINT64_C(0x9E3779B97F4A7C15) >> 20) & (self->slot_count - 1);
-}
-
-static live_object *slot_of(step_maker *self, uint64_t address)
-{
-    size_t at = home_of(self, address);
-    while (self->slots[at].address != 0 && self->slots[at].address != address) at = (at + 1) & (self->slot_count - 1);
-    return &self->slots[at];
-}
-
-static void make_room(step_maker *self)
-{
-    if (self->used_count < self->slot_count / 2) return;
-    live_object *const old = self->slots;
-    const size_t old_count = self->slot_count;
-    self->slot_count = old_count == 0 ? 1024 : old_count * 2;
-    self->slots = must_calloc(self->slot_count, sizeof *self->slots);
-    for (size_t i = 0; i < old_count; i++)
-        if (old[i].address != 0) *slot_of(self, old[i].address) = old[i];
-    free(old);
-}
-
-static void remove_slot(step_maker *self, live_object *removed)
-{
-    const size_t mask = self->slot_count - 1;
-    size_t hole = (size_t)(removed - self->slots);
-    for (size_t at = (hole + 1) & mask; self->slots[at].address != 0; at = (at + 1) & mask) {
-        if (((at - home_of(self, self->slots[at].address)) & mask) >= ((at - hole) & mask)) {
-            self->slots[hole] = self->slots[at];
-            hole = at;
-        }
-    }
-    self->slots[hole].address = 0;
-    self->used_count--;
-}
-
-static void put_step(step_maker *self, const replay_step *step)
-{
-    self->has_failed |= fwrite(step, sizeof *step, 1, self->out) != 1;
-    self->header.step_count++;
-}
-
-static uint32_t new_object(step_maker *self)
-{
-    return self->free_count > 0 ? self->free_objects[--self->free_count] : (uint32_t)self->header.object_count++;
-}
-
-/* Forgets the block at `address`; `*object` is its number. False when the trace does not know it. */
-static bool forget(step_maker *self, uint64_t address, uint32_t *object)
-{
-    live_object *const slot = self->slot_count > 0 && address != 0 ? slot_of(self, address) : NULL;
-    if (slot == NULL || slot->address == 0) return false;
-    *object = slot->object;
-    self->live_bytes -= slot->size;
-    remove_slot(self, slot);
-    return true;
-}
-
-static void release(step_maker *self, uint64_t address)
-{
-    uint32_t object;
-    if (!forget(self, address, &object)) {
-        self->skipped_count++;
-        return;
-    }
-    put_step(self, &(replay_step){.op = ACRE_EVENT_FREE, .object = object});
-    self->free_objects = grow_array(self->free_objects, self->free_count, &self->free_capacity, sizeof *self->free_objects);
-    self->free_objects[self->free_count++] = object;
-}
-
-static void take_event(void *context, const acre_event *event)
-{
-    step_maker *const self = context;
-    uint32_t object;
-    if (event->op == ACRE_EVENT_FREE) {
-        release(self, event->address);
-        return;
-    }
-    if (!acre_event_is_allocation(event->op) || event->address == 0) return;
-
-    const bool is_resize = event->op == ACRE_EVENT_REALLOC && forget(self, event->old_address, &object);
-    make_room(self);
-    if (slot_of(self, event->address)->address != 0) release(self, event->address); /* its free is missing in the trace */
-    if (!is_resize) object = new_object(self);
-    *slot_of(self, event->address) = (live_object){.address = event->address, .size = event->size, .object = object};
-    self->used_count++;
-    self->live_bytes += event->size;
-    if (self->live_bytes > self->header.peak_live_bytes) self->header.peak_live_bytes = self->live_bytes;
-    const bool has_alignment = event->alignment > 1 && (event->alignment & (event->alignment - 1)) == 0;
-    put_step(self, &(replay_step){
-                       .op = event->op == ACRE_EVENT_REALLOC && !is_resize ? (uint8_t)ACRE_EVENT_ALLOC : event->op,
-                       .size = event->size,
-                       .object = object,
-                       .alignment_log2 = has_alignment ? (uint8_t)__builtin_ctzll(event->alignment) : 4,
-                   });
-}
-
 /* The steps of one process in a memory file that children inherit; -1 after a message. */
 static int make_steps(trace_reader *reader, uint32_t process, replay_header *header, uint64_t *skipped_count)
 {
@@ -172,17 +41,7 @@ static int make_steps(trace_reader *reader, uint32_t process, replay_header *hea
         complain("replay", "no memory file for the steps: %s", strerror(errno));
         return -1;
     }
-    step_maker self = {.out = out};
-    self.has_failed |= fwrite(&self.header, sizeof self.header, 1, out) != 1;
-    trace_for_each_event(reader, process, take_event, &self);
-    rewind(out);
-    self.has_failed |= fwrite(&self.header, sizeof self.header, 1, out) != 1;
-    self.has_failed |= fclose(out) != 0;
-    free(self.slots);
-    free(self.free_objects);
-    *header = self.header;
-    *skipped_count = self.skipped_count;
-    if (!self.has_failed) return fd;
+    if (steps_write(reader, process, out, header, skipped_count)) return fd;
     complain("replay", "the steps can't be written: %s", strerror(errno));
     close(fd);
     return -1;
@@ -521,21 +380,6 @@ static int parse_options(replay_options *options, int argument_count, char **arg
     return -1;
 }
 
-static bool choose_process(const trace_reader *reader, uint64_t process_id, uint32_t *chosen)
-{
-    uint64_t most = 0;
-    bool is_found = false;
-    for (uint32_t i = 0; i < trace_process_count(reader); i++) {
-        const trace_process_info *const info = trace_process_at(reader, i);
-        if (process_id != 0 && info->process.process_id != process_id) continue;
-        if (is_found && info->frame_count <= most) continue;
-        most = info->frame_count;
-        *chosen = i;
-        is_found = true;
-    }
-    return is_found;
-}
-
 static int compare(const replay_options *options, engine *engines, size_t engine_count)
 {
     trace_reader *reader = NULL;
@@ -551,7 +395,7 @@ static int compare(const replay_options *options, engine *engines, size_t engine
         complain("replay", "'%s' is sampled: only a trace of every event ('acre run --record') can be replayed", options->trace_path);
         goto out;
     }
-    if (!choose_process(reader, options->process_id, &process)) {
+    if (!steps_choose_process(reader, options->process_id, &process)) {
         complain("replay", "'%s' has no process %" PRIu64, options->trace_path, options->process_id);
         goto out;
     }

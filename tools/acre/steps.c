@@ -1,0 +1,242 @@
+/* steps.c - see steps.h. Addresses become numbers through a table of live blocks. */
+#include "steps.h"
+
+#include "command.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct live_object {
+    uint64_t address; /* 0: free slot */
+    uint64_t size;
+    uint32_t object;
+} live_object;
+
+typedef struct step_maker {
+    FILE *out;
+    replay_header header;
+    uint64_t live_bytes;
+    live_object *slots; /* open addressing by address */
+    size_t slot_count, used_count;
+    uint32_t *free_objects; /* numbers to use again */
+    size_t free_count, free_capacity;
+    uint64_t skipped_count;
+    bool has_failed;
+} step_maker;
+
+static size_t home_of(const step_maker *self, uint64_t address)
+{
+    return (size_t)((address >> 3) * UINT64_C(0x9E3779B97F4A7C15) >> 20) & (self->slot_count - 1);
+}
+
+static live_object *slot_of(step_maker *self, uint64_t address)
+{
+    size_t at = home_of(self, address);
+    while (self->slots[at].address != 0 && self->slots[at].address != address) at = (at + 1) & (self->slot_count - 1);
+    return &self->slots[at];
+}
+
+static void make_room(step_maker *self)
+{
+    if (self->used_count < self->slot_count / 2) return;
+    live_object *const old = self->slots;
+    const size_t old_count = self->slot_count;
+    self->slot_count = old_count == 0 ? 1024 : old_count * 2;
+    self->slots = must_calloc(self->slot_count, sizeof *self->slots);
+    for (size_t i = 0; i < old_count; i++)
+        if (old[i].address != 0) *slot_of(self, old[i].address) = old[i];
+    free(old);
+}
+
+static void remove_slot(step_maker *self, live_object *removed)
+{
+    const size_t mask = self->slot_count - 1;
+    size_t hole = (size_t)(removed - self->slots);
+    for (size_t at = (hole + 1) & mask; self->slots[at].address != 0; at = (at + 1) & mask) {
+        if (((at - home_of(self, self->slots[at].address)) & mask) >= ((at - hole) & mask)) {
+            self->slots[hole] = self->slots[at];
+            hole = at;
+        }
+    }
+    self->slots[hole].address = 0;
+    self->used_count--;
+}
+
+static void put_step(step_maker *self, const replay_step *step)
+{
+    self->has_failed |= fwrite(step, sizeof *step, 1, self->out) != 1;
+    self->header.step_count++;
+}
+
+static uint32_t new_object(step_maker *self)
+{
+    return self->free_count > 0 ? self->free_objects[--self->free_count] : (uint32_t)self->header.object_count++;
+}
+
+/* Forgets the block at `address`; `*object` is its number. False when the trace does not know it. */
+static bool forget(step_maker *self, uint64_t address, uint32_t *object)
+{
+    live_object *const slot = self->slot_count > 0 && address != 0 ? slot_of(self, address) : NULL;
+    if (slot == NULL || slot->address == 0) return false;
+    *object = slot->object;
+    self->live_bytes -= slot->size;
+    remove_slot(self, slot);
+    return true;
+}
+
+static void release(step_maker *self, uint64_t address)
+{
+    uint32_t object;
+    if (!forget(self, address, &object)) {
+        self->skipped_count++;
+        return;
+    }
+    put_step(self, &(replay_step){.op = ACRE_EVENT_FREE, .object = object});
+    self->free_objects = grow_array(self->free_objects, self->free_count, &self->free_capacity, sizeof *self->free_objects);
+    self->free_objects[self->free_count++] = object;
+}
+
+static void take_event(void *context, const acre_event *event)
+{
+    step_maker *const self = context;
+    uint32_t object;
+    if (event->op == ACRE_EVENT_FREE) {
+        release(self, event->address);
+        return;
+    }
+    if (!acre_event_is_allocation(event->op) || event->address == 0) return;
+
+    const bool is_resize = event->op == ACRE_EVENT_REALLOC && forget(self, event->old_address, &object);
+    make_room(self);
+    if (slot_of(self, event->address)->address != 0) release(self, event->address); /* its free is missing in the trace */
+    if (!is_resize) object = new_object(self);
+    *slot_of(self, event->address) = (live_object){.address = event->address, .size = event->size, .object = object};
+    self->used_count++;
+    self->live_bytes += event->size;
+    if (self->live_bytes > self->header.peak_live_bytes) self->header.peak_live_bytes = self->live_bytes;
+    const bool has_alignment = event->alignment > 1 && (event->alignment & (event->alignment - 1)) == 0;
+    put_step(self, &(replay_step){
+                       .op = event->op == ACRE_EVENT_REALLOC && !is_resize ? (uint8_t)ACRE_EVENT_ALLOC : event->op,
+                       .size = event->size,
+                       .object = object,
+                       .alignment_log2 = has_alignment ? (uint8_t)__builtin_ctzll(event->alignment) : 4,
+                   });
+}
+
+static void let_go(step_maker *self)
+{
+    free(self->slots);
+    free(self->free_objects);
+}
+
+bool steps_write(trace_reader *reader, uint32_t process, FILE *out, replay_header *header, uint64_t *skipped_count)
+{
+    step_maker self = {.out = out};
+    self.has_failed |= fwrite(&self.header, sizeof self.header, 1, out) != 1;
+    trace_for_each_event(reader, process, take_event, &self);
+    rewind(out);
+    self.has_failed |= fwrite(&self.header, sizeof self.header, 1, out) != 1;
+    self.has_failed |= fclose(out) != 0;
+    let_go(&self);
+    *header = self.header;
+    *skipped_count = self.skipped_count;
+    return !self.has_failed;
+}
+
+bool steps_choose_process(const trace_reader *reader, uint64_t process_id, uint32_t *chosen)
+{
+    uint64_t most = 0;
+    bool is_found = false;
+    for (uint32_t i = 0; i < trace_process_count(reader); i++) {
+        const trace_process_info *const info = trace_process_at(reader, i);
+        if (process_id != 0 && info->process.process_id != process_id) continue;
+        if (is_found && info->frame_count <= most) continue;
+        most = info->frame_count;
+        *chosen = i;
+        is_found = true;
+    }
+    return is_found;
+}
+
+/* Ends what was written into memory. NULL after a message. */
+static replay_step *steps_in_memory(const char *command_name, step_maker *self, char **bytes, bool is_good, replay_header *header)
+{
+    const bool is_written = self->out != NULL && fclose(self->out) == 0 && !self->has_failed;
+    if (is_good && !is_written) complain(command_name, "no memory for the steps: %s", strerror(errno));
+    let_go(self);
+    *header = self->header;
+    if (is_good && is_written) return (replay_step *)(void *)*bytes;
+    free(*bytes);
+    return NULL;
+}
+
+/* A file of text: IDs stand for addresses. */
+static replay_step *steps_of_text(const char *command_name, const char *path, FILE *file, replay_header *header)
+{
+    char *bytes = NULL, line[256];
+    size_t length = 0;
+    step_maker self = {.out = open_memstream(&bytes, &length)};
+    unsigned long long number = 0;
+    bool is_good = true;
+    while (is_good && self.out != NULL && fgets(line, sizeof line, file) != NULL) {
+        unsigned long long id, size;
+        char more;
+        number++;
+        line[strcspn(line, "#\n")] = 0;
+        if (line[strspn(line, " \t\r")] == 0) continue;
+        acre_event event = {.op = ACRE_EVENT_ALLOC};
+        if (sscanf(line, " alloc %llu %llu %c", &id, &size, &more) == 2) {
+            event.size = size;
+        } else if (sscanf(line, " free %llu %c", &id, &more) == 1) {
+            event.op = ACRE_EVENT_FREE;
+        } else {
+            complain(command_name, "'%s' is no trace, and line %llu of it is neither 'alloc ID BYTES' nor 'free ID'", path, number);
+            is_good = false;
+            break;
+        }
+        event.address = (id + 1) << 4;
+        take_event(&self, &event);
+    }
+    return steps_in_memory(command_name, &self, &bytes, is_good, header);
+}
+
+static replay_step *steps_of_trace(const char *command_name, trace_reader *reader, uint32_t process, replay_header *header)
+{
+    char *bytes = NULL;
+    size_t length = 0;
+    step_maker self = {.out = open_memstream(&bytes, &length)};
+    if (self.out != NULL) trace_for_each_event(reader, process, take_event, &self);
+    return steps_in_memory(command_name, &self, &bytes, true, header);
+}
+
+replay_step *steps_of_file(const char *command_name, const char *path, uint64_t process_id, replay_header *header)
+{
+    FILE *const file = fopen(path, "re");
+    if (file == NULL) {
+        complain(command_name, "'%s' can't be read: %s", path, strerror(errno));
+        return NULL;
+    }
+    uint64_t magic = 0;
+    const bool is_trace = fread(&magic, sizeof magic, 1, file) == 1 && magic == TRACE_MAGIC;
+    rewind(file);
+    replay_step *steps = NULL;
+    if (!is_trace) steps = steps_of_text(command_name, path, file, header);
+    (void)fclose(file);
+    if (!is_trace) return steps;
+
+    trace_reader *reader = NULL;
+    uint32_t process = 0;
+    if (trace_reader_open(&reader, path) != ACRE_OK) {
+        complain(command_name, "%s", acre_last_error());
+        return NULL;
+    }
+    if (trace_header_of(reader)->sample_bytes > 0)
+        complain(command_name, "'%s' is sampled: a trace of every event is needed ('acre run --record')", path);
+    else if (!steps_choose_process(reader, process_id, &process))
+        complain(command_name, "'%s' has no process %llu", path, (unsigned long long)process_id);
+    else
+        steps = steps_of_trace(command_name, reader, process, header);
+    trace_reader_close(reader);
+    return steps;
+}
