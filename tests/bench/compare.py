@@ -5,6 +5,7 @@ usage: compare.py ACRE WORKLOAD IDLE MEASURE LIBRARY [NODE CHROMIUM PAGE.MJS]
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -93,10 +94,33 @@ def the_tour_tells_which_planted_bugs_are_noticed():
     check(noticed["glibc"] < noticed["L1"] < noticed["L2"] <= 76, f"it notices {noticed}")
 
 
+def the_tour_boots_the_firmware_and_tells_what_was_caught():
+    result = run(acre, "tour", "firmware", "--json", "--page", "")
+    check(result.returncode == 0, f"the tour ended with {result.returncode}: {result.stderr}")
+    stop = json.loads(result.stdout)["stops"][0]
+    if shutil.which("arm-none-eabi-gcc") is None or shutil.which("qemu-system-arm") is None:
+        check("arm" in stop.get("skipped", ""), f"without a compiler or an emulator it tells {stop}")
+        return
+    check([promise["result"] for promise in stop.get("promises", [])] == ["kept"] * 3, f"it tells {stop}")
+    boards = stop["boards"]
+    check(boards["count"] >= 2 and "domain 'radio': access of 0x" in boards["m3"]["fault"], f"it tells {boards}")
+    check(40 <= boards["m3"]["domain switch"] <= 70 and 10_000 < boards["m3"]["code bytes"] < 30_000, f"it counts {boards['m3']}")
+
+
+def without_a_cross_compiler_the_tour_says_what_is_missing():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in os.listdir("/usr/bin"):
+            if not name.startswith(("arm-", "riscv", "qemu")):
+                os.symlink(os.path.join("/usr/bin", name), os.path.join(folder, name))
+        result = run(acre, "tour", "firmware", "--json", "--page", "", env={"PATH": folder})
+        stop = json.loads(result.stdout)["stops"][0]
+        check(result.returncode == 0 and "gcc-arm-none-eabi" in stop.get("skipped", "") and "promises" not in stop, f"it tells {stop}")
+
+
 def what_the_tour_prints_fits_80_columns():
     listed = run(acre, "tour", "--list").stdout.decode().splitlines()
-    check({"programs", "heap", "guard"} <= {line.split()[0] for line in listed}, f"the stops are {listed}")
-    shown = run(acre, "tour", "heap", "guard", "--page", "").stdout.decode().splitlines()
+    check({"programs", "heap", "guard", "firmware"} <= {line.split()[0] for line in listed}, f"the stops are {listed}")
+    shown = run(acre, "tour", "heap", "guard", "firmware", "--page", "").stdout.decode().splitlines()
     check(any("kept" in line or "broken" in line for line in shown), f"no promise is told: {shown}")
     for line in listed + shown:
         check(len(line) <= 80, f"{len(line)} columns: {line}")
