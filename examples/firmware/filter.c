@@ -1,7 +1,7 @@
 /* filter.c - the task that reads samples: four readings make a window, whose sum is kept; what is too large is an alarm. */
 #include "firmware.h"
 
-enum { WINDOW_COUNT = 4, VALUE_MAX = 1000, STRAY_AT = 40 };
+enum { WINDOW_COUNT = 4, VALUE_MAX = 1000, STRAY_AT = 4 };
 
 typedef struct reading {
     uint32_t of; /* a kind */

@@ -78,7 +78,6 @@ void task_free(task_memory *own, void *block);
 /* Waits for a sample; the slot is the task's until it gives it back. */
 sample *task_receive(void);
 acre_status task_give_back(sample *slot);
-void task_yield(void);
 void task_end(void);
 
 /* A task that has ended, by itself or by a fault, is started once more here, with an empty stack and no more rights than it had: it counts
@@ -94,7 +93,7 @@ typedef struct context {
     uint32_t registers[33]; /* what they are is the port's business */
 } context;
 
-typedef enum call { CALL_RECEIVE, CALL_GIVE_BACK, CALL_YIELD, CALL_END } call;
+typedef enum call { CALL_RECEIVE, CALL_GIVE_BACK, CALL_END } call;
 
 extern task_memory task_memories[TASK_COUNT];
 extern const char *const domain_names[DOMAIN_COUNT];

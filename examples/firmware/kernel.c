@@ -93,8 +93,8 @@ void kernel_switch(void)
 void kernel_start(void)
 {
     for (uint16_t i = 0; i < TASK_COUNT; i++) port_start(&tasks[i].registers, tasks[i].entry, &task_memories[i]);
+    port_tick_every(TICK_INSTRUCTIONS); /* first: on a Cortex-M a switch that is requested happens at once, and main waits */
     port_request_switch();
-    port_tick_every(TICK_INSTRUCTIONS);
 }
 
 /* The running task does not go on where it is. */
@@ -186,9 +186,6 @@ uint32_t kernel_call(uint32_t call, uint32_t argument)
         return receive();
     case CALL_GIVE_BACK:
         return give_back(argument);
-    case CALL_YIELD:
-        port_request_switch();
-        return 0;
     case CALL_END:
         end_running();
         return 0;

@@ -1,7 +1,7 @@
 /* radio.c - the task that sends frames: the readings of its antenna as hexadecimal digits in a line. Each frame has one reading more. */
 #include "firmware.h"
 
-enum { FRAME_COUNT = 12, DIGITS = 8 };
+enum { FRAME_COUNT = 12, DIGITS = 8, LISTEN_COUNT = 5000 };
 
 typedef struct frame {
     uint32_t of; /* a kind */
@@ -28,12 +28,18 @@ static void send(task_memory *own, uint32_t number)
     task_free(own, f);
 }
 
+/* Before it sends it hears whether others do. It asks nobody for time, and gets as much as the timer lets it have. */
+static void listen(void)
+{
+    for (volatile uint32_t i = 0; i < LISTEN_COUNT; i++) {}
+}
+
 void radio(task_memory *own)
 {
     task_open_heap(own, "radio");
     for (uint32_t number = 1; number <= FRAME_COUNT; number++) {
+        listen();
         send(own, number);
         own->result.done_count++;
-        task_yield();
     }
 }

@@ -47,7 +47,6 @@ sample *task_receive(void)
 }
 
 acre_status task_give_back(sample *slot) { return (acre_status)port_ask(CALL_GIVE_BACK, (uint32_t)(uintptr_t)slot); }
-void task_yield(void) { (void)port_ask(CALL_YIELD, 0); }
 void task_end(void) { (void)port_ask(CALL_END, 0); }
 
 static bool count_block(void *context, void *block, size_t usable_bytes)
