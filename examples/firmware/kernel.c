@@ -181,6 +181,7 @@ uint32_t kernel_leaked_slots(uint16_t task)
 
 uint32_t kernel_call(uint32_t call, uint32_t argument)
 {
+    if (kernel_running == &discarded) return 0; /* the call was pending when a fault ended its task */
     switch (call) {
     case CALL_RECEIVE:
         return receive();
@@ -203,7 +204,8 @@ uint32_t kernel_refused(const acre_trap *trap)
     (void)acre_fault_text(&fault, text, sizeof text);
     /* What was no instruction can't be skipped, nor what has no address: then the pc isn't known either. */
     const bool is_skipped = trap->has_address && trap->touch != ACRE_TOUCH_EXECUTE && at->skip_count < at->of.skip_count_max;
-    say("%s\nkernel: '%s' %s\n", text, domain_names[running], is_skipped ? "goes on behind the instruction" : "is ended");
+    say("%s%s\nkernel: '%s' %s\n", text, trap->has_address ? "" : " (its stack pointer is astray: the processor has no address)",
+        domain_names[running], is_skipped ? "goes on behind the instruction" : "is ended");
     if (is_skipped) {
         at->skip_count++;
         return acre_trap_skip_bytes(kernel_plans[running].unit.kind, *(const uint16_t *)(uintptr_t)trap->pc);
