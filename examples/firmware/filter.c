@@ -42,7 +42,7 @@ void filter(task_memory *own)
     window w = {.count = 0};
     task_open_heap(own, "filter");
     for (; own->result.done_count < SAMPLE_COUNT; own->result.done_count++) {
-        if (own->result.done_count == STRAY_AT) kernel_tick_count = 0; /* planted: that is the kernel's */
+        if (own->result.done_count == STRAY_AT) kernel_tick_count = STRAY_COUNT; /* planted: that is the kernel's */
         use(own, &w, task_receive());
     }
     for (uint32_t i = 0; i < w.count; i++) {

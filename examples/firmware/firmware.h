@@ -28,6 +28,7 @@ enum {
     CONTROL_BYTES = 512,
     LINE_BYTES = 64,
     FRAGMENTATION_LIMIT_PER_MILLE = 100,
+    STRAY_COUNT = 1 << 30, /* what filter writes to the kernel's tick count; more ticks than there can be */
 };
 
 /* ---- what tasks have ---- */

@@ -111,6 +111,6 @@ int board_main(void)
     report(FILTER, "samples");
     say("pool '%s': %u of %u slots at most in use, %u not to be had, %u frees refused\n", samples.name, pool.used_max, pool.count,
         pool.failed_count, pool.refused_count);
-    say("%s\n", kernel_tick_count >= SAMPLE_COUNT ? "kernel: its tick count is whole" : "kernel: its tick count was changed");
+    say("%s\n", kernel_tick_count < STRAY_COUNT ? "kernel: its tick count is whole" : "kernel: its tick count was changed");
     return 0;
 }
