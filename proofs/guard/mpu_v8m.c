@@ -1,4 +1,5 @@
-/* Proofs of guard/mpu_v8m.c and guard/mpu_pmp.c: what the registers open, by the rules of the architecture manuals, is what was asked for. */
+/* Proofs of guard/mpu_v8m.c and guard/mpu_pmp.c: what the registers open, by the rules of the architecture manuals, is what was asked
+ * for. */
 #include "../proof.h"
 #include "base/bits.h"
 #include "guard/mpu_v8m.c"
