@@ -207,7 +207,8 @@ static void probe_wish(const acre_wish *wish, const acre_wish *wishes, size_t co
 
 #if defined(__ARM_ARCH) && __ARM_ARCH == 7
 /* A function of one instruction, called in the same way. */
-__attribute__((naked, noinline)) static void call_nothing(const acre_domain_plan *from, const acre_domain_plan *to, volatile uint32_t *registers)
+__attribute__((naked, noinline)) static void call_nothing(const acre_domain_plan *from, const acre_domain_plan *to,
+                                                          volatile uint32_t *registers)
 {
     __asm__ volatile("bx lr");
 }
