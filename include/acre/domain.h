@@ -144,7 +144,8 @@ ACRE_API size_t acre_domain_wishes(const acre_owned_range *ranges, size_t range_
 
 /* Makes `to` the plan in force in place of `from` (NULL: none of the unit's entries is on). Only entries that differ are written. First
  * those of `from` are switched off, then those of `to` on, so at no instant are rights of both open. Both plans are for the same unit.
- * 60 instructions for 4 regions that change on a Cortex-M3. `registers`: 0xe000ed90, where the unit's registers begin; the unit must be
+ * At most 60 instructions for 4 regions that change, on a Cortex-M3 with a unit of 4 for domains. `registers`: 0xe000ed90, where the
+ * unit's registers begin; the unit must be
  * on. */
 ACRE_API void acre_domain_switch_v7m(const acre_domain_plan *from, const acre_domain_plan *to, volatile uint32_t *registers);
 ACRE_API void acre_domain_switch_v8m(const acre_domain_plan *from, const acre_domain_plan *to, volatile uint32_t *registers);

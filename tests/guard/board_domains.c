@@ -205,6 +205,38 @@ static void probe_wish(const acre_wish *wish, const acre_wish *wishes, size_t co
     }
 }
 
+#if defined(__ARM_ARCH) && __ARM_ARCH == 7
+/* A function of one instruction, called in the same way. */
+__attribute__((naked, noinline)) static void call_nothing(const acre_domain_plan *from, const acre_domain_plan *to,
+                                                          volatile uint32_t *registers)
+{
+    __asm__ volatile("bx lr");
+}
+
+/* Four regions that all change, in a unit that has four for domains: at most 60 instructions, which the documents say. */
+static bool count_switch_of_four(void)
+{
+    static uint32_t registers[5];
+    static acre_domain_plan plans[2];
+    for (uint32_t set = 0; set < 2; set++) {
+        plans[set].unit.entry_count = plans[set].entry_count = 4;
+        for (uint32_t i = 0; i < 4; i++) plans[set].entries[i] = (acre_mpu_entry){0x20000010 + set * 0x1000 + i, 0x130b0011 + set * 2};
+    }
+    uint32_t start = board_count();
+    call_nothing(&plans[0], &plans[1], registers);
+    const uint32_t nothing = board_count_since(start);
+    start = board_count();
+    acre_domain_switch_v7m(&plans[0], &plans[1], registers);
+    const uint32_t count = board_count_since(start) - nothing + 1;
+    board_write("a switch of four regions that change took ");
+    board_write_number(count);
+    board_write(" instructions\n");
+    return count <= 60 && registers[3] == plans[1].entries[3].base && registers[4] == plans[1].entries[3].attributes;
+}
+#else
+static bool count_switch_of_four(void) { return true; }
+#endif
+
 int board_main(void)
 {
     const acre_addr at = (uintptr_t)arena;
@@ -265,5 +297,5 @@ int board_main(void)
     board_write(" probes, ");
     board_write_number(bad_count);
     board_write(" not as planned\n");
-    return bad_count == 0 && probe_count > 100 ? 0 : 1;
+    return bad_count == 0 && probe_count > 100 && count_switch_of_four() ? 0 : 1;
 }
