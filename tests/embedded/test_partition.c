@@ -277,6 +277,25 @@ static void a_leak_of_1_in_1000_is_named_with_owner_and_call_site(void **state)
     }
 }
 
+static void blocks_of_one_call_site_are_told_apart_by_caller(void **state)
+{
+    (void)state;
+    acre_partition *const p = &partitions[0];
+    acre_partition_options options = options_of(0);
+    acre_leak_report report = {.leaks = rows, .capacity = 8};
+    options.others_may = ACRE_PARTITION_ALLOC;
+    assert_int_equal(acre_realtime_init(&heap, &(acre_realtime_options){.name = "all"}, memory, sizeof memory), ACRE_OK);
+    assert_int_equal(acre_partition_init(p, &options, &heap), ACRE_OK);
+    for (uint32_t i = 0; i < 30; i++) assert_non_null(acre_partition_alloc_at(p, i % 3, 10, memory));
+    assert_int_equal(acre_partition_leaks(p, 0, &report), ACRE_OK);
+    assert_int_equal(report.count, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(report.leaks[i].owner, i);
+        assert_int_equal(report.leaks[i].block_count, 10);
+        assert_ptr_equal(report.leaks[i].site, memory);
+    }
+}
+
 static void a_run_without_leaks_has_an_empty_report(void **state)
 {
     (void)state;
@@ -401,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_partition_with_leaks_does_not_end),
         cmocka_unit_test(others_do_what_they_may),
         cmocka_unit_test(a_leak_of_1_in_1000_is_named_with_owner_and_call_site),
+        cmocka_unit_test(blocks_of_one_call_site_are_told_apart_by_caller),
         cmocka_unit_test(a_run_without_leaks_has_an_empty_report),
         cmocka_unit_test(a_leak_that_the_contract_forbids_is_a_breach),
         cmocka_unit_test(bad_arguments_are_refused),
