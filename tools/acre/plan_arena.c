@@ -68,10 +68,10 @@ static void print_plans(const plan_options *options, const replay_header *header
             printf("  %8zu  %+7.0f%%\n", plan->bound_bytes, headroom_percent(plan));
         has_odd_edges |= plan->has_odd_edges;
     }
-    printf("\nsmallest: bytes of the arena with which all steps succeed, control data included,\nto 64 bytes; proved: enough for every "
-           "order of "
-           "allocs and frees with that M and n.\n%sSizes are those of this machine, where addresses have %zu bits.\n",
-           has_odd_edges ? "The trace resizes or aligns blocks, for which only the larger bound is proved.\n" : "", sizeof(void *) * 8);
+    puts("\nsmallest: bytes of the arena with which all steps succeed, to 64 bytes, control\n"
+         "data included; proved: enough for any order of allocs and frees with that M, n.");
+    if (has_odd_edges) puts("The trace resizes or aligns blocks: then only the larger bound is proved.");
+    printf("Sizes are those of this machine, where addresses have %zu bits.\n", sizeof(void *) * 8);
     const arena_plan *const best = smallest_of(plans, count);
     if (best == NULL) return;
     printf(
