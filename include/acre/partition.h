@@ -57,7 +57,7 @@ typedef enum acre_partition_breach {
 /* What the owner is promised, and promises. A limit of 0 is no limit, but for leaks. */
 typedef struct acre_partition_contract {
     uint64_t (*clock)(void);  /* instructions, cycles or nanoseconds, growing; NULL: costs are not looked at */
-    uint64_t alloc_cost_max;  /* by that clock, from the first to the last instruction of the call, the reading of the clock included */
+    uint64_t alloc_cost_max;  /* by that clock, between two readings, one at each end of the call */
     uint64_t free_cost_max;
     uint32_t fragmentation_limit_per_mille;
     size_t leak_count_max;    /* so many blocks may be out in acre_partition_leaks and acre_partition_end; SIZE_MAX: any */

@@ -1,5 +1,6 @@
-/* board_partition.c - four partitions under load on microcontrollers: what one of them does to its own quota changes neither the
- * failures nor the instructions nor the places of the other three.
+/* board_partition.c - four partitions under load on microcontrollers: what one of them does to its own quota changes neither the failures
+ * nor the instructions nor the places of the other three. A contract of instructions holds at what its worst call took, and is broken with
+ * one instruction less.
  *
  * boards:  m3 m33 rv32
  * sources: src/alloc/block.c src/alloc/buddy.c src/alloc/half_fit.c src/alloc/tight.c src/embedded/realtime.c src/embedded/partition.c
@@ -31,14 +32,26 @@ static uint32_t next_random(uint64_t *state)
     return (uint32_t)(*state >> 16);
 }
 
-static bool make_partitions(acre_realtime_engine engine)
+/* Instructions since the program began, as a contract wants them. */
+static uint64_t read_instructions(void)
+{
+    static uint64_t total;
+    static uint32_t last;
+    total += board_count_since(last);
+    last = board_count();
+    return total;
+}
+
+static bool make_partitions(acre_realtime_engine engine, uint64_t alloc_cost_max)
 {
     const acre_realtime_options of_heap = {.name = "all"};
     const size_t block_bytes = acre_partition_block_bytes(engine, BLOCK_BYTES_MAX);
     const size_t quota = acre_realtime_bound(engine, SLOT_COUNT * block_bytes, block_bytes);
     if (acre_realtime_init(&heap, &of_heap, memory, BYTES) != ACRE_OK) return false;
     for (uint32_t i = 0; i < OWNER_COUNT; i++) {
-        const acre_partition_options options = {.owner = i, .engine = engine, .quota_bytes = i == GREEDY ? 16384 : quota};
+        acre_partition_options options = {.owner = i, .engine = engine, .quota_bytes = i == GREEDY ? 16384 : quota};
+        options.contract.alloc_cost_max = alloc_cost_max;
+        options.contract.clock = alloc_cost_max > 0 ? read_instructions : NULL;
         if (acre_partition_init(&partitions[i], &options, &heap) != ACRE_OK) return false;
         for (uint32_t k = 0; k < SLOT_COUNT; k++) slots[i][k] = NULL;
     }
@@ -59,12 +72,12 @@ static void be_greedy(uint64_t *random, outcome *of)
     of->failure_count[GREEDY] += *slot == NULL;
 }
 
-static bool run(acre_realtime_engine engine, bool with_greed, outcome *of)
+static bool run(acre_realtime_engine engine, bool with_greed, uint64_t alloc_cost_max, outcome *of)
 {
     uint64_t random = 88172645463325252u;
     uint64_t greed = 5;
     *of = (outcome){.places = 2166136261u};
-    if (!make_partitions(engine)) return false;
+    if (!make_partitions(engine, alloc_cost_max)) return false;
     for (uint32_t i = 0; i < STEPS; i++) {
         const uint32_t owner = next_random(&random) % GREEDY;
         void **const slot = &slots[owner][next_random(&random) % SLOT_COUNT];
@@ -105,12 +118,40 @@ static bool report(const char *name, const outcome *alone, const outcome *beside
     return is_same && beside_greed->failure_count[GREEDY] > STEPS / 10;
 }
 
+/* Breaches of the first partition under a contract of so many instructions; its worst call goes to `worst`. -1: a call failed. */
+static int64_t breaches_of(uint64_t alloc_cost_max, uint64_t *worst)
+{
+    outcome of;
+    acre_partition_figures figures;
+    if (!run(ACRE_REALTIME_TIGHT, true, alloc_cost_max, &of)) return -1;
+    if (acre_partition_read_figures(&partitions[0], &figures) != ACRE_OK) return -1;
+    *worst = figures.alloc_cost_worst;
+    return figures.breach_counts[ACRE_PARTITION_ALLOC_COST];
+}
+
+static bool holds_contract(void)
+{
+    uint64_t worst;
+    uint64_t again;
+    if (breaches_of(100000, &worst) != 0) return false;
+    board_write("tight: a contract of ");
+    board_write_number(worst);
+    board_write(" instructions, its clock included, holds");
+    if (breaches_of(worst, &again) != 0 || again != worst) return false;
+    const int64_t breach_count = breaches_of(worst - 1, &again);
+    board_write("; with one less it is broken ");
+    board_write_number((uint64_t)breach_count);
+    board_write(" times\n");
+    return breach_count > 0;
+}
+
 int board_main(void)
 {
     outcome alone;
     outcome beside_greed;
-    if (!run(ACRE_REALTIME_TIGHT, false, &alone) || !run(ACRE_REALTIME_TIGHT, true, &beside_greed)) return 1;
+    if (!run(ACRE_REALTIME_TIGHT, false, 0, &alone) || !run(ACRE_REALTIME_TIGHT, true, 0, &beside_greed)) return 1;
     if (!report("tight", &alone, &beside_greed)) return 2;
-    if (!run(ACRE_REALTIME_FAST, false, &alone) || !run(ACRE_REALTIME_FAST, true, &beside_greed)) return 3;
-    return report("fast", &alone, &beside_greed) ? 0 : 4;
+    if (!run(ACRE_REALTIME_FAST, false, 0, &alone) || !run(ACRE_REALTIME_FAST, true, 0, &beside_greed)) return 3;
+    if (!report("fast", &alone, &beside_greed)) return 4;
+    return holds_contract() ? 0 : 5;
 }
