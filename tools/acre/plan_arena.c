@@ -129,7 +129,7 @@ static bool choose_engines(const char *list, acre_realtime_engine *engines, size
 int plan_arena(const plan_options *options)
 {
     acre_realtime_engine engines[ACRE_REALTIME_ENGINE_COUNT];
-    arena_plan plans[ACRE_REALTIME_ENGINE_COUNT];
+    arena_plan plans[ACRE_REALTIME_ENGINE_COUNT] = {0};
     arena_trace trace;
     size_t count;
     if (!choose_engines(options->engines, engines, &count))
