@@ -133,6 +133,7 @@ int main(int argument_count, char **arguments)
     for (size_t i = 0; i < MIX_COUNT; i++) printf("%12s", mixes[i].name);
     putchar('\n');
     for (size_t k = 0; k < HEAP_COUNT; k++) {
+        double of_blocks[MIX_COUNT] = {0};
         printf("%-14s", heaps[k].name);
         for (size_t i = 0; i < MIX_COUNT; i++) {
             double sum = 0;
@@ -141,9 +142,15 @@ int main(int argument_count, char **arguments)
                 const size_t bytes = smallest_arena(&heaps[k]);
                 if (bytes == 0) return 1;
                 sum += (double)bytes / (double)peak_bytes;
+                if (heaps[k].engine == ACRE_REALTIME_TIGHT && completes(&heaps[k], bytes))
+                    of_blocks[i] += (double)heaps[k].heap.capacity_bytes / (double)peak_bytes;
             }
             printf("%12.3f", sum / run_count);
         }
+        putchar('\n');
+        if (heaps[k].engine != ACRE_REALTIME_TIGHT) continue;
+        printf("%-14s", "  its blocks"); /* the same arenas without control data */
+        for (size_t i = 0; i < MIX_COUNT; i++) printf("%12.3f", of_blocks[i] / run_count);
         putchar('\n');
     }
     return 0;

@@ -88,6 +88,7 @@ typedef struct acre_fault {
     acre_touch touch;
     const char *domain_name; /* PROTECTION: who did it, */
     const char *owner_name;  /* and whose memory it is; NULL: nobody's */
+    bool is_nowhere;         /* PROTECTION: the processor does not say where the access was */
     acre_site alloc_site; /* from L2 on, and of guarded pages, where stacks can be read: see acre_guard_set_unwinder */
     acre_site free_site;
     acre_site use_site; /* of the call that is at fault, or found it */

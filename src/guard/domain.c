@@ -414,6 +414,7 @@ void acre_trap_describe(const acre_trap *trap, const acre_owned_range *ranges, s
                           .address = trap->address,
                           .touch = trap->touch,
                           .domain_name = domain_names[domain],
+                          .is_nowhere = !trap->has_address,
                           .use_site = {.pcs = {(void *)(uintptr_t)trap->pc}, .count = 1}};
     for (size_t i = 0; trap->has_address && i < range_count; i++) {
         if (trap->address - ranges[i].base >= ranges[i].size_bytes) continue;

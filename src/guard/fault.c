@@ -42,6 +42,10 @@ const char *acre_fault_kind_text(acre_fault_kind kind) { return (unsigned)kind <
 /* An access that a domain has no right to: what the other kinds have no words for. */
 static size_t protection_text(const acre_fault *fault, char *text, size_t size)
 {
+    if (fault->is_nowhere) {
+        return acre_format(text, size, "acre: domain '%s': an access that it has no right to; the processor does not say where",
+                           fault->domain_name != NULL ? fault->domain_name : "?");
+    }
     size_t length = acre_format(text, size, "acre: domain '%s': %s of 0x%llx: ", fault->domain_name != NULL ? fault->domain_name : "?",
                                 touches[fault->touch], (unsigned long long)fault->address);
     if (fault->owner_name == NULL) return length + acre_format(text + length, size - length, "it is nobody's memory");

@@ -487,6 +487,9 @@ static void a_trap_is_told_with_domain_owner_and_place(void **state)
     assert_string_equal(text, "acre: domain 'radio': access of 0x20000100: it is nobody's memory");
     assert_true(acre_trap_of_cortex_m(0x10, WINDOW, 0x1000, &trap)); /* while pushing: MMFAR is not valid */
     assert_false(trap.has_address);
+    acre_trap_describe(&trap, ranges, 2, names, 1, &fault);
+    assert_true(acre_fault_text(&fault, text, sizeof text) < sizeof text);
+    assert_non_null(strstr(text, "'radio': an access that it has no right to; the processor does not say where"));
     assert_true(acre_trap_of_cortex_m(0x01, WINDOW, 0x2000, &trap)); /* execution */
     assert_true(trap.has_address && trap.address == 0x2000 && trap.touch == ACRE_TOUCH_EXECUTE);
     assert_false(acre_trap_of_cortex_m(0x100, 0, 0, &trap)); /* a bus fault */

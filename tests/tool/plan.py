@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""acre plan: pools against every other way to divide sizes, domains against what the file says.
+"""acre plan: pools against every other way to divide sizes, arenas against a first fit by hand, domains against what the file says.
 
 usage: plan.py ACRE SOURCE_FOLDER
 """
@@ -100,6 +100,73 @@ def bad_traces_are_refused_with_the_line():
     check(run("--help").returncode == 0, "--help")
 
 
+def first_fit(steps):
+    """Units of 8 bytes up to where the highest block ends, M and n, by a list."""
+    blocks, top, live, peak, largest = {}, 0, 0, 0, 0
+    for op, name, size in steps:
+        if op == "free":
+            live -= blocks.pop(name)[1]
+            continue
+        units = max(2, -(-(size + 4) // 8))
+        at = 0
+        for begin, length in sorted(blocks.values()):
+            if begin - at >= units:
+                break
+            at = begin + length
+        blocks[name] = (at, units)
+        live += units
+        top, peak, largest = max(top, at + units), max(peak, live), max(largest, units)
+    return top, peak, largest
+
+
+def arenas_are_the_smallest():
+    chance = random.Random(5)
+    for number in range(40):
+        steps, out = [], {}
+        size_max = chance.choice((30, 200, 3000))
+        for name in range(chance.randint(1, 400)):
+            size = chance.randint(1, size_max)
+            steps.append(("alloc", name, size))
+            out[name] = size
+            while out and chance.random() < 0.48:
+                gone = chance.choice(list(out))
+                steps.append(("free", gone, out.pop(gone)))
+        path = write("steps", "".join(f"alloc {name} {size}\n" if op == "alloc" else f"free {name}\n" for op, name, size in steps))
+        result = run("arena", "--json", path)
+        if result.returncode != 0:
+            check(False, f"trace {number}: {result.stderr}")
+            continue
+        engines = {engine["engine"]: engine for engine in json.loads(result.stdout)["engines"]}
+        top, peak, largest = first_fit(steps)
+        tight = engines["tight"]
+        check((tight["live_bytes_max"], tight["request_bytes_max"]) == (8 * peak, 8 * largest), f"trace {number}: {tight}, M {8 * peak}")
+        # An empty arena has a record of some 300 bytes; trees are 1/32 of the rest.
+        check(8 * top < tight["arena_bytes"] <= max(512, 8 * top * 34 // 32 + 512), f"trace {number}: {tight}, but blocks end at {8 * top}")
+        check(list(engines) == ["tight", "fast", "best", "worst", "buddy"], f"trace {number}: {list(engines)}")
+        for engine in engines.values():
+            check(engine["bound_bytes"] >= engine["arena_bytes"] - 64 and 10 * engine["planned_bytes"] >= 11 * engine["arena_bytes"] - 10,
+                  f"trace {number}: {engine}")
+
+
+def an_arena_is_a_definition_in_c():
+    result = run("arena", "--engine", "buddy,tight", "--reserve", "25", write("steps", "alloc 1 1000\nalloc 2 100\nfree 1\nalloc 3 900\n"))
+    check(result.returncode == 0 and result.stdout.count(b"%") >= 3 and b"fast" not in result.stdout, f"{result}")
+    definition = result.stdout[result.stdout.index(b"/* ") :].decode()
+    code = write("arena.c", definition + "int main(void)\n{\n    void *one = acre_realtime_alloc(&arena, 1000);\n"
+                 "    return one != NULL && acre_realtime_alloc(&arena, 100) != NULL && acre_realtime_free(&arena, one) == ACRE_OK &&\n"
+                 "        acre_realtime_alloc(&arena, 900) != NULL ? 0 : 1;\n}\n")
+    compiled = subprocess.run(["cc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", f"-I{source}/include", code], stderr=subprocess.PIPE,
+                              check=False)
+    check(compiled.returncode == 0, f"{compiled.stderr}")
+    large = run("arena", "--json", write("large", "alloc 1 40000000\n"))
+    check(large.returncode == 1 and json.loads(large.stdout)["engines"][0]["arena_bytes"] is None, f"{large}")
+    for call in (["arena", "--engine", "tight,slow", "x"], ["arena", "--engine", "", "x"], ["arena", "--reserve", "-1", "x"]):
+        check(run(*call).returncode == 2, f"{call}")
+    for text, reason in (("", b"no allocations"), ("free 1\n", b"no allocations"), ("alloc 1\n", b"line 1")):
+        bad = run("arena", write("bad", text))
+        check(bad.returncode == 1 and reason in bad.stderr and bad.stdout == b"", f"{text!r}: {bad}")
+
+
 DOMAINS = """# two tasks
 domain sensor
 domain radio
@@ -145,7 +212,8 @@ def bad_domains_are_refused_with_the_reason():
     check(exposed.returncode == 0 and b"beside x" in exposed.stdout, f"{exposed}")
 
 
-TESTS = (pools_are_the_cheapest_of_all, many_sizes_are_rounded, bad_traces_are_refused_with_the_line, domains_get_what_the_file_says,
+TESTS = (pools_are_the_cheapest_of_all, many_sizes_are_rounded, bad_traces_are_refused_with_the_line, arenas_are_the_smallest,
+         an_arena_is_a_definition_in_c, domains_get_what_the_file_says,
          bad_domains_are_refused_with_the_reason)
 for test in TESTS:
     test()

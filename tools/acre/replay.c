@@ -9,6 +9,7 @@
 #include "os/ticks.h"
 #include "outputs.h"
 #include "steps.h"
+#include "strategies.h"
 
 #include <acre/histogram.h>
 
@@ -323,6 +324,9 @@ typedef struct replay_options {
     char *engine_list;
     uint64_t process_id; /* 0: the one with most events */
     uint64_t repeat;
+    bool is_of_strategies; /* then the trace, the process and what follows count */
+    uint64_t arena_bytes;
+    const char *page_path;
     int worker_fd;
 } replay_options;
 
@@ -330,11 +334,16 @@ static void print_help(void)
 {
     printf("Usage: acre replay [OPTIONS] TRACE\n\n"
            "Gives the allocations of a trace ('acre run --record TRACE') to other\n"
-           "allocators, and compares memory and time.\n\n"
+           "allocators, and compares memory and time; or to the strategies of the real-time\n"
+           "heaps, and compares fragmentation and failures.\n\n"
            "  --on ENGINE,...   'acre', 'glibc', or the path of a malloc replacement's .so\n"
            "                    (default: acre,glibc)\n"
            "  --process PID     which process of the trace (default: that with most events)\n"
            "  --repeat N        runs of each engine, in turn; the fastest counts (default %d)\n"
+           "  --strategies      first, half, best and worst fit and buddies in one arena\n"
+           "  --arena BYTES     of --strategies: how long it is (default: what first fit\n"
+           "                    needs, and a tenth more)\n"
+           "  --page FILE       of --strategies: a page with fragmentation over time\n"
            "  --json FILE       the figures as JSON ('-': standard output, without table)\n\n"
            "One thread replays all events in the order of time, also those of a program with\n"
            "many threads.\n",
@@ -346,6 +355,7 @@ static int parse_options(replay_options *options, int argument_count, char **arg
     static const struct option names[] = {
         {"on", required_argument, NULL, 'o'},   {"process", required_argument, NULL, 'p'}, {"repeat", required_argument, NULL, 'r'},
         {"json", required_argument, NULL, 'j'}, {"worker", required_argument, NULL, 'w'},  {"help", no_argument, NULL, 'h'},
+        {"strategies", no_argument, NULL, 's'}, {"arena", required_argument, NULL, 'a'},   {"page", required_argument, NULL, 'P'},
         {0},
     };
     uint64_t number;
@@ -366,6 +376,12 @@ static int parse_options(replay_options *options, int argument_count, char **arg
                 return complain_usage("replay", "--repeat '%s' is no number from 1 to 1000", optarg);
             break;
         case 'j': options->json_path = optarg; break;
+        case 's': options->is_of_strategies = true; break;
+        case 'a':
+            if (!parse_bytes(optarg, &options->arena_bytes) || options->arena_bytes == 0)
+                return complain_usage("replay", "--arena '%s' is no size", optarg);
+            break;
+        case 'P': options->page_path = optarg; break;
         case 'w':
             if (!parse_number(optarg, 0, 1 << 20, &number)) return EXIT_USAGE;
             options->worker_fd = (int)number;
@@ -376,6 +392,10 @@ static int parse_options(replay_options *options, int argument_count, char **arg
         }
     }
     if (argument_count - optind != 1) return complain_usage("replay", "one trace is needed, %d are given", argument_count - optind);
+    if (!options->is_of_strategies && (options->arena_bytes > 0 || options->page_path != NULL))
+        return complain_usage("replay", "--arena and --page are for --strategies");
+    if (options->is_of_strategies && options->engine_list != NULL)
+        return complain_usage("replay", "--on names allocators, and --strategies compares no allocators");
     options->trace_path = arguments[optind];
     return -1;
 }
@@ -449,6 +469,13 @@ int command_replay(int argument_count, char **arguments)
     if (result >= 0 || options.worker_fd >= 0) {
         free(options.engine_list);
         return result >= 0 ? result : worker(options.worker_fd);
+    }
+    if (options.is_of_strategies) {
+        return compare_strategies(&(strategies_options){.trace_path = options.trace_path,
+                                                        .process_id = options.process_id,
+                                                        .arena_bytes = options.arena_bytes,
+                                                        .json_path = options.json_path,
+                                                        .page_path = options.page_path});
     }
     if (options.engine_list == NULL) options.engine_list = must_copy("acre,glibc");
 

@@ -1,5 +1,5 @@
 // The page of the tour: what each stop ran, which promises were kept, and bars for everything that was compared. The page of
-// `acre bench` is the same, without promises and with tables of its own.
+// `acre bench` is the same, without promises and with tables of its own; that of `acre replay --strategies` has lines over time.
 "use strict";
 
 (() => {
@@ -9,7 +9,9 @@
   const isTour = tour.kind === "acre tour";
   const colours = ["--live", "--soft", "--committed", "--rss", "--dirty", "#5c7cfa", "#e8743b", "#86a33c", "#b07aa1"];
   const PLOT_PROGRAMS = 8; // more in one plot are too thin to tell apart
-  document.title = isTour ? "The tour - acre" : "acre bench heap";
+  const isReplay = tour.kind === "acre replay --strategies";
+  const title = isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
+  document.title = `${title} - acre`;
 
   function make(tag, attributes, ...children) {
     const element = document.createElement(tag);
@@ -61,6 +63,26 @@
     window.addEventListener("resize", () => plot.setSize({ width: width(), height: 280 }));
   }
 
+  // Shares from 0 to 1 over places, a line for each series.
+  function lines(parent, plotted) {
+    const holder = make("div", { class: "plot", role: "img",
+      "aria-label": `${plotted.title}, of ${plotted.series.map((one) => one.name).join(", ")}` });
+    parent.append(make("h3", {}, plotted.title), holder);
+    const share = (u, y) => (y === null || y === undefined ? "" : `${(100 * y).toFixed(1)}%`);
+    const width = () => Math.max(300, Math.min(1120, holder.clientWidth || 1120));
+    const axis = (space, values) => ({ stroke: colour("--soft"), grid: { stroke: colour("--grid") }, space, values });
+    const plot = new uPlot({
+      width: width(), height: 320,
+      scales: { x: { time: false }, y: { range: (u, low, high) => [0, Math.max(0.05, Math.min(1, high * 1.08))] } },
+      axes: [axis(100, (u, splits) => splits.map((x) => x.toLocaleString("en"))), axis(40, (u, splits) => splits.map((y) => `${+(100 * y).toFixed(1)}%`))],
+      series: [{ label: plotted.x, value: (u, x) => (x === null ? "" : x.toLocaleString("en")) },
+        ...plotted.series.map((one, i) => ({ label: one.name, stroke: colour(colours[(i + 5) % colours.length]), width: 1.6, value: share,
+          points: { show: false } }))],
+    }, [plotted.places, ...plotted.series.map((one) => one.values)], holder);
+    plot.root.dataset.points = String(plotted.places.length);
+    window.addEventListener("resize", () => plot.setSize({ width: width(), height: 320 }));
+  }
+
   function comparison(parent, stop) {
     const programs = stop.programs;
     if (!programs || programs.length === 0) return;
@@ -99,11 +121,15 @@
     return tiles;
   }
 
-  page.append(make("header", {}, make("div", {}, make("h1", {}, isTour ? "The tour" : "acre's heap beside its peers"),
+  page.append(make("header", {}, make("div", {}, make("h1", {}, title),
     make("p", { class: "soft" }, isTour ? `acre ${tour.version}: every memory system at its real job, beside the best peer there is`
+      : isReplay ? `acre ${tour.version}: the real-time heaps, addresses and sizes as on the machine that replays`
       : `acre ${tour.version}, medians of ${tour.rounds} interleaved rounds on ${tour.cores} cores, load average `
         + `${tour.load_average.map((load) => load.toFixed(1)).join(" to ")}`))));
-  const tiles = isTour ? [["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]] : meanTiles();
+  const tiles = isTour ? [["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]]
+    : isReplay ? tour.strategies.filter((one) => one.failures !== null)
+      .map((one) => [`${one.strategy}: failures, mean fragmentation`, `${one.failures}, ${(100 * one.fragmentation_mean).toFixed(1)}%`])
+    : meanTiles();
   page.append(make("div", { class: "tiles" }, ...tiles
     .map(([name, value]) => make("div", { class: "tile" }, make("div", { class: "name" }, name), make("div", { class: "value" }, String(value))))));
   for (const stop of tour.stops) {
@@ -120,6 +146,7 @@
     }
     for (const note of stop.notes || []) section.append(make("p", { class: "soft" }, note));
     comparison(section, stop);
+    for (const one of stop.lines || []) lines(section, one);
     for (const one of stop.tables || []) section.append(make("h3", {}, one.title), table(one.heads, one.rows));
   }
   page.dataset.ready = "true";
