@@ -29,8 +29,8 @@
  * engine's own was asked for, the second kind is what acre_realtime_is_proved goes by (buddy: (M + 1) n).
  *
  * Costs, in instructions of a Cortex-M3 with -Os, in a region of 256 KiB: the longest path through the machine code of the engine is 297
- * for alloc and 263 for free (tight), 66 and 109 (fast). The functions here add some 75 with one region, an alarm 100 more. Of the memory tight takes 1/32 for
- * its trees, buddy 1/17; headers are 4 bytes (none with buddy).
+ * for alloc and 263 for free (tight), 66 and 109 (fast). The functions here add some 75 with one region, an alarm 100 more. Of the memory
+ * tight takes 1/32 for its trees, buddy 1/17; headers are 4 bytes (none with buddy).
  *
  * Errors are told by what a function returns alone; there is no sentence for acre_last_error, since writing one takes long.
  *
