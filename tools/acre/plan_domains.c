@@ -68,7 +68,7 @@ static bool read_name(const domain_file *file, const char *word, char *name)
             (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || *at == '_' || (at > word && *at >= '0' && *at <= '9');
         if (!is_letter) return complain_line(file, "is no name in C", word);
     }
-    strcpy(name, word); /* its length was looked at */
+    memcpy(name, word, strlen(word) + 1);
     return true;
 }
 

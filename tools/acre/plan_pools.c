@@ -166,11 +166,10 @@ static void print_pools(const plan_options *options, const sizes *in, const pool
            peak_live == 0 ? 0 : (double)total / (double)peak_live);
     printf("      sizes          slot  slots     bytes\n");
     for (size_t i = 0; i < count; i++) {
-        const uint64_t slot = in->list[pools[i].last];
-        const uint64_t above = pools[i].first == 0 ? 0 : in->list[pools[i].first - 1];
-        printf("  %6llu to %6llu  %8llu  %5llu  %8llu\n", (unsigned long long)above + 1, (unsigned long long)slot, (unsigned long long)slot,
-               (unsigned long long)pools[i].slot_count,
-               (unsigned long long)(pools[i].slot_count * slot + control_bytes(pools[i].slot_count)));
+        const unsigned long long slot = in->list[pools[i].last], slots = pools[i].slot_count;
+        const unsigned long long least = pools[i].first == 0 ? 1 : in->list[pools[i].first - 1] + 1;
+        const unsigned long long bytes = slots * slot + control_bytes(slots);
+        printf("  %6llu to %6llu  %8llu  %5llu  %8llu\n", least, slot, slot, slots, bytes);
     }
     printf("\n/* Any program whose blocks of each row are never more than that is served by them. */\n#include <acre/pool.h>\n\n");
     for (size_t i = 0; i < count; i++) {
@@ -190,8 +189,8 @@ static bool print_pools_json(const sizes *in, const pool_plan *pools, size_t cou
 {
     json_t *const rows = json_array();
     for (size_t i = 0; i < count; i++) {
-        const uint64_t above = pools[i].first == 0 ? 0 : in->list[pools[i].first - 1];
-        json_array_append_new(rows, json_pack("{s:I, s:I, s:I}", "size_min", (json_int_t)(above + 1), "slot_bytes",
+        const json_int_t least = pools[i].first == 0 ? 1 : (json_int_t)in->list[pools[i].first - 1] + 1;
+        json_array_append_new(rows, json_pack("{s:I, s:I, s:I}", "size_min", least, "slot_bytes",
                                               (json_int_t)in->list[pools[i].last], "slots", (json_int_t)pools[i].slot_count));
     }
     json_t *const plan =

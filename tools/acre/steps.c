@@ -171,7 +171,28 @@ static replay_step *steps_in_memory(const char *command_name, step_maker *self, 
     return NULL;
 }
 
-/* A file of text: IDs stand for addresses. */
+/* The next word of a line, or NULL. */
+static char *next_word(char **rest) { return strtok_r(NULL, " \t\r", rest); }
+
+/* `alloc ID BYTES` or `free ID`; IDs stand for addresses. */
+static bool read_step(char *line, acre_event *event)
+{
+    char *rest = NULL;
+    const char *const op = strtok_r(line, " \t\r", &rest);
+    const char *const id_text = next_word(&rest);
+    uint64_t id;
+    if (op == NULL || id_text == NULL || !parse_number(id_text, 0, UINT64_MAX >> 5, &id)) return false;
+    event->address = (id + 1) << 4;
+    if (strcmp(op, "free") == 0) {
+        event->op = ACRE_EVENT_FREE;
+    } else {
+        const char *const size_text = next_word(&rest);
+        if (strcmp(op, "alloc") != 0 || size_text == NULL || !parse_number(size_text, 0, UINT64_MAX >> 8, &event->size)) return false;
+    }
+    return next_word(&rest) == NULL;
+}
+
+/* A file of text. */
 static replay_step *steps_of_text(const char *command_name, const char *path, FILE *file, replay_header *header)
 {
     char *bytes = NULL, line[256];
@@ -180,23 +201,15 @@ static replay_step *steps_of_text(const char *command_name, const char *path, FI
     unsigned long long number = 0;
     bool is_good = true;
     while (is_good && self.out != NULL && fgets(line, sizeof line, file) != NULL) {
-        unsigned long long id, size;
-        char more;
+        acre_event event = {.op = ACRE_EVENT_ALLOC};
         number++;
         line[strcspn(line, "#\n")] = 0;
         if (line[strspn(line, " \t\r")] == 0) continue;
-        acre_event event = {.op = ACRE_EVENT_ALLOC};
-        if (sscanf(line, " alloc %llu %llu %c", &id, &size, &more) == 2) {
-            event.size = size;
-        } else if (sscanf(line, " free %llu %c", &id, &more) == 1) {
-            event.op = ACRE_EVENT_FREE;
-        } else {
+        is_good = read_step(line, &event);
+        if (is_good)
+            take_event(&self, &event);
+        else
             complain(command_name, "'%s' is no trace, and line %llu of it is neither 'alloc ID BYTES' nor 'free ID'", path, number);
-            is_good = false;
-            break;
-        }
-        event.address = (id + 1) << 4;
-        take_event(&self, &event);
     }
     return steps_in_memory(command_name, &self, &bytes, is_good, header);
 }
