@@ -33,6 +33,15 @@ typedef struct carved {
     carved_block blocks[CARVED_BLOCK_COUNT_MAX];
 } carved;
 
+static inline void carved_begin(carved *c, const carved_ops *ops, void *heap, unsigned char *memory, size_t bytes)
+{
+    c->ops = ops;
+    c->heap = heap;
+    c->memory = memory;
+    c->bytes = bytes;
+    c->count = 0;
+}
+
 static inline void carved_fill(const carved_block *block)
 {
     for (size_t i = 0; i < block->size; i++) block->at[i] = (unsigned char)(block->seed + 7 * i);
@@ -141,6 +150,14 @@ static inline uint64_t carved_free_invalid(carved *c, uint64_t *random)
         if (number % 3 == 0 && c->count > 0) carved_free(c, (size_t)(number >> 16) % c->count);
     }
     return accepted;
+}
+
+/* All sequences of seven operations with these sizes, on the empty heap that the test has begun. */
+static inline void carved_try_every_sequence(carved *c, const size_t *sizes, size_t size_count)
+{
+    uint64_t count = 0;
+    carved_try_all(c, sizes, size_count, 7, &count);
+    assert_true(count > 100000);
 }
 
 #endif

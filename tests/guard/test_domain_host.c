@@ -4,11 +4,13 @@
 #include <acre/domain.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { R = ACRE_RIGHT_READ, W = ACRE_RIGHT_WRITE };
+enum { R = ACRE_RIGHT_READ, W = ACRE_RIGHT_WRITE, X = ACRE_RIGHT_EXECUTE };
 static const char *const names[] = {"sensor", "radio"};
 static const acre_grant grants[] = {{1, R}};
 
@@ -96,10 +98,65 @@ static void a_domain_of_a_process_has_its_pages_and_faults_never_stop_another(vo
     assert_false(acre_trap_of_signal(NULL, NULL, NULL));
 }
 
+/* What the operating system says of a page. */
+static unsigned rights_of_page(uintptr_t page)
+{
+    FILE *const maps = fopen("/proc/self/maps", "re");
+    char line[512];
+    unsigned rights = 0;
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        char *letters = line; /* begin-end rwxp ... */
+        const unsigned long long begin = strtoull(letters, &letters, 16), end = strtoull(letters + 1, &letters, 16);
+        letters++;
+        if (page < begin || page >= end) continue;
+        rights = (letters[0] == 'r' ? R : 0u) | (letters[1] == 'w' ? W : 0u) | (letters[2] == 'x' ? X : 0u);
+    }
+    (void)fclose(maps);
+    return rights;
+}
+
+/* 1,000 random lists one after the other: each page is what the list in force says, by the operating system's own table. */
+static void pages_are_what_random_wishes_say(void **state)
+{
+    enum { PAGES = 24, LISTS = 1000 };
+    static const uint8_t rights[] = {R, R | W, R | X};
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *const pages = mmap(NULL, PAGES * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    const acre_mpu unit = {.kind = ACRE_MPU_PAGES, .entry_count = ACRE_WISHES_MAX, .grain_bytes = (uint32_t)page};
+    uint64_t random = 88172645463325252u;
+    acre_wish now[ACRE_WISHES_MAX], next[ACRE_WISHES_MAX];
+    size_t now_count = 0;
+    for (int list = 0; list < LISTS; list++) {
+        unsigned want[PAGES] = {0};
+        size_t count = 0;
+        for (size_t at = 0; at < PAGES && count < ACRE_WISHES_MAX;) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            const size_t gap = (size_t)(random >> 40) % 3, length = 1 + (size_t)(random >> 50) % 4;
+            if (at + gap + length > PAGES) break;
+            next[count] = (acre_wish){.name = "w", .base = (uintptr_t)(pages + (at + gap) * page), .size_bytes = length * page,
+                                      .user = rights[(random >> 33) % 3], .privileged = ACRE_RIGHTS_ANY};
+            for (size_t i = 0; i < length; i++) want[at + gap + i] = next[count].user;
+            at += gap + length;
+            count++;
+        }
+        acre_domain_plan plan;
+        assert_int_equal(acre_domain_make_plan(&unit, next, count, 0, &plan), ACRE_OK);
+        assert_true(plan.exposure_count == 0);
+        assert_int_equal(acre_domain_switch_host(now, now_count, next, count), ACRE_OK);
+        for (size_t i = 0; i < PAGES; i++) assert_int_equal(rights_of_page((uintptr_t)(pages + i * page)), want[i]);
+        memcpy(now, next, sizeof now);
+        now_count = count;
+    }
+    assert_int_equal(munmap(pages, PAGES * page), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_domain_of_a_process_has_its_pages_and_faults_never_stop_another),
+        cmocka_unit_test(pages_are_what_random_wishes_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
