@@ -15,11 +15,11 @@
  *     if (status != ACRE_OK) puts(acre_last_error());
  *
  *     unit       rules
- *     v7m-N      ARMv7-M (Cortex-M3, M4, M7), N = 8 or 16 regions: a power of two from 32 bytes on, aligned to itself; from 256 bytes on
+ *     v7m-N      ARMv7-M (Cortex-M3, M4, M7), N regions, at most 16: a power of two from 32 bytes on, aligned to itself; from 256 bytes on
  *                eighths of it can be left out. A wish may take several regions
  *     v6m-N      ARMv6-M (Cortex-M0+): the same from 256 bytes on
- *     v8m-N      ARMv8-M (Cortex-M33, ...), N = 8 or 16: any multiple of 32 bytes, one region a wish, regions do not overlap
- *     pmp-N      RISC-V physical memory protection, N = 8 or 16 entries: a power of two from 8 bytes on in one entry, any multiple of 4
+ *     v8m-N      ARMv8-M (Cortex-M33, ...), N regions, at most 16: any multiple of 32 bytes, one region a wish, regions do not overlap
+ *     pmp-N      RISC-V physical memory protection, N entries, at most 16: a power of two from 8 bytes on in one entry, any multiple of 4
  *                bytes in two, or in one where it begins at the end of the one before. Machine mode is never limited
  *     pages-N    a host with pages of N bytes
  *
@@ -99,20 +99,16 @@ typedef struct acre_domain_plan {
 } acre_domain_plan;
 
 /* Plans a domain. `expose_bytes_max`: so many bytes beside the wishes may be opened, 0 for none; they are fewest possible among the ways
- * that
- * round both ends of a wish to powers of two, never bytes of another wish, and reported in the plan.
- * ACRE_INVALID: NULL, too many wishes, a wish that is empty, runs over the end of the address space or overlaps another.
- * ACRE_UNSUPPORTED: the
- * unit can't do it; the sentence says what: rights, an end that is no multiple of the grain, too few entries. Nothing is in `plan` then. */
+ * that round both ends of a wish to powers of two, never bytes of another wish, and reported in the plan. ACRE_INVALID: NULL, too many
+ * wishes, a wish that is empty, runs over the end of the address space or overlaps another. ACRE_UNSUPPORTED: the unit can't do it; the
+ * sentence says what: rights, an end that is no multiple of the grain, too few entries. Nothing is in `plan` then. */
 ACRE_API acre_status acre_domain_make_plan(const acre_mpu *unit, const acre_wish *wishes, size_t wish_count, uint64_t expose_bytes_max,
                                            acre_domain_plan *plan);
 
-/* Chooses where wishes lie whose base is ACRE_PLACE_ANYWHERE: in [base, base + size_bytes), so that each takes one entry. A wish whose
- * size the
- * unit can't cut out in one entry gets more room: its size_bytes is what it was, `room_bytes[i]` what it takes. Largest first, each at
- * the lowest place
- * where it fits. ACRE_NO_MEMORY: the window is too small. `room_bytes` may be NULL. Returns in *wasted_bytes the sum of room beyond
- * sizes. */
+/* Chooses where wishes lie whose base is ACRE_PLACE_ANYWHERE: in [base, base + size_bytes), so that each takes one entry. A wish whose size
+ * the unit can't cut out in one entry gets more room: its size_bytes is what it was, `room_bytes[i]` what it takes. Largest first, each at
+ * the lowest place where it fits. ACRE_NO_MEMORY: the window is too small. `room_bytes` may be NULL. Returns in *wasted_bytes the sum of
+ * room beyond sizes. */
 #define ACRE_PLACE_ANYWHERE (~(acre_addr)0)
 ACRE_API acre_status acre_domain_place(const acre_mpu *unit, acre_addr base, uint64_t size_bytes, acre_wish *wishes, size_t wish_count,
                                        uint64_t *room_bytes, uint64_t *wasted_bytes);
@@ -142,18 +138,17 @@ ACRE_API size_t acre_domain_wishes(const acre_owned_range *ranges, size_t range_
 
 /* ---- switching ---- */
 
-/* Makes `to` the plan in force in place of `from` (NULL: none of the unit's entries is on). Only entries that differ are written. First
- * those of `from` are switched off, then those of `to` on, so at no instant are rights of both open. Both plans are for the same unit.
- * At most 60 instructions for 4 regions that change, on a Cortex-M3 with a unit of 4 for domains. `registers`: 0xe000ed90, where the
- * unit's registers begin; the unit must be
- * on. */
+/* Makes `to` the plan in force instead of `from`, which is: at first a plan of no wishes, while no entry is on. Both are for the same unit.
+ * Only entries that differ are written: first those of `from` are switched off, then those of `to` on, so at no instant are rights of both
+ * open. At most 60 instructions for 4 regions that change, on a Cortex-M3 with a unit of 4 for domains. `registers`: 0xe000ed90, where
+ * the unit's registers begin; the unit must be on. */
 ACRE_API void acre_domain_switch_v7m(const acre_domain_plan *from, const acre_domain_plan *to, volatile uint32_t *registers);
 ACRE_API void acre_domain_switch_v8m(const acre_domain_plan *from, const acre_domain_plan *to, volatile uint32_t *registers);
 
 /* The same on a host, for the wishes of two plans for pages: one call of the system for each that differs, so microseconds, and for the
- * whole
- * process, whose threads all run in one domain. Wishes that one list has and the other has not lose all access, or get it. ACRE_INVALID: a
- * NULL, or no ends of pages; ACRE_NO_MEMORY: what the system says; then access is closed to what had changed so far. Not from a handler. */
+ * whole process, whose threads all run in one domain. Wishes that one list has and the other has not lose all access, or get it.
+ * ACRE_INVALID: a NULL, or no ends of pages; ACRE_NO_MEMORY: what the system says; then access is closed to what had changed so far. Not
+ * from a handler. */
 ACRE_API acre_status acre_domain_switch_host(const acre_wish *from, size_t from_count, const acre_wish *to, size_t to_count);
 
 /* ---- faults ---- */

@@ -1,6 +1,5 @@
-/* domain.c - see acre/domain.h. Wishes that touch and have the same rights become one *stretch*; each stretch has a price list, the
- * fewest bytes
- * that it exposes with so many entries; and the best choice of all of them is found stretch by stretch. */
+/* domain.c - see acre/domain.h. Wishes that touch and have the same rights become one *stretch*; each stretch has a price list, the fewest
+ * bytes that it exposes with so many entries; and the best choice of all of them is found stretch by stretch. */
 #include "base/bits.h"
 #include "base/status.h"
 #include "guard/mpu.h"

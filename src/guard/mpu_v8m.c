@@ -1,6 +1,5 @@
 /* mpu_v8m.c - ARMv8-M's memory protection unit (ARM DDI 0553, D1.2.202 ff): a base and a limit in steps of 32 bytes; where two regions
- * overlap,
- * no access is allowed, so none may. */
+ * overlap, no access is allowed, so none may. */
 #include "guard/mpu.h"
 #include "os/mpu.h"
 

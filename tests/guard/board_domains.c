@@ -1,6 +1,5 @@
 /* board_domains.c - what a plan says is what the processor does: each wish is probed one byte in front of it, at its first and last byte,
- * and one
- * byte behind it, for reading, writing and execution, with and without privileges. The planner itself runs on the board.
+ * and one byte behind it, for reading, writing and execution, with and without privileges. The planner itself runs on the board.
  *
  * boards:  m3 m4 m7 m33 rv32
  * sources: src/guard/domain.c src/guard/mpu_v7m.c src/guard/mpu_v8m.c src/guard/mpu_pmp.c src/base/status.c src/base/format.c
