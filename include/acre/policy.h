@@ -113,6 +113,7 @@ typedef uint32_t acre_policy_origin;
 /* Lies at the beginning of the memory that it was given. The fields are for the implementation. */
 typedef struct acre_policy {
     uint8_t *hits;     /* a byte a slot: hits, up to hit_limit, and ACRE_POLICY_NOTED */
+    uint8_t *where;    /* a byte a slot: 0 when it is not in use */
     uint8_t hit_limit; /* 0: acre_policy_touch is called for each hit */
     uint8_t kind;
     const struct acre_policy_operations *operations;

@@ -1,0 +1,2 @@
+#include "policy/policy.h"
+const acre_policy_operations acre_policy_adaptive;
