@@ -121,15 +121,15 @@ static void forget(acre_policy *policy, acre_policy_slot slot)
 
 static void resize(acre_policy *policy) { acre_ghost_ring_trim(&((s3_fifo *)policy)->ghosts, ghost_limit(policy->capacity)); }
 
-static bool is_queue_valid(const s3_fifo *self, const queue *queue, uint8_t in)
+static bool is_queue_valid(const s3_fifo *self, const queue *list, uint8_t in)
 {
     acre_policy_slot count = 0, length = 0, last = ACRE_POLICY_NO_SLOT;
-    for (acre_policy_slot slot = queue->first; slot != ACRE_POLICY_NO_SLOT; last = slot, slot = self->next[slot]) {
+    for (acre_policy_slot slot = list->first; slot != ACRE_POLICY_NO_SLOT; last = slot, slot = self->next[slot]) {
         if ((self->base.where[slot] & ~ACRE_POLICY_GONE) != in || length++ > self->base.capacity_max)
             return false;
         count = (acre_policy_slot)(count + ((self->base.where[slot] & ACRE_POLICY_GONE) == 0));
     }
-    return count == queue->count && queue->last == last;
+    return count == list->count && list->last == last;
 }
 
 static bool is_valid(const acre_policy *policy)
