@@ -1,8 +1,8 @@
 /* adaptive.c - follows the rule that would have missed least lately: LRU, S3-FIFO or LIRS.
  *
  * Shadows (caches without entries, one for each rule) see the uses of a sample of the keys, chosen by their hash: 1 in 2^k, so that a shadow
- * has 512 to 1023 entries; smaller caches have shadows of their own size. By Waldspurger and others (2017) a cache a 2^k-th as long misses
- * as often on such a sample as the cache does. Each shadow's misses are counted with an exponential memory of 16 times its length. A rule
+ * has 128 to 255 entries; smaller caches have shadows of their own size. By Waldspurger and others (2017) a cache a 2^k-th as long misses
+ * as often on such a sample as the cache does. Each shadow's misses are counted with an exponential memory of 32 times its length. A rule
  * takes over when its shadow has missed at least 1/50 less than that of the rule in force.
  *
  * The entries are in the lists of the rule in force, or still in those of the one before: with each miss one of these moves, in the order
@@ -10,6 +10,7 @@
  * moved. Victims are taken from what has not moved.
  *
  * Over the reference traces: see docs/cache.md. */
+#include "policy/lirs.h"
 #include "policy/shadow.h"
 
 #include "base/bits.h"
@@ -17,21 +18,26 @@
 #include <string.h>
 
 enum { IN_USE = 1, IS_SAMPLED = 2 }; /* where a slot is */
-enum { SHADOW_ENTRIES = 512, MEMORY = 16, MARGIN_PARTS = 50, RULE_COUNT = 3 };
+enum { SHADOW_ENTRIES = 128, MEMORY = 32, MARGIN_PARTS = 50 };
+enum { LRU, S3_FIFO, LIRS, RULE_COUNT };
+enum { STACK, QUEUES, PART_COUNT }; /* what has the entries: a LIRS that can be LRU, an S3-FIFO */
 #define MISS ((uint64_t)1 << 32)
 
 static const uint8_t rule_kinds[RULE_COUNT] = {ACRE_POLICY_LRU, ACRE_POLICY_S3_FIFO, ACRE_POLICY_LIRS};
+static const uint8_t part_of_rule[RULE_COUNT] = {STACK, QUEUES, STACK};
+static const uint8_t part_kinds[PART_COUNT] = {ACRE_POLICY_LIRS, ACRE_POLICY_S3_FIFO};
 
 typedef struct adaptive {
     acre_policy base;
-    acre_policy *rules[RULE_COUNT]; /* over all slots */
+    acre_policy *parts[PART_COUNT]; /* each over all slots */
     acre_shadow shadows[RULE_COUNT];
     uint64_t misses[RULE_COUNT]; /* of the shadows lately, in units of 1 / MISS */
     uint8_t *shadow_memory;
     size_t shadow_bytes;
-    uint8_t rule, rule_before; /* the one in force, and one that may have entries still */
-    uint8_t sample_shift;      /* one key in 2^this is in the sample */
-    uint8_t memory_shift;      /* a miss counts for 2^this uses */
+    uint8_t rule;         /* in force */
+    bool is_moving;       /* entries are as under the rule before still */
+    uint8_t sample_shift; /* one key in 2^this is in the sample */
+    uint8_t memory_shift; /* a miss counts for 2^this uses */
 } adaptive;
 
 static uint8_t shift_for(acre_policy_slot capacity)
@@ -53,15 +59,15 @@ static void lay_out(acre_policy *policy, acre_carver *carver)
 {
     adaptive *self = (adaptive *)policy;
     policy->hits = acre_carve(carver, policy->capacity_max, 1);
-    for (unsigned i = 0; i < RULE_COUNT; i++) {
-        acre_policy_options options = {.kind = (acre_policy_kind)rule_kinds[i],
+    for (unsigned i = 0; i < PART_COUNT; i++) {
+        acre_policy_options options = {.kind = (acre_policy_kind)part_kinds[i],
                                        .capacity = policy->capacity,
                                        .capacity_max = policy->capacity_max,
                                        .keys = policy->keys,
                                        .key_stride_bytes = policy->key_stride_bytes,
                                        .effort = policy->effort};
         uint8_t none;
-        self->rules[i] = acre_policy_carve(&options, carver, policy->hits == NULL ? &none : policy->hits);
+        self->parts[i] = acre_policy_carve(&options, carver, policy->hits == NULL ? &none : policy->hits);
     }
     acre_carver counter = {NULL, 0};
     acre_policy_slot longest = 2 * SHADOW_ENTRIES - 1;
@@ -83,13 +89,17 @@ static void resize(acre_policy *policy)
     self->memory_shift = 0;
     while ((uint32_t)length * MEMORY >> self->memory_shift > 1)
         self->memory_shift++;
-    for (unsigned i = 0; i < RULE_COUNT; i++) {
-        if (self->rules[i]->capacity != policy->capacity)
-            (void)acre_policy_resize(self->rules[i], policy->capacity);
+    for (unsigned i = 0; i < PART_COUNT; i++) {
+        if (self->parts[i]->capacity != policy->capacity)
+            (void)acre_policy_resize(self->parts[i], policy->capacity);
     }
 }
 
-static void init(acre_policy *policy) { resize(policy); }
+static void init(acre_policy *policy)
+{
+    acre_lirs_be_lru(((adaptive *)policy)->parts[STACK], true);
+    resize(policy);
+}
 
 /* By other bits of the fingerprint than an index goes by. */
 static bool is_in_sample(const adaptive *self, uint32_t fingerprint)
@@ -97,27 +107,32 @@ static bool is_in_sample(const adaptive *self, uint32_t fingerprint)
     return (fingerprint * 0x9e3779b1u & 0xffffffffu) >> 1 >> (31 - self->sample_shift) == 0;
 }
 
-/* Which policy has a slot that is in use. */
+/* The part that the rule in force works on, the other one, and the one that has a slot which is in use. */
+static acre_policy *part(const adaptive *self) { return self->parts[part_of_rule[self->rule]]; }
+static acre_policy *other_part(const adaptive *self) { return self->parts[PART_COUNT - 1 - part_of_rule[self->rule]]; }
 static acre_policy *holder(const adaptive *self, acre_policy_slot slot)
 {
-    acre_policy *before = self->rules[self->rule_before];
-    return before->where[slot] != 0 && acre_policy_holds(before, slot) ? before : self->rules[self->rule];
+    return acre_unlikely(self->is_moving) && acre_policy_holds(other_part(self), slot) ? other_part(self) : part(self);
 }
 
 /* S3-FIFO takes what has been in the cache for a while in its main queue, as if it had remembered it. */
-static void move(adaptive *self, acre_policy_slot slot)
-{
-    acre_policy_admit(self->rules[self->rule], slot, rule_kinds[self->rule] == ACRE_POLICY_S3_FIFO);
-}
+static void move(adaptive *self, acre_policy_slot slot) { acre_policy_admit(part(self), slot, self->rule == S3_FIFO); }
 
 static void move_one(adaptive *self)
 {
-    acre_policy *before = self->rules[self->rule_before];
-    acre_policy_slot slot = acre_policy_evict(before, 0, NULL, NULL);
-    if (slot == ACRE_POLICY_NO_SLOT)
-        self->rule_before = self->rule;
-    else
+    acre_policy_slot slot = acre_policy_evict(other_part(self), 0, NULL, NULL);
+    if (slot != ACRE_POLICY_NO_SLOT)
         move(self, slot);
+    else
+        self->is_moving = self->rule != S3_FIFO && acre_lirs_turn(self->parts[STACK]);
+}
+
+static void follow(adaptive *self, unsigned rule)
+{
+    self->rule = (uint8_t)rule;
+    self->is_moving = true;
+    if (rule != S3_FIFO)
+        acre_lirs_be_lru(self->parts[STACK], rule == LRU);
 }
 
 /* The shadows hear of a use of a key of the sample. */
@@ -134,20 +149,19 @@ static void judge(adaptive *self, uint32_t fingerprint)
             best = i;
     }
     uint64_t misses = self->misses[self->rule];
-    if (self->misses[best] < misses - misses / MARGIN_PARTS && self->rule_before == self->rule)
-        self->rule = (uint8_t)best;
+    if (self->misses[best] < misses - misses / MARGIN_PARTS && !self->is_moving)
+        follow(self, best);
 }
 
 static void touch(acre_policy *policy, acre_policy_slot slot)
 {
     adaptive *self = (adaptive *)policy;
-    acre_policy *rule = holder(self, slot);
-    if (acre_unlikely(rule != self->rules[self->rule])) {
-        acre_policy_forget(rule, slot);
+    acre_policy *has = holder(self, slot);
+    if (acre_unlikely(has != part(self))) {
+        acre_policy_forget(has, slot);
         move(self, slot);
-        rule = self->rules[self->rule];
     }
-    rule->operations->touch(rule, slot);
+    part(self)->operations->touch(part(self), slot);
     if (policy->where[slot] & IS_SAMPLED)
         judge(self, acre_policy_fingerprint(policy, slot));
 }
@@ -155,23 +169,21 @@ static void touch(acre_policy *policy, acre_policy_slot slot)
 static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
 {
     adaptive *self = (adaptive *)policy;
-    if (self->rule_before != self->rule)
+    if (self->is_moving)
         move_one(self);
     if (is_in_sample(self, fingerprint))
         judge(self, fingerprint);
-    acre_policy *rule = self->rules[self->rule];
-    return rule->operations->miss == NULL ? 0 : rule->operations->miss(rule, fingerprint);
+    return part(self)->operations->miss(part(self), fingerprint);
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
     adaptive *self = (adaptive *)policy;
-    acre_policy *before = self->rules[self->rule_before];
     acre_policy_slot slot = ACRE_POLICY_NO_SLOT;
-    if (self->rule_before != self->rule)
-        slot = acre_policy_evict(before, 0, look, context);
+    if (self->is_moving)
+        slot = acre_policy_evict(other_part(self), 0, look, context);
     if (slot == ACRE_POLICY_NO_SLOT)
-        slot = acre_policy_evict(self->rules[self->rule], origin, look, context);
+        slot = acre_policy_evict(part(self), origin, look, context);
     if (slot != ACRE_POLICY_NO_SLOT)
         policy->where[slot] = 0;
     return slot;
@@ -180,7 +192,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
     adaptive *self = (adaptive *)policy;
-    acre_policy_admit(self->rules[self->rule], slot, origin);
+    acre_policy_admit(part(self), slot, origin);
     policy->where[slot] = IN_USE | (is_in_sample(self, acre_policy_fingerprint(policy, slot)) ? IS_SAMPLED : 0);
 }
 
@@ -193,14 +205,12 @@ static void forget(acre_policy *policy, acre_policy_slot slot)
 static bool is_valid(const acre_policy *policy)
 {
     const adaptive *self = (const adaptive *)policy;
-    size_t count = 0;
     for (unsigned i = 0; i < RULE_COUNT; i++) {
-        if (!acre_policy_is_valid(self->rules[i]) || !acre_policy_is_valid(self->shadows[i].policy) ||
-            (i != self->rule && i != self->rule_before && self->rules[i]->count != 0))
+        if (!acre_policy_is_valid(self->shadows[i].policy))
             return false;
-        count += self->rules[i]->count;
     }
-    return count == policy->count;
+    return acre_policy_is_valid(part(self)) && acre_policy_is_valid(other_part(self)) &&
+           part(self)->count + other_part(self)->count == policy->count && (self->is_moving || other_part(self)->count == 0);
 }
 
 acre_policy_kind acre_policy_rule(const acre_policy *policy)

@@ -7,10 +7,11 @@
  *
  * Added to the paper: LIR entries that nobody uses any longer would keep the cache for ever when the others come back too seldom to be in
  * the stack still. So what is at the bottom and was not used while the cache missed some 20 times as often as it has slots is demoted, and
- * the newcomer is LIR. */
-#include "policy/index.h"
+ * the newcomer is LIR.
+ *
+ * As LRU it has no LIR entries: then the stack is empty, and the queue is in the order of use. */
+#include "policy/lirs.h"
 #include "policy/list.h"
-#include "policy/policy.h"
 
 enum { LIR = 1, HIR = 2, IN_STACK = 4 }; /* where a slot is; LIR is always in the stack */
 enum { NEW, REMEMBERED };                /* origins */
@@ -26,13 +27,16 @@ typedef struct lirs {
     acre_link *queue; /* slots, its head */
     acre_index index; /* of ghosts; a fingerprint of 0 stands for no key */
     acre_policy_slot next_ghost, ghost_count, lir_count;
-    uint8_t span;          /* in SPAN_MASK */
+    bool is_lru;
+    uint8_t span;         /* in SPAN_MASK */
     uint32_t span_misses; /* in this span so far */
 } lirs;
 
 static acre_policy_slot lir_limit(const lirs *self)
 {
     acre_policy_slot hir = (acre_policy_slot)(self->base.capacity / HIR_PARTS);
+    if (self->is_lru)
+        return 0;
     return (acre_policy_slot)(self->base.capacity - (hir == 0 ? 1 : hir));
 }
 
@@ -115,24 +119,43 @@ static void push_lir(lirs *self, acre_policy_slot slot)
         demote(self);
 }
 
+static void take_out(lirs *self, acre_policy_slot slot)
+{
+    uint8_t where = self->base.where[slot];
+    self->base.where[slot] = 0;
+    if (where & LIR)
+        self->lir_count--;
+    else
+        acre_list_remove(self->queue, slot);
+    if (where & (LIR | IN_STACK))
+        acre_list_remove(self->stack, slot);
+}
+
+static void push_hir(lirs *self, acre_policy_slot slot)
+{
+    acre_list_push_last(self->queue, queue_head(self), slot);
+    self->base.where[slot] = HIR;
+    if (!self->is_lru) {
+        acre_list_push_first(self->stack, stack_head(self), slot);
+        self->base.where[slot] = HIR | IN_STACK;
+    }
+}
+
 static void touch(acre_policy *policy, acre_policy_slot slot)
 {
     lirs *self = (lirs *)policy;
-    if (is_lir(self, slot)) {
+    if (is_lir(self, slot) && !self->is_lru) {
         policy->where[slot] = LIR | self->span;
         acre_list_move_first(self->stack, stack_head(self), slot);
-        prune(self);
-    } else if (policy->where[slot] & IN_STACK) {
-        acre_list_remove(self->stack, slot);
-        acre_list_remove(self->queue, slot);
-        push_lir(self, slot);
     } else {
-        acre_list_push_first(self->stack, stack_head(self), slot);
-        policy->where[slot] = HIR | IN_STACK;
-        acre_list_remove(self->queue, slot);
-        acre_list_push_last(self->queue, queue_head(self), slot);
-        prune(self);
+        bool comes_back_soon = !self->is_lru && (policy->where[slot] & IN_STACK) != 0;
+        take_out(self, slot);
+        if (comes_back_soon)
+            push_lir(self, slot);
+        else
+            push_hir(self, slot);
     }
+    prune(self);
 }
 
 static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
@@ -148,14 +171,7 @@ static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
 static void forget(acre_policy *policy, acre_policy_slot slot)
 {
     lirs *self = (lirs *)policy;
-    uint8_t where = policy->where[slot];
-    policy->where[slot] = 0;
-    if (where & LIR)
-        self->lir_count--;
-    else
-        acre_list_remove(self->queue, slot);
-    if (where & (LIR | IN_STACK))
-        acre_list_remove(self->stack, slot);
+    take_out(self, slot);
     prune(self);
 }
 
@@ -206,11 +222,28 @@ static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin
     if (lir_limit(self) > 0 && (origin == REMEMBERED || self->lir_count < lir_limit(self))) {
         push_lir(self, slot);
     } else {
-        acre_list_push_first(self->stack, stack_head(self), slot);
-        acre_list_push_last(self->queue, queue_head(self), slot);
-        policy->where[slot] = HIR | IN_STACK;
+        push_hir(self, slot);
         prune(self);
     }
+}
+
+void acre_lirs_be_lru(acre_policy *policy, bool is_lru) { ((lirs *)policy)->is_lru = is_lru; }
+
+bool acre_lirs_turn(acre_policy *policy)
+{
+    lirs *self = (lirs *)policy;
+    if (self->is_lru) {
+        if (self->lir_count == 0)
+            return false;
+        demote(self);
+    } else {
+        acre_policy_slot slot = acre_list_first(self->queue, queue_head(self));
+        if (self->lir_count >= lir_limit(self) || slot == queue_head(self))
+            return false;
+        take_out(self, slot);
+        push_lir(self, slot);
+    }
+    return true;
 }
 
 static void resize(acre_policy *policy)
@@ -220,7 +253,7 @@ static void resize(acre_policy *policy)
         if (self->index.nodes[ghost].fingerprint != 0)
             drop_ghost(self, ghost);
     }
-    while (self->lir_count > lir_limit(self))
+    while (self->lir_count > lir_limit(self) && !self->is_lru)
         demote(self);
 }
 
@@ -239,7 +272,7 @@ static bool is_valid(const acre_policy *policy)
             return false;
     }
     acre_policy_slot bottom = acre_list_last(self->stack, stack_head(self));
-    return lir_count == self->lir_count && lir_count <= lir_limit(self) && ghost_count == self->ghost_count &&
+    return lir_count == self->lir_count && (self->is_lru || lir_count <= lir_limit(self)) && ghost_count == self->ghost_count &&
            acre_list_count(self->queue, queue_head(self), policy->capacity_max) == policy->count - lir_count &&
            acre_list_count(self->stack, stack_head(self), stack_head(self)) == in_stack + ghost_count &&
            (bottom == stack_head(self) || (bottom < policy->capacity_max && is_lir(self, bottom)));
