@@ -1,9 +1,9 @@
 /* adaptive.c - follows the rule that would have missed least lately: LRU, S3-FIFO or LIRS.
  *
- * Shadows (caches without entries, one for each rule) see the uses of a sample of the keys, chosen by their hash: 1 in 2^k, so that a shadow
- * has 128 to 255 entries; smaller caches have shadows of their own size. By Waldspurger and others (2017) a cache a 2^k-th as long misses
- * as often on such a sample as the cache does. Each shadow's misses are counted with an exponential memory of 32 times its length. A rule
- * takes over when its shadow has missed at least 1/50 less than that of the rule in force.
+ * Shadows (caches without entries, one for each rule) see the uses of a sample of the keys, chosen by their hash: 1 in 2^k, so that a
+ * shadow has 128 to 255 entries; smaller caches have shadows of their own size. By Waldspurger and others (2017) a cache a 2^k-th as long
+ * misses as often on such a sample as the cache does. Each shadow's misses are counted with an exponential memory of 32 times its length. A
+ * rule takes over when its shadow has missed at least 1/50 less than that of the rule in force.
  *
  * The entries are in the lists of the rule in force, or still in those of the one before: with each miss one of these moves, in the order
  * in which the rule before would have evicted them, so a change of rules needs no pause. There is no further change until they have all
@@ -43,21 +43,19 @@ typedef struct adaptive {
 static uint8_t shift_for(acre_policy_slot capacity)
 {
     uint8_t shift = 0;
-    while (capacity >> shift >= 2 * SHADOW_ENTRIES)
-        shift++;
+    while (capacity >> shift >= 2 * SHADOW_ENTRIES) shift++;
     return shift;
 }
 
 /* Shadows of a length that goes with the capacity, all empty. */
 static void lay_out_shadows(adaptive *self, acre_carver *carver, acre_policy_slot capacity)
 {
-    for (unsigned i = 0; i < RULE_COUNT; i++)
-        acre_shadow_lay_out(self->shadows + i, carver, (acre_policy_kind)rule_kinds[i], capacity);
+    for (unsigned i = 0; i < RULE_COUNT; i++) acre_shadow_lay_out(self->shadows + i, carver, (acre_policy_kind)rule_kinds[i], capacity);
 }
 
 static void lay_out(acre_policy *policy, acre_carver *carver)
 {
-    adaptive *self = (adaptive *)policy;
+    adaptive *self = (adaptive *)(void *)policy;
     policy->hits = acre_carve(carver, policy->capacity_max, 1);
     for (unsigned i = 0; i < PART_COUNT; i++) {
         acre_policy_options options = {.kind = (acre_policy_kind)part_kinds[i],
@@ -78,7 +76,7 @@ static void lay_out(acre_policy *policy, acre_carver *carver)
 
 static void resize(acre_policy *policy)
 {
-    adaptive *self = (adaptive *)policy;
+    adaptive *self = (adaptive *)(void *)policy;
     self->sample_shift = shift_for(policy->capacity);
     acre_policy_slot length = (acre_policy_slot)(policy->capacity >> self->sample_shift);
     acre_carver carver = {self->shadow_memory, 0};
@@ -87,17 +85,15 @@ static void resize(acre_policy *policy)
     assert(carver.used_bytes <= self->shadow_bytes);
     memset(self->misses, 0, sizeof self->misses);
     self->memory_shift = 0;
-    while ((uint32_t)length * MEMORY >> self->memory_shift > 1)
-        self->memory_shift++;
+    while ((uint32_t)length * MEMORY >> self->memory_shift > 1) self->memory_shift++;
     for (unsigned i = 0; i < PART_COUNT; i++) {
-        if (self->parts[i]->capacity != policy->capacity)
-            (void)acre_policy_resize(self->parts[i], policy->capacity);
+        if (self->parts[i]->capacity != policy->capacity) (void)acre_policy_resize(self->parts[i], policy->capacity);
     }
 }
 
 static void init(acre_policy *policy)
 {
-    acre_lirs_be_lru(((adaptive *)policy)->parts[STACK], true);
+    acre_lirs_be_lru(((adaptive *)(void *)policy)->parts[STACK], true);
     resize(policy);
 }
 
@@ -131,8 +127,7 @@ static void follow(adaptive *self, unsigned rule)
 {
     self->rule = (uint8_t)rule;
     self->is_moving = true;
-    if (rule != S3_FIFO)
-        acre_lirs_be_lru(self->parts[STACK], rule == LRU);
+    if (rule != S3_FIFO) acre_lirs_be_lru(self->parts[STACK], rule == LRU);
 }
 
 /* The shadows hear of a use of a key of the sample. */
@@ -145,69 +140,60 @@ static void judge(adaptive *self, uint32_t fingerprint)
         self->misses[i] += is_hit ? 0 : MISS;
     }
     for (unsigned i = 0; i < RULE_COUNT; i++) {
-        if (self->misses[i] < self->misses[best])
-            best = i;
+        if (self->misses[i] < self->misses[best]) best = i;
     }
     uint64_t misses = self->misses[self->rule];
-    if (self->misses[best] < misses - misses / MARGIN_PARTS && !self->is_moving)
-        follow(self, best);
+    if (self->misses[best] < misses - misses / MARGIN_PARTS && !self->is_moving) follow(self, best);
 }
 
 static void touch(acre_policy *policy, acre_policy_slot slot)
 {
-    adaptive *self = (adaptive *)policy;
+    adaptive *self = (adaptive *)(void *)policy;
     acre_policy *has = holder(self, slot);
     if (acre_unlikely(has != part(self))) {
         acre_policy_forget(has, slot);
         move(self, slot);
     }
     part(self)->operations->touch(part(self), slot);
-    if (policy->where[slot] & IS_SAMPLED)
-        judge(self, acre_policy_fingerprint(policy, slot));
+    if (policy->where[slot] & IS_SAMPLED) judge(self, acre_policy_fingerprint(policy, slot));
 }
 
 static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
 {
-    adaptive *self = (adaptive *)policy;
-    if (self->is_moving)
-        move_one(self);
-    if (is_in_sample(self, fingerprint))
-        judge(self, fingerprint);
+    adaptive *self = (adaptive *)(void *)policy;
+    if (self->is_moving) move_one(self);
+    if (is_in_sample(self, fingerprint)) judge(self, fingerprint);
     return part(self)->operations->miss(part(self), fingerprint);
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    adaptive *self = (adaptive *)policy;
+    adaptive *self = (adaptive *)(void *)policy;
     acre_policy_slot slot = ACRE_POLICY_NO_SLOT;
-    if (self->is_moving)
-        slot = acre_policy_evict(other_part(self), 0, look, context);
-    if (slot == ACRE_POLICY_NO_SLOT)
-        slot = acre_policy_evict(part(self), origin, look, context);
-    if (slot != ACRE_POLICY_NO_SLOT)
-        policy->where[slot] = 0;
+    if (self->is_moving) slot = acre_policy_evict(other_part(self), 0, look, context);
+    if (slot == ACRE_POLICY_NO_SLOT) slot = acre_policy_evict(part(self), origin, look, context);
+    if (slot != ACRE_POLICY_NO_SLOT) policy->where[slot] = 0;
     return slot;
 }
 
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
-    adaptive *self = (adaptive *)policy;
+    adaptive *self = (adaptive *)(void *)policy;
     acre_policy_admit(part(self), slot, origin);
     policy->where[slot] = IN_USE | (is_in_sample(self, acre_policy_fingerprint(policy, slot)) ? IS_SAMPLED : 0);
 }
 
 static void forget(acre_policy *policy, acre_policy_slot slot)
 {
-    acre_policy_forget(holder((adaptive *)policy, slot), slot);
+    acre_policy_forget(holder((adaptive *)(void *)policy, slot), slot);
     policy->where[slot] = 0;
 }
 
 static bool is_valid(const acre_policy *policy)
 {
-    const adaptive *self = (const adaptive *)policy;
+    const adaptive *self = (const adaptive *)(const void *)policy;
     for (unsigned i = 0; i < RULE_COUNT; i++) {
-        if (!acre_policy_is_valid(self->shadows[i].policy))
-            return false;
+        if (!acre_policy_is_valid(self->shadows[i].policy)) return false;
     }
     return acre_policy_is_valid(part(self)) && acre_policy_is_valid(other_part(self)) &&
            part(self)->count + other_part(self)->count == policy->count && (self->is_moving || other_part(self)->count == 0);
@@ -215,7 +201,8 @@ static bool is_valid(const acre_policy *policy)
 
 acre_policy_kind acre_policy_rule(const acre_policy *policy)
 {
-    return (acre_policy_kind)(policy->kind == ACRE_POLICY_ADAPTIVE ? rule_kinds[((const adaptive *)policy)->rule] : policy->kind);
+    return (acre_policy_kind)(policy->kind == ACRE_POLICY_ADAPTIVE ? rule_kinds[((const adaptive *)(const void *)policy)->rule]
+                                                                   : policy->kind);
 }
 
 const acre_policy_operations acre_policy_adaptive = {.struct_bytes = sizeof(adaptive),

@@ -1,4 +1,5 @@
-/* ghost_ring.h - keys that were in the cache, forgotten in the order in which they came: a ring of fingerprints and an index of their places.
+/* ghost_ring.h - keys that were in the cache, forgotten in the order in which they came: a ring of fingerprints and an index of their
+ * places.
  *
  * A key that is asked for again leaves a hole. The ring has an eighth more places than keys; when the holes are more than that, which is
  * after as many keys have come, what is left moves together. 11 bytes a key. */
@@ -42,8 +43,7 @@ static inline void acre_ghost_ring_shorten(acre_ghost_ring *ring)
 
 static inline void acre_ghost_ring_trim(acre_ghost_ring *ring, acre_policy_slot count_max)
 {
-    while (ring->count > count_max)
-        acre_ghost_ring_shorten(ring);
+    while (ring->count > count_max) acre_ghost_ring_shorten(ring);
 }
 
 static inline acre_policy_slot acre_ghost_ring_after(const acre_ghost_ring *ring, acre_policy_slot place)
@@ -70,8 +70,7 @@ static inline void acre_ghost_ring_close(acre_ghost_ring *ring)
 static inline void acre_ghost_ring_push(acre_ghost_ring *ring, uint32_t fingerprint, acre_policy_slot count_max)
 {
     acre_ghost_ring_trim(ring, (acre_policy_slot)(count_max - 1));
-    if (ring->length == ring->size)
-        acre_ghost_ring_close(ring);
+    if (ring->length == ring->size) acre_ghost_ring_close(ring);
     acre_index_insert(&ring->index, ring->newest, acre_fingerprint_word(fingerprint));
     ring->newest = acre_ghost_ring_after(ring, ring->newest);
     ring->length++;
@@ -82,8 +81,7 @@ static inline void acre_ghost_ring_push(acre_ghost_ring *ring, uint32_t fingerpr
 static inline bool acre_ghost_ring_take(acre_ghost_ring *ring, uint32_t fingerprint)
 {
     acre_policy_slot place = acre_index_find(&ring->index, acre_fingerprint_word(fingerprint));
-    if (place == ACRE_POLICY_NO_SLOT)
-        return false;
+    if (place == ACRE_POLICY_NO_SLOT) return false;
     acre_index_remove(&ring->index, place);
     ring->index.nodes[place].fingerprint = 0;
     ring->count--;
@@ -95,7 +93,8 @@ static inline bool acre_ghost_ring_is_valid(const acre_ghost_ring *ring)
     acre_policy_slot count = 0, place = acre_ghost_ring_oldest(ring);
     for (acre_policy_slot i = 0; i < ring->length; i++) {
         count = (acre_policy_slot)(count + (ring->index.nodes[place].fingerprint != 0));
-        if (ring->index.nodes[place].fingerprint != 0 && acre_index_find(&ring->index, ring->index.nodes[place].fingerprint) == ACRE_POLICY_NO_SLOT)
+        if (ring->index.nodes[place].fingerprint != 0 &&
+            acre_index_find(&ring->index, ring->index.nodes[place].fingerprint) == ACRE_POLICY_NO_SLOT)
             return false;
         place = acre_ghost_ring_after(ring, place);
     }

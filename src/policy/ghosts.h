@@ -1,7 +1,7 @@
 /* ghosts.h - keys that were in the cache, as nodes of the same lists as its slots: node capacity_max and up, each with a fingerprint.
  *
- * For policies that have to move or drop any of them. One that forgets in the order of its remembering takes a ghost_ring, which is smaller.
- * 18 bytes a ghost. */
+ * For policies that have to move or drop any of them. One that forgets in the order of its remembering takes a ghost_ring, which is
+ * smaller. 18 bytes a ghost. */
 #ifndef ACRE_POLICY_GHOSTS_H
 #define ACRE_POLICY_GHOSTS_H
 
@@ -9,8 +9,8 @@
 #include "policy/list.h"
 
 typedef struct acre_ghosts {
-    acre_link *links; /* of slots, ghosts and heads alike */
-    acre_index index; /* by node - first */
+    acre_link *links;                  /* of slots, ghosts and heads alike */
+    acre_index index;                  /* by node - first */
     acre_policy_slot first, count_max; /* nodes */
     acre_policy_slot free_head;        /* list of those that stand for no key */
     acre_policy_slot count;
@@ -34,8 +34,7 @@ static inline acre_policy_slot acre_ghosts_head(const acre_ghosts *ghosts, unsig
 
 static inline void acre_ghosts_init(acre_ghosts *ghosts, unsigned list_count)
 {
-    for (unsigned list = 0; list < list_count; list++)
-        acre_list_init(ghosts->links, acre_ghosts_head(ghosts, list));
+    for (unsigned list = 0; list < list_count; list++) acre_list_init(ghosts->links, acre_ghosts_head(ghosts, list));
     acre_list_init(ghosts->links, ghosts->free_head);
     for (acre_policy_slot i = 0; i < ghosts->count_max; i++)
         acre_list_push_last(ghosts->links, ghosts->free_head, (acre_policy_slot)(ghosts->first + i));

@@ -57,8 +57,7 @@ static inline acre_policy_slot *acre_index_head(const acre_index *index, uint32_
 static inline acre_policy_slot acre_index_find(const acre_index *index, uint32_t fingerprint)
 {
     acre_policy_slot entry = *acre_index_head(index, fingerprint);
-    while (entry != 0 && index->nodes[entry - 1].fingerprint != fingerprint)
-        entry = index->nodes[entry - 1].next;
+    while (entry != 0 && index->nodes[entry - 1].fingerprint != fingerprint) entry = index->nodes[entry - 1].next;
     return (acre_policy_slot)(entry - 1);
 }
 

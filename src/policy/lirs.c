@@ -1,9 +1,9 @@
 /* lirs.c - LIRS: entries with a short time between their last two uses (LIR) hold the cache but 1 %, the others (HIR) pass through that.
  *
- * The stack has every LIR entry, and the HIR ones, in the cache or not, that were used since the LIR entry at its bottom was; one of those that
- * is asked for again has a shorter time between its uses than the bottom entry has since its last, so they change places. The queue has
- * the HIR entries in the cache, the next victim first. Those not in the cache are ghosts: as many as the cache has slots; their nodes are
- * used in turn, so a new one takes the place of the oldest. Invariant: the bottom of the stack is LIR.
+ * The stack has every LIR entry, and the HIR ones, in the cache or not, that were used since the LIR entry at its bottom was; one of those
+ * that is asked for again has a shorter time between its uses than the bottom entry has since its last, so they change places. The queue
+ * has the HIR entries in the cache, the next victim first. Those not in the cache are ghosts: as many as the cache has slots; their nodes
+ * are used in turn, so a new one takes the place of the oldest. Invariant: the bottom of the stack is LIR.
  *
  * Added to the paper: LIR entries that nobody uses any longer would keep the cache for ever when the others come back too seldom to be in
  * the stack still. So what is at the bottom and was not used while the cache missed some 20 times as often as it has slots is demoted, and
@@ -35,8 +35,7 @@ typedef struct lirs {
 static acre_policy_slot lir_limit(const lirs *self)
 {
     acre_policy_slot hir = (acre_policy_slot)(self->base.capacity / HIR_PARTS);
-    if (self->is_lru)
-        return 0;
+    if (self->is_lru) return 0;
     return (acre_policy_slot)(self->base.capacity - (hir == 0 ? 1 : hir));
 }
 
@@ -47,7 +46,7 @@ static acre_policy_slot ghost_node(const lirs *self, acre_policy_slot ghost) { r
 
 static void lay_out(acre_policy *policy, acre_carver *carver)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     self->stack = acre_carve(carver, 2 * (size_t)policy->capacity_max + 1, sizeof *self->stack);
     self->queue = acre_carve(carver, (size_t)policy->capacity_max + 1, sizeof *self->queue);
     acre_index_lay_out(&self->index, carver, policy->capacity_max, policy->capacity_max);
@@ -55,7 +54,7 @@ static void lay_out(acre_policy *policy, acre_carver *carver)
 
 static void init(acre_policy *policy)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     acre_list_init(self->queue, queue_head(self));
     acre_list_init(self->stack, stack_head(self));
 }
@@ -72,8 +71,7 @@ static void drop_ghost(lirs *self, acre_policy_slot ghost)
 static void put_ghost(lirs *self, uint32_t fingerprint, acre_policy_slot slot)
 {
     acre_policy_slot ghost = self->next_ghost < self->base.capacity ? self->next_ghost : 0;
-    if (self->index.nodes[ghost].fingerprint != 0)
-        drop_ghost(self, ghost);
+    if (self->index.nodes[ghost].fingerprint != 0) drop_ghost(self, ghost);
     acre_index_insert(&self->index, ghost, acre_fingerprint_word(fingerprint));
     acre_list_insert_before(self->stack, slot, ghost_node(self, ghost));
     self->ghost_count++;
@@ -115,8 +113,7 @@ static void push_lir(lirs *self, acre_policy_slot slot)
     acre_list_push_first(self->stack, stack_head(self), slot);
     self->base.where[slot] = LIR | self->span;
     self->lir_count++;
-    while (self->lir_count > lir_limit(self))
-        demote(self);
+    while (self->lir_count > lir_limit(self)) demote(self);
 }
 
 static void take_out(lirs *self, acre_policy_slot slot)
@@ -127,8 +124,7 @@ static void take_out(lirs *self, acre_policy_slot slot)
         self->lir_count--;
     else
         acre_list_remove(self->queue, slot);
-    if (where & (LIR | IN_STACK))
-        acre_list_remove(self->stack, slot);
+    if (where & (LIR | IN_STACK)) acre_list_remove(self->stack, slot);
 }
 
 static void push_hir(lirs *self, acre_policy_slot slot)
@@ -143,7 +139,7 @@ static void push_hir(lirs *self, acre_policy_slot slot)
 
 static void touch(acre_policy *policy, acre_policy_slot slot)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     if (is_lir(self, slot) && !self->is_lru) {
         policy->where[slot] = LIR | self->span;
         acre_list_move_first(self->stack, stack_head(self), slot);
@@ -160,17 +156,16 @@ static void touch(acre_policy *policy, acre_policy_slot slot)
 
 static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     acre_policy_slot ghost = acre_index_find(&self->index, acre_fingerprint_word(fingerprint));
-    if (ghost == ACRE_POLICY_NO_SLOT)
-        return NEW;
+    if (ghost == ACRE_POLICY_NO_SLOT) return NEW;
     drop_ghost(self, ghost);
     return REMEMBERED;
 }
 
 static void forget(acre_policy *policy, acre_policy_slot slot)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     take_out(self, slot);
     prune(self);
 }
@@ -178,18 +173,16 @@ static void forget(acre_policy *policy, acre_policy_slot slot)
 /* A HIR entry leaves the cache; in the stack a ghost stands for it. */
 static void leave(lirs *self, acre_policy_slot slot)
 {
-    if (self->base.where[slot] & IN_STACK)
-        put_ghost(self, acre_policy_fingerprint(&self->base, slot), slot);
+    if (self->base.where[slot] & IN_STACK) put_ghost(self, acre_policy_fingerprint(&self->base, slot), slot);
     forget(&self->base, slot);
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     (void)origin;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
-        if (acre_list_is_empty(self->queue, queue_head(self)))
-            demote(self);
+        if (acre_list_is_empty(self->queue, queue_head(self))) demote(self);
         acre_policy_slot slot = acre_list_first(self->queue, queue_head(self));
         if (acre_policy_may_take(look, context, slot, &kept)) {
             leave(self, slot);
@@ -197,8 +190,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
         }
         acre_list_remove(self->queue, slot);
         acre_list_push_last(self->queue, queue_head(self), slot);
-        if (self->lir_count > 0)
-            demote(self); /* so that a queue of nothing but kept slots is not all that is looked at */
+        if (self->lir_count > 0) demote(self); /* so that a queue of nothing but kept slots is not all that is looked at */
     }
     return ACRE_POLICY_NO_SLOT;
 }
@@ -217,7 +209,7 @@ static void age(lirs *self)
 
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     age(self);
     if (lir_limit(self) > 0 && (origin == REMEMBERED || self->lir_count < lir_limit(self))) {
         push_lir(self, slot);
@@ -227,19 +219,17 @@ static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin
     }
 }
 
-void acre_lirs_be_lru(acre_policy *policy, bool is_lru) { ((lirs *)policy)->is_lru = is_lru; }
+void acre_lirs_be_lru(acre_policy *policy, bool is_lru) { ((lirs *)(void *)policy)->is_lru = is_lru; }
 
 bool acre_lirs_turn(acre_policy *policy)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     if (self->is_lru) {
-        if (self->lir_count == 0)
-            return false;
+        if (self->lir_count == 0) return false;
         demote(self);
     } else {
         acre_policy_slot slot = acre_list_first(self->queue, queue_head(self));
-        if (self->lir_count >= lir_limit(self) || slot == queue_head(self))
-            return false;
+        if (self->lir_count >= lir_limit(self) || slot == queue_head(self)) return false;
         take_out(self, slot);
         push_lir(self, slot);
     }
@@ -248,18 +238,16 @@ bool acre_lirs_turn(acre_policy *policy)
 
 static void resize(acre_policy *policy)
 {
-    lirs *self = (lirs *)policy;
+    lirs *self = (lirs *)(void *)policy;
     for (acre_policy_slot ghost = policy->capacity; ghost < policy->capacity_max; ghost++) {
-        if (self->index.nodes[ghost].fingerprint != 0)
-            drop_ghost(self, ghost);
+        if (self->index.nodes[ghost].fingerprint != 0) drop_ghost(self, ghost);
     }
-    while (self->lir_count > lir_limit(self) && !self->is_lru)
-        demote(self);
+    while (self->lir_count > lir_limit(self) && !self->is_lru) demote(self);
 }
 
 static bool is_valid(const acre_policy *policy)
 {
-    const lirs *self = (const lirs *)policy;
+    const lirs *self = (const lirs *)(const void *)policy;
     size_t in_stack = 0, lir_count = 0;
     for (acre_policy_slot slot = 0; slot < policy->capacity_max; slot++) {
         in_stack += (policy->where[slot] & (LIR | IN_STACK)) != 0;
@@ -268,7 +256,8 @@ static bool is_valid(const acre_policy *policy)
     size_t ghost_count = 0;
     for (acre_policy_slot ghost = 0; ghost < policy->capacity_max; ghost++) {
         ghost_count += self->index.nodes[ghost].fingerprint != 0;
-        if (self->index.nodes[ghost].fingerprint != 0 && acre_index_find(&self->index, self->index.nodes[ghost].fingerprint) == ACRE_POLICY_NO_SLOT)
+        if (self->index.nodes[ghost].fingerprint != 0 &&
+            acre_index_find(&self->index, self->index.nodes[ghost].fingerprint) == ACRE_POLICY_NO_SLOT)
             return false;
     }
     acre_policy_slot bottom = acre_list_last(self->stack, stack_head(self));

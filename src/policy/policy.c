@@ -24,17 +24,22 @@ static const struct {
 
 #define EFFORT_DEFAULT 64u
 
-const char *acre_policy_name(acre_policy_kind kind)
+const char *acre_policy_name(acre_policy_kind kind) { return (unsigned)kind < ACRE_POLICY_KIND_COUNT ? kinds[kind].name : NULL; }
+
+static bool is_same(const char *a, const char *b)
 {
-    return (unsigned)kind < ACRE_POLICY_KIND_COUNT ? kinds[kind].name : NULL;
+    while (*a != 0 && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
 }
 
 acre_status acre_policy_named(const char *name, acre_policy_kind *kind)
 {
-    if (name == NULL || kind == NULL)
-        return acre_fail(ACRE_INVALID, "policy: name or kind is NULL");
+    if (name == NULL || kind == NULL) return acre_fail(ACRE_INVALID, "policy: name or kind is NULL");
     for (unsigned i = 0; i < ACRE_POLICY_KIND_COUNT; i++) {
-        if (strcmp(name, kinds[i].name) == 0) {
+        if (is_same(name, kinds[i].name)) {
             *kind = (acre_policy_kind)i;
             return ACRE_OK;
         }
@@ -44,8 +49,7 @@ acre_status acre_policy_named(const char *name, acre_policy_kind *kind)
 
 static acre_status check_options(const acre_policy_options *options)
 {
-    if (options == NULL)
-        return acre_fail(ACRE_INVALID, "policy: options are NULL");
+    if (options == NULL) return acre_fail(ACRE_INVALID, "policy: options are NULL");
     if ((unsigned)options->kind >= ACRE_POLICY_KIND_COUNT)
         return acre_fail(ACRE_INVALID, "policy: kind %u is not below %u", (unsigned)options->kind, ACRE_POLICY_KIND_COUNT);
     const char *name = kinds[options->kind].name;
@@ -82,8 +86,7 @@ static void lay_out(acre_policy *policy, const acre_policy_options *options, acr
     };
     (void)acre_carve(carver, 1, operations->struct_bytes);
     operations->lay_out(policy, carver);
-    if (policy->kind != ACRE_POLICY_ADAPTIVE)
-        policy->hits = hits != NULL ? hits : acre_carve(carver, policy->capacity_max, 1);
+    if (policy->kind != ACRE_POLICY_ADAPTIVE) policy->hits = hits != NULL ? hits : acre_carve(carver, policy->capacity_max, 1);
     policy->where = acre_carve(carver, policy->capacity_max, 1);
 }
 
@@ -107,10 +110,7 @@ static acre_policy *set_up(const acre_policy_options *options, void *memory, uin
     return policy;
 }
 
-size_t acre_policy_bytes(const acre_policy_options *options)
-{
-    return check_options(options) != ACRE_OK ? 0 : needed_bytes(options, NULL);
-}
+size_t acre_policy_bytes(const acre_policy_options *options) { return check_options(options) != ACRE_OK ? 0 : needed_bytes(options, NULL); }
 
 acre_policy *acre_policy_carve(const acre_policy_options *options, acre_carver *carver, uint8_t *hits)
 {
@@ -120,11 +120,9 @@ acre_policy *acre_policy_carve(const acre_policy_options *options, acre_carver *
 
 acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *options, void *memory, size_t bytes)
 {
-    if (policy == NULL || memory == NULL)
-        return acre_fail(ACRE_INVALID, "policy: the place for it, or its memory, is NULL");
+    if (policy == NULL || memory == NULL) return acre_fail(ACRE_INVALID, "policy: the place for it, or its memory, is NULL");
     acre_status status = check_options(options);
-    if (status != ACRE_OK)
-        return status;
+    if (status != ACRE_OK) return status;
     size_t needed = needed_bytes(options, NULL);
     if (bytes < needed || (uintptr_t)memory % sizeof(uint64_t) != 0)
         return acre_fail(ACRE_INVALID, "policy %s: %lu bytes at %p are not %lu bytes aligned to 8", kinds[options->kind].name,
@@ -141,16 +139,14 @@ bool acre_policy_holds(const acre_policy *policy, acre_policy_slot slot)
 
 void acre_policy_touch(acre_policy *policy, acre_policy_slot slot)
 {
-    if (acre_policy_holds(policy, slot))
-        policy->operations->touch(policy, slot);
+    if (acre_policy_holds(policy, slot)) policy->operations->touch(policy, slot);
 }
 
 void acre_policy_deliver(acre_policy *policy, acre_policy_hits *mine)
 {
     for (uint32_t i = 0; i < mine->count && i < ACRE_POLICY_HITS_MAX; i++) {
         acre_policy_slot slot = mine->slots[i];
-        if (slot < policy->capacity_max)
-            acre_policy_set_hits(policy, slot, acre_policy_hits_of(policy, slot));
+        if (slot < policy->capacity_max) acre_policy_set_hits(policy, slot, acre_policy_hits_of(policy, slot));
         acre_policy_touch(policy, slot);
     }
     mine->count = 0;
@@ -163,26 +159,22 @@ acre_policy_origin acre_policy_miss(acre_policy *policy, uint64_t key)
 
 acre_policy_slot acre_policy_evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    if (policy->count == 0)
-        return ACRE_POLICY_NO_SLOT;
+    if (policy->count == 0) return ACRE_POLICY_NO_SLOT;
     acre_policy_slot slot = policy->operations->evict(policy, origin, look, context);
-    if (slot != ACRE_POLICY_NO_SLOT)
-        policy->count--;
+    if (slot != ACRE_POLICY_NO_SLOT) policy->count--;
     return slot;
 }
 
 size_t acre_policy_evict_many(acre_policy *policy, acre_policy_slot *slots, size_t count, acre_policy_look *look, void *context)
 {
     size_t taken = 0;
-    while (taken < count && (slots[taken] = acre_policy_evict(policy, 0, look, context)) != ACRE_POLICY_NO_SLOT)
-        taken++;
+    while (taken < count && (slots[taken] = acre_policy_evict(policy, 0, look, context)) != ACRE_POLICY_NO_SLOT) taken++;
     return taken;
 }
 
 void acre_policy_admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
-    if (slot >= policy->capacity_max || acre_policy_holds(policy, slot))
-        return;
+    if (slot >= policy->capacity_max || acre_policy_holds(policy, slot)) return;
     acre_policy_set_hits(policy, slot, 0);
     policy->operations->admit(policy, slot, origin);
     policy->count++;
@@ -190,22 +182,19 @@ void acre_policy_admit(acre_policy *policy, acre_policy_slot slot, acre_policy_o
 
 void acre_policy_forget(acre_policy *policy, acre_policy_slot slot)
 {
-    if (!acre_policy_holds(policy, slot))
-        return;
+    if (!acre_policy_holds(policy, slot)) return;
     policy->operations->forget(policy, slot);
     policy->count--;
 }
 
 acre_status acre_policy_resize(acre_policy *policy, acre_policy_slot capacity)
 {
-    if (policy == NULL)
-        return acre_fail(ACRE_INVALID, "policy: NULL");
+    if (policy == NULL) return acre_fail(ACRE_INVALID, "policy: NULL");
     if (capacity == 0 || capacity > policy->capacity_max)
         return acre_fail(ACRE_INVALID, "policy %s: capacity %lu is not in 1 to %lu", kinds[policy->kind].name, (unsigned long)capacity,
                          (unsigned long)policy->capacity_max);
     policy->capacity = capacity;
-    if (policy->operations->resize != NULL)
-        policy->operations->resize(policy);
+    if (policy->operations->resize != NULL) policy->operations->resize(policy);
     return ACRE_OK;
 }
 
@@ -214,5 +203,6 @@ bool acre_policy_is_valid(const acre_policy *policy)
     acre_policy_slot count = 0;
     for (acre_policy_slot slot = 0; slot < policy->capacity_max; slot++)
         count = (acre_policy_slot)(count + acre_policy_holds(policy, slot));
-    return count == policy->count && policy->capacity >= 1 && policy->capacity <= policy->capacity_max && policy->operations->is_valid(policy);
+    return count == policy->count && policy->capacity >= 1 && policy->capacity <= policy->capacity_max &&
+           policy->operations->is_valid(policy);
 }

@@ -8,7 +8,7 @@
 
 typedef struct acre_shadow {
     acre_policy *policy;
-    acre_index index; /* of slots */
+    acre_index index;      /* of slots */
     acre_policy_slot used; /* slots that have been in use */
     acre_policy_slot gave; /* the slot that the last miss took from another key, or ACRE_POLICY_NO_SLOT */
 } acre_shadow;
