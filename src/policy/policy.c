@@ -54,16 +54,16 @@ static acre_status check_options(const acre_policy_options *options)
         return acre_fail(ACRE_INVALID, "policy: kind %u is not below %u", (unsigned)options->kind, ACRE_POLICY_KIND_COUNT);
     const char *name = kinds[options->kind].name;
     if (options->capacity == 0 || options->capacity > ACRE_POLICY_CAPACITY_MAX)
-        return acre_fail(ACRE_INVALID, "policy %s: capacity %lu is not in 1 to %lu", name, (unsigned long)options->capacity,
-                         (unsigned long)ACRE_POLICY_CAPACITY_MAX);
+        return acre_fail(ACRE_INVALID, "policy %s: capacity %u is not in 1 to %u", name, (unsigned)options->capacity,
+                         (unsigned)ACRE_POLICY_CAPACITY_MAX);
     if (options->capacity_max != 0 && (options->capacity_max < options->capacity || options->capacity_max > ACRE_POLICY_CAPACITY_MAX))
-        return acre_fail(ACRE_INVALID, "policy %s: capacity_max %lu is not in %lu (the capacity) to %lu", name,
-                         (unsigned long)options->capacity_max, (unsigned long)options->capacity, (unsigned long)ACRE_POLICY_CAPACITY_MAX);
+        return acre_fail(ACRE_INVALID, "policy %s: capacity_max %u is not in %u (the capacity) to %u", name,
+                         (unsigned)options->capacity_max, (unsigned)options->capacity, (unsigned)ACRE_POLICY_CAPACITY_MAX);
     if (options->keys == NULL && kinds[options->kind].operations->needs_keys)
         return acre_fail(ACRE_INVALID, "policy %s: needs keys, which are NULL", name);
     if (options->key_stride_bytes % sizeof(uint64_t) != 0)
-        return acre_fail(ACRE_INVALID, "policy %s: key_stride_bytes %lu is not a multiple of 8", name,
-                         (unsigned long)options->key_stride_bytes);
+        return acre_fail(ACRE_INVALID, "policy %s: key_stride_bytes %zu is not a multiple of 8", name,
+                         options->key_stride_bytes);
     if ((uintptr_t)options->keys % sizeof(uint64_t) != 0)
         return acre_fail(ACRE_INVALID, "policy %s: keys at %p are not aligned to 8", name, options->keys);
     return ACRE_OK;
@@ -125,8 +125,8 @@ acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *op
     if (status != ACRE_OK) return status;
     size_t needed = needed_bytes(options, NULL);
     if (bytes < needed || (uintptr_t)memory % sizeof(uint64_t) != 0)
-        return acre_fail(ACRE_INVALID, "policy %s: %lu bytes at %p are not %lu bytes aligned to 8", kinds[options->kind].name,
-                         (unsigned long)bytes, memory, (unsigned long)needed);
+        return acre_fail(ACRE_INVALID, "policy %s: %zu bytes at %p are not %zu bytes aligned to 8", kinds[options->kind].name,
+                         bytes, memory, needed);
     memset(memory, 0, needed);
     *policy = set_up(options, memory, NULL);
     return ACRE_OK;
@@ -191,8 +191,8 @@ acre_status acre_policy_resize(acre_policy *policy, acre_policy_slot capacity)
 {
     if (policy == NULL) return acre_fail(ACRE_INVALID, "policy: NULL");
     if (capacity == 0 || capacity > policy->capacity_max)
-        return acre_fail(ACRE_INVALID, "policy %s: capacity %lu is not in 1 to %lu", kinds[policy->kind].name, (unsigned long)capacity,
-                         (unsigned long)policy->capacity_max);
+        return acre_fail(ACRE_INVALID, "policy %s: capacity %u is not in 1 to %u", kinds[policy->kind].name, (unsigned)capacity,
+                         (unsigned)policy->capacity_max);
     policy->capacity = capacity;
     if (policy->operations->resize != NULL) policy->operations->resize(policy);
     return ACRE_OK;

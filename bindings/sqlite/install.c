@@ -1,0 +1,59 @@
+/* install.c - gives SQLite its page cache, and a heap for the rest of its memory. */
+#include "pages.h"
+
+#include "base/status.h"
+
+#include <stddef.h>
+
+static acre_heap *heap, *buffers;
+
+static void *take(int bytes) { return acre_heap_alloc(heap, (size_t)bytes); }
+static void give(void *block) { acre_heap_free(heap, block); }
+static void *resize(void *block, int bytes) { return acre_heap_resize(heap, block, (size_t)bytes); }
+static int size_of(void *block) { return block == NULL ? 0 : (int)acre_heap_usable_size(heap, (acre_addr)(uintptr_t)block); }
+static int round_up(int bytes) { return (bytes + 15) & ~15; }
+
+static int begin(void *argument)
+{
+    (void)argument;
+    return SQLITE_OK;
+}
+
+static void end(void *argument) { (void)argument; }
+
+static const sqlite3_mem_methods memory = {
+    .xMalloc = take, .xFree = give, .xRealloc = resize, .xSize = size_of, .xRoundup = round_up, .xInit = begin, .xShutdown = end};
+
+static acre_status check_budget(uint64_t budget_bytes)
+{
+    if (budget_bytes < ACRE_SQLITE_BUDGET_BYTES_MIN)
+        return acre_fail(ACRE_INVALID, "sqlite: a budget of %llu bytes is below %llu", (unsigned long long)budget_bytes,
+                         (unsigned long long)ACRE_SQLITE_BUDGET_BYTES_MIN);
+    return ACRE_OK;
+}
+
+acre_status acre_sqlite_install(const acre_sqlite_options *options)
+{
+    static const acre_sqlite_options defaults = {.policy = ACRE_POLICY_ADAPTIVE};
+    if (options == NULL) options = &defaults;
+    if (acre_policy_name(options->policy) == NULL)
+        return acre_fail(ACRE_INVALID, "sqlite: policy %u is none", (unsigned)options->policy);
+    if (options->budget_bytes != 0 && check_budget(options->budget_bytes) != ACRE_OK) return ACRE_INVALID;
+    acre_status status = ACRE_OK;
+    if (heap == NULL) status = acre_heap_create(&(acre_heap_options){.name = "sqlite"}, &heap);
+    if (buffers == NULL && status == ACRE_OK) status = acre_heap_create(&(acre_heap_options){.name = "sqlite pages"}, &buffers);
+    if (status != ACRE_OK) return status;
+    if (!options->keeps_malloc && sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) != SQLITE_OK)
+        return acre_fail(ACRE_BUSY, "sqlite: is in use already: its memory cannot be another's");
+    if (sqlite3_config(SQLITE_CONFIG_PCACHE2, &acre_sqlite_pages) != SQLITE_OK)
+        return acre_fail(ACRE_BUSY, "sqlite: is in use already: its page cache cannot be another's");
+    acre_sqlite_set_up_pages(heap, buffers, options->policy, options->budget_bytes);
+    return ACRE_OK;
+}
+
+acre_status acre_sqlite_set_budget(uint64_t budget_bytes)
+{
+    if (check_budget(budget_bytes) != ACRE_OK) return ACRE_INVALID;
+    const acre_status status = acre_sqlite_set_pages_budget(budget_bytes);
+    return status == ACRE_OK ? ACRE_OK : acre_fail(status, "sqlite: the page cache was installed without a budget");
+}
