@@ -4,14 +4,38 @@
 #include "base/status.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
-static acre_heap *heap, *buffers;
+static acre_heap *heap;
 
-static void *take(int bytes) { return acre_heap_alloc(heap, (size_t)bytes); }
-static void give(void *block) { acre_heap_free(heap, block); }
-static void *resize(void *block, int bytes) { return acre_heap_resize(heap, block, (size_t)bytes); }
-static int size_of(void *block) { return block == NULL ? 0 : (int)acre_heap_usable_size(heap, (acre_addr)(uintptr_t)block); }
-static int round_up(int bytes) { return (bytes + 15) & ~15; }
+/* SQLite asks for the size of a block with each call, so it stands before it. That also keeps blocks of a page's length away from the ends of
+ * pages: see pages.c. */
+typedef struct header {
+    uint64_t size_bytes;
+} header;
+
+static void *take(int bytes)
+{
+    header *h = acre_heap_alloc(heap, (size_t)bytes + sizeof *h);
+    if (h == NULL) return NULL;
+    h->size_bytes = (uint64_t)bytes;
+    return h + 1;
+}
+
+static void give(void *block) { acre_heap_free(heap, (header *)block - 1); }
+
+static void *resize(void *block, int bytes)
+{
+    header *h = acre_heap_resize(heap, (header *)block - 1, (size_t)bytes + sizeof *h);
+    if (h == NULL) return NULL;
+    h->size_bytes = (uint64_t)bytes;
+    return h + 1;
+}
+
+static int size_of(void *block) { return block == NULL ? 0 : (int)((header *)block - 1)->size_bytes; }
+
+/* Blocks are multiples of 16 bytes, with their header. */
+static int round_up(int bytes) { return (int)(((unsigned)bytes + sizeof(header) + 15) & ~15u) - (int)sizeof(header); }
 
 static int begin(void *argument)
 {
@@ -41,13 +65,12 @@ acre_status acre_sqlite_install(const acre_sqlite_options *options)
     if (options->budget_bytes != 0 && check_budget(options->budget_bytes) != ACRE_OK) return ACRE_INVALID;
     acre_status status = ACRE_OK;
     if (heap == NULL) status = acre_heap_create(&(acre_heap_options){.name = "sqlite"}, &heap);
-    if (buffers == NULL && status == ACRE_OK) status = acre_heap_create(&(acre_heap_options){.name = "sqlite pages"}, &buffers);
     if (status != ACRE_OK) return status;
     if (!options->keeps_malloc && sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) != SQLITE_OK)
         return acre_fail(ACRE_BUSY, "sqlite: is in use already: its memory cannot be another's");
     if (sqlite3_config(SQLITE_CONFIG_PCACHE2, &acre_sqlite_pages) != SQLITE_OK)
         return acre_fail(ACRE_BUSY, "sqlite: is in use already: its page cache cannot be another's");
-    acre_sqlite_set_up_pages(heap, buffers, options->policy, options->budget_bytes);
+    acre_sqlite_set_up_pages(heap, options->policy, options->budget_bytes);
     return ACRE_OK;
 }
 

@@ -4,10 +4,10 @@
  * there is a budget. A group has the policy, whose slots are numbers of pages, and grows with what is in it; a page that SQLite uses is in its
  * slot still, and is kept when the policy comes to it. Pages of caches that cannot be read again (not purgeable) are in no group.
  *
- * The buffer of a page is a block of its own, so that it is as long as a page and no more; struct and extra bytes are another one. Buffers come from
- * a heap of their own: SQLite takes a cell that begins where a page ends for one that runs over the page's end, and calls the database malformed; such
- * a cell may lie in any block of its malloc that is as long as a page. Two heaps have no memory side by side but at the borders of the regions
- * that they take, so no buffer ends there. */
+ * The buffer of a page is a block of its own, so that it is as long as a page and no more; struct and extra bytes are another one. SQLite takes a
+ * cell that begins exactly where a page ends for one that runs over the page's end, and calls the database malformed; such a cell may be the first
+ * byte of any block of its malloc. No block of this malloc begins at a multiple of 16, where all pages end; another malloc's memory can only
+ * be next to the end of a region, and no buffer ends there. */
 #include "pages.h"
 
 #include <acre/heap.h>
@@ -36,6 +36,7 @@ typedef struct group {
     uint64_t *keys;
     acre_policy_slot *free_slots, free_count, slot_count;
     uint64_t evict_count;
+    acre_policy_hits hits; /* that the policy has not heard of */
 } group;
 
 struct cache {
@@ -55,7 +56,7 @@ enum { CHAINS_MIN = 64, SLOTS_MIN = 64 };
 #define REGION_BYTES ((uintptr_t)1 << 20) /* regions begin and end at multiples of this */
 
 static struct {
-    acre_heap *heap, *buffers;
+    acre_heap *heap;
     acre_policy_kind kind;
     group shared;
     pthread_mutex_t lock; /* of what follows */
@@ -78,14 +79,9 @@ static void give(void *block)
 
 static void *take_buffer(size_t bytes)
 {
-    void *buffer = acre_heap_alloc(all.buffers, bytes);
-    while (((uintptr_t)buffer + bytes) % REGION_BYTES == 0 && buffer != NULL) buffer = acre_heap_alloc(all.buffers, bytes); /* that one stays unused */
+    void *buffer = acre_heap_alloc(all.heap, bytes);
+    while (((uintptr_t)buffer + bytes) % REGION_BYTES == 0 && buffer != NULL) buffer = acre_heap_alloc(all.heap, bytes); /* that one stays unused */
     return buffer;
-}
-
-static void give_buffer(void *buffer)
-{
-    if (buffer != NULL) acre_heap_free(all.buffers, buffer);
 }
 
 static void enter(const cache *c)
@@ -205,7 +201,7 @@ static void free_slot(group *g, page *p)
 static void set_pinned(page *p, bool is_pinned)
 {
     cache *c = p->owner;
-    if (p->is_pinned == is_pinned) return;
+    assert(p->is_pinned != is_pinned);
     p->is_pinned = is_pinned;
     c->pinned_count += is_pinned ? 1u : UINT32_MAX;
     if (c->group != NULL) c->group->pinned_bytes += is_pinned ? c->bytes_each : 0 - c->bytes_each;
@@ -222,9 +218,14 @@ static void detach(page *p)
 {
     cache *c = p->owner;
     unchain(c, p);
-    set_pinned(p, false);
+    if (p->is_pinned) set_pinned(p, false);
     c->count--;
     if (p->slot != ACRE_POLICY_NO_SLOT) free_slot(c->group, p);
+}
+
+static void tell_hits(group *g)
+{
+    if (g->policy != NULL) acre_policy_deliver(g->policy, &g->hits);
 }
 
 /* A page that the policy can spare, detached; NULL: there is none. */
@@ -240,7 +241,7 @@ static page *evict(group *g, acre_policy_origin origin)
 
 static void free_page(page *p)
 {
-    give_buffer(p->handed_out.pBuf);
+    give(p->handed_out.pBuf);
     give(p);
 }
 
@@ -254,6 +255,7 @@ static void discard(page *p)
 static void keep_limit(group *g)
 {
     page *p;
+    tell_hits(g);
     while (g->used_bytes > g->limit_bytes && (p = evict(g, 0)) != NULL) free_page(p);
 }
 
@@ -265,7 +267,7 @@ static page *new_page(const cache *c)
     void *buffer = take_buffer(c->page_bytes);
     if (p == NULL || buffer == NULL) {
         give(p);
-        give_buffer(buffer);
+        give(buffer);
         return NULL;
     }
     p->handed_out = (sqlite3_pcache_page){buffer, p + 1};
@@ -312,6 +314,7 @@ static page *create(cache *c, unsigned key, bool must)
         return p;
     }
     /* SQLite writes changed pages back when it is told that there is no room, so that they can be taken. */
+    tell_hits(g);
     if (!must && g->pinned_bytes >= g->limit_bytes / 10 * 9) return NULL;
     if (g->free_count == 0 && g->used_bytes + c->bytes_each <= g->limit_bytes) (void)grow(g, c->bytes_each);
     const acre_policy_origin origin = g->policy == NULL ? 0 : acre_policy_miss(g->policy, policy_key(c, key));
@@ -407,21 +410,28 @@ static int page_count(sqlite3_pcache *pcache)
     return (int)pages;
 }
 
+static page *find_or_create(cache *c, unsigned key, int create_flag)
+{
+    page *p = find(c, key);
+    if (p != NULL) {
+        if (!p->is_pinned) set_pinned(p, true);
+        if (p->slot != ACRE_POLICY_NO_SLOT && acre_policy_note(c->group->policy, p->slot, &c->group->hits)) tell_hits(c->group);
+        count(&c->hit_count);
+    } else if (create_flag != 0 && (p = create(c, key, create_flag == 2)) != NULL) {
+        count(&c->miss_count);
+    }
+    return p;
+}
+
+/* The struct that SQLite knows is the first thing in a page. */
 static sqlite3_pcache_page *fetch(sqlite3_pcache *pcache, unsigned key, int create_flag)
 {
     cache *c = (cache *)pcache;
+    if (c->group != &all.shared) return (sqlite3_pcache_page *)find_or_create(c, key, create_flag);
     enter(c);
-    page *p = find(c, key);
-    if (p != NULL) {
-        set_pinned(p, true);
-        if (p->slot != ACRE_POLICY_NO_SLOT) acre_policy_hit(c->group->policy, p->slot);
-        count(&c->hit_count);
-    } else if (create_flag != 0) {
-        p = create(c, key, create_flag == 2);
-        if (p != NULL) count(&c->miss_count);
-    }
+    page *p = find_or_create(c, key, create_flag);
     leave(c);
-    return p == NULL ? NULL : &p->handed_out;
+    return (sqlite3_pcache_page *)p;
 }
 
 static void unpin(sqlite3_pcache *pcache, sqlite3_pcache_page *handed_out, int is_to_go)
@@ -515,7 +525,7 @@ const sqlite3_pcache_methods2 acre_sqlite_pages = {
     .xShrink = shrink,
 };
 
-void acre_sqlite_set_up_pages(acre_heap *heap, acre_heap *buffers, acre_policy_kind kind, uint64_t budget_bytes)
+void acre_sqlite_set_up_pages(acre_heap *heap, acre_policy_kind kind, uint64_t budget_bytes)
 {
     group *g = &all.shared;
     if (all.heap != NULL) { /* of an earlier time, and empty */
@@ -530,7 +540,6 @@ void acre_sqlite_set_up_pages(acre_heap *heap, acre_heap *buffers, acre_policy_k
         g->slot_count = g->free_count = 0;
     }
     all.heap = heap;
-    all.buffers = buffers;
     all.kind = kind;
     all.shared.is_shared = budget_bytes != 0;
     all.shared.limit_bytes = budget_bytes;

@@ -8,8 +8,8 @@
 
 extern const sqlite3_pcache_methods2 acre_sqlite_pages;
 
-/* Before SQLite calls any of them. `buffers` has pages and nothing else. */
-void acre_sqlite_set_up_pages(acre_heap *heap, acre_heap *buffers, acre_policy_kind kind, uint64_t budget_bytes);
+/* Before SQLite calls any of them. */
+void acre_sqlite_set_up_pages(acre_heap *heap, acre_policy_kind kind, uint64_t budget_bytes);
 
 /* ACRE_UNSUPPORTED: there is no budget. */
 acre_status acre_sqlite_set_pages_budget(uint64_t budget_bytes);

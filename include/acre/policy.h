@@ -111,18 +111,20 @@ typedef acre_verdict acre_policy_look(void *context, acre_policy_slot slot);
 typedef uint32_t acre_policy_origin;
 
 /* Lies at the beginning of the memory that it was given. The fields are for the implementation. */
-typedef struct acre_policy {
+typedef struct acre_policy acre_policy;
+struct acre_policy {
     uint8_t *hits;     /* a byte a slot: hits, up to hit_limit, and ACRE_POLICY_NOTED */
     uint8_t *where;    /* a byte a slot: 0 when it is not in use */
-    uint8_t hit_limit; /* 0: acre_policy_touch is called for each hit */
+    uint8_t hit_limit; /* 0: touch is called for each hit */
     uint8_t kind;
+    void (*touch)(acre_policy *policy, acre_policy_slot slot);
     const struct acre_policy_operations *operations;
     const unsigned char *keys;
     size_t key_stride_bytes;
     acre_policy_slot capacity, capacity_max;
     acre_policy_slot count; /* slots in use */
     uint32_t effort;
-} acre_policy;
+};
 
 #define ACRE_POLICY_NOTED 0x80u
 
@@ -134,13 +136,14 @@ ACRE_API size_t acre_policy_bytes(const acre_policy_options *options);
  * aligned. O(bytes). */
 ACRE_API acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *options, void *memory, size_t bytes);
 
-/* An entry was asked for that is in `slot`, which is in use. Under the lock. */
+/* An entry was asked for that is in `slot`. Under the lock. acre_policy_touch leaves a slot alone that is not in use; acre_policy_hit is for
+ * those that are. */
 ACRE_API void acre_policy_touch(acre_policy *policy, acre_policy_slot slot);
 static inline void acre_policy_hit(acre_policy *policy, acre_policy_slot slot)
 {
     uint8_t hits = __atomic_load_n(policy->hits + slot, __ATOMIC_RELAXED);
     if (policy->hit_limit == 0)
-        acre_policy_touch(policy, slot);
+        policy->touch(policy, slot);
     else if (hits < policy->hit_limit)
         __atomic_store_n(policy->hits + slot, (uint8_t)(hits + 1), __ATOMIC_RELAXED);
 }

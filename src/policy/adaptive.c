@@ -1,9 +1,9 @@
 /* adaptive.c - follows the rule that would have missed least lately: LRU, S3-FIFO or LIRS.
  *
  * Shadows (caches without entries, one for each rule) see the uses of a sample of the keys, chosen by their hash: 1 in 2^k, so that a
- * shadow has 128 to 255 entries; smaller caches have shadows of their own size. By Waldspurger and others (2017) a cache a 2^k-th as long
- * misses as often on such a sample as the cache does. Each shadow's misses are counted with an exponential memory of 32 times its length. A
- * rule takes over when its shadow has missed at least 1/50 less than that of the rule in force.
+ * shadow has 32 to 63 entries; smaller caches have shadows of their own size. By Waldspurger and others (2017) a cache a 2^k-th as long
+ * misses as often on such a sample as the cache does. Each shadow's misses are counted with an exponential memory of 64 times its length. A
+ * rule takes over when its shadow has missed at least 1/33 less than that of the rule in force.
  *
  * The entries are in the lists of the rule in force, or still in those of the one before: with each miss one of these moves, in the order
  * in which the rule before would have evicted them, so a change of rules needs no pause. There is no further change until they have all
@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum { IN_USE = 1, IS_SAMPLED = 2 }; /* where a slot is */
-enum { SHADOW_ENTRIES = 128, MEMORY = 32, MARGIN_PARTS = 50 };
+enum { SHADOW_ENTRIES = 32, MEMORY = 64, MARGIN_PARTS = 33 };
 enum { LRU, S3_FIFO, LIRS, RULE_COUNT };
 enum { STACK, QUEUES, PART_COUNT }; /* what has the entries: a LIRS that can be LRU, an S3-FIFO */
 #define MISS ((uint64_t)1 << 32)
@@ -30,6 +30,7 @@ static const uint8_t part_kinds[PART_COUNT] = {ACRE_POLICY_LIRS, ACRE_POLICY_S3_
 typedef struct adaptive {
     acre_policy base;
     acre_policy *parts[PART_COUNT]; /* each over all slots */
+    acre_policy *part;              /* the one that the rule in force works on */
     acre_shadow shadows[RULE_COUNT];
     uint64_t misses[RULE_COUNT]; /* of the shadows lately, in units of 1 / MISS */
     uint8_t *shadow_memory;
@@ -93,7 +94,9 @@ static void resize(acre_policy *policy)
 
 static void init(acre_policy *policy)
 {
-    acre_lirs_be_lru(((adaptive *)(void *)policy)->parts[STACK], true);
+    adaptive *self = (adaptive *)(void *)policy;
+    self->part = self->parts[STACK];
+    acre_lirs_be_lru(self->part, true);
     resize(policy);
 }
 
@@ -103,16 +106,15 @@ static bool is_in_sample(const adaptive *self, uint32_t fingerprint)
     return (fingerprint * 0x9e3779b1u & 0xffffffffu) >> 1 >> (31 - self->sample_shift) == 0;
 }
 
-/* The part that the rule in force works on, the other one, and the one that has a slot which is in use. */
-static acre_policy *part(const adaptive *self) { return self->parts[part_of_rule[self->rule]]; }
+/* The part that the rule in force does not work on, and the one that has a slot which is in use. */
 static acre_policy *other_part(const adaptive *self) { return self->parts[PART_COUNT - 1 - part_of_rule[self->rule]]; }
 static acre_policy *holder(const adaptive *self, acre_policy_slot slot)
 {
-    return acre_unlikely(self->is_moving) && acre_policy_holds(other_part(self), slot) ? other_part(self) : part(self);
+    return acre_unlikely(self->is_moving) && acre_policy_holds(other_part(self), slot) ? other_part(self) : self->part;
 }
 
 /* S3-FIFO takes what has been in the cache for a while in its main queue, as if it had remembered it. */
-static void move(adaptive *self, acre_policy_slot slot) { acre_policy_admit(part(self), slot, self->rule == S3_FIFO); }
+static void move(adaptive *self, acre_policy_slot slot) { acre_policy_admit(self->part, slot, self->rule == S3_FIFO); }
 
 static void move_one(adaptive *self)
 {
@@ -126,6 +128,7 @@ static void move_one(adaptive *self)
 static void follow(adaptive *self, unsigned rule)
 {
     self->rule = (uint8_t)rule;
+    self->part = self->parts[part_of_rule[rule]];
     self->is_moving = true;
     if (rule != S3_FIFO) acre_lirs_be_lru(self->parts[STACK], rule == LRU);
 }
@@ -150,11 +153,11 @@ static void touch(acre_policy *policy, acre_policy_slot slot)
 {
     adaptive *self = (adaptive *)(void *)policy;
     acre_policy *has = holder(self, slot);
-    if (acre_unlikely(has != part(self))) {
+    if (acre_unlikely(has != self->part)) {
         acre_policy_forget(has, slot);
         move(self, slot);
     }
-    part(self)->operations->touch(part(self), slot);
+    self->part->touch(self->part, slot);
     if (policy->where[slot] & IS_SAMPLED) judge(self, acre_policy_fingerprint(policy, slot));
 }
 
@@ -163,7 +166,7 @@ static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
     adaptive *self = (adaptive *)(void *)policy;
     if (self->is_moving) move_one(self);
     if (is_in_sample(self, fingerprint)) judge(self, fingerprint);
-    return part(self)->operations->miss(part(self), fingerprint);
+    return self->part->operations->miss(self->part, fingerprint);
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
@@ -171,7 +174,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
     adaptive *self = (adaptive *)(void *)policy;
     acre_policy_slot slot = ACRE_POLICY_NO_SLOT;
     if (self->is_moving) slot = acre_policy_evict(other_part(self), 0, look, context);
-    if (slot == ACRE_POLICY_NO_SLOT) slot = acre_policy_evict(part(self), origin, look, context);
+    if (slot == ACRE_POLICY_NO_SLOT) slot = acre_policy_evict(self->part, origin, look, context);
     if (slot != ACRE_POLICY_NO_SLOT) policy->where[slot] = 0;
     return slot;
 }
@@ -179,7 +182,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
     adaptive *self = (adaptive *)(void *)policy;
-    acre_policy_admit(part(self), slot, origin);
+    acre_policy_admit(self->part, slot, origin);
     policy->where[slot] = IN_USE | (is_in_sample(self, acre_policy_fingerprint(policy, slot)) ? IS_SAMPLED : 0);
 }
 
@@ -195,8 +198,8 @@ static bool is_valid(const acre_policy *policy)
     for (unsigned i = 0; i < RULE_COUNT; i++) {
         if (!acre_policy_is_valid(self->shadows[i].policy)) return false;
     }
-    return acre_policy_is_valid(part(self)) && acre_policy_is_valid(other_part(self)) &&
-           part(self)->count + other_part(self)->count == policy->count && (self->is_moving || other_part(self)->count == 0);
+    return acre_policy_is_valid(self->part) && acre_policy_is_valid(other_part(self)) &&
+           self->part->count + other_part(self)->count == policy->count && (self->is_moving || other_part(self)->count == 0);
 }
 
 acre_policy_kind acre_policy_rule(const acre_policy *policy)

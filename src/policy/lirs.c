@@ -137,21 +137,32 @@ static void push_hir(lirs *self, acre_policy_slot slot)
     }
 }
 
+/* A use of a HIR entry, or of any under LRU. */
+static void use_hir(lirs *self, acre_policy_slot slot)
+{
+    bool comes_back_soon = !self->is_lru && (self->base.where[slot] & IN_STACK) != 0;
+    take_out(self, slot);
+    if (comes_back_soon)
+        push_lir(self, slot);
+    else
+        push_hir(self, slot);
+    prune(self);
+}
+
 static void touch(acre_policy *policy, acre_policy_slot slot)
 {
     lirs *self = (lirs *)(void *)policy;
-    if (is_lir(self, slot) && !self->is_lru) {
+    if (self->is_lru ? acre_list_last(self->queue, queue_head(self)) == slot : acre_list_first(self->stack, stack_head(self)) == slot) {
+        return; /* the last one used, too */
+    } else if (is_lir(self, slot) && !self->is_lru) {
+        bool was_bottom = acre_list_last(self->stack, stack_head(self)) == slot;
         policy->where[slot] = LIR | self->span;
         acre_list_move_first(self->stack, stack_head(self), slot);
+        if (was_bottom)
+            prune(self);
     } else {
-        bool comes_back_soon = !self->is_lru && (policy->where[slot] & IN_STACK) != 0;
-        take_out(self, slot);
-        if (comes_back_soon)
-            push_lir(self, slot);
-        else
-            push_hir(self, slot);
+        use_hir(self, slot);
     }
-    prune(self);
 }
 
 static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)

@@ -77,6 +77,7 @@ static void lay_out(acre_policy *policy, const acre_policy_options *options, acr
     *policy = (acre_policy){
         .hit_limit = operations->hit_limit,
         .kind = (uint8_t)options->kind,
+        .touch = operations->touch,
         .operations = operations,
         .keys = options->keys,
         .key_stride_bytes = options->key_stride_bytes == 0 ? sizeof(uint64_t) : options->key_stride_bytes,
