@@ -8,8 +8,8 @@
 
 static acre_heap *heap;
 
-/* SQLite asks for the size of a block with each call, so it stands before it. That also keeps blocks of a page's length away from the ends of
- * pages: see pages.c. */
+/* SQLite asks for the size of a block with each call, so it stands before it. That also keeps blocks of a page's length away from the ends
+ * of pages: see pages.c. */
 typedef struct header {
     uint64_t size_bytes;
 } header;
@@ -60,8 +60,7 @@ acre_status acre_sqlite_install(const acre_sqlite_options *options)
 {
     static const acre_sqlite_options defaults = {.policy = ACRE_POLICY_ADAPTIVE};
     if (options == NULL) options = &defaults;
-    if (acre_policy_name(options->policy) == NULL)
-        return acre_fail(ACRE_INVALID, "sqlite: policy %u is none", (unsigned)options->policy);
+    if (acre_policy_name(options->policy) == NULL) return acre_fail(ACRE_INVALID, "sqlite: policy %u is none", (unsigned)options->policy);
     if (options->budget_bytes != 0 && check_budget(options->budget_bytes) != ACRE_OK) return ACRE_INVALID;
     acre_status status = ACRE_OK;
     if (heap == NULL) status = acre_heap_create(&(acre_heap_options){.name = "sqlite"}, &heap);

@@ -1,13 +1,13 @@
 /* pages.c - SQLite's page cache (pcache2) over a replacement policy.
  *
- * A cache finds its pages by a table of chains. What may be evicted is in a group: of one cache, as long as that may be, or of all caches, when
- * there is a budget. A group has the policy, whose slots are numbers of pages, and grows with what is in it; a page that SQLite uses is in its
- * slot still, and is kept when the policy comes to it. Pages of caches that cannot be read again (not purgeable) are in no group.
+ * A cache finds its pages by a table of chains. What may be evicted is in a group: of one cache, as long as that may be, or of all caches,
+ * when there is a budget. A group has the policy, whose slots are numbers of pages, and grows with what is in it; a page that SQLite uses
+ * is in its slot still, and is kept when the policy comes to it. Pages of caches that cannot be read again (not purgeable) are in no group.
  *
- * The buffer of a page is a block of its own, so that it is as long as a page and no more; struct and extra bytes are another one. SQLite takes a
- * cell that begins exactly where a page ends for one that runs over the page's end, and calls the database malformed; such a cell may be the first
- * byte of any block of its malloc. No block of this malloc begins at a multiple of 16, where all pages end; another malloc's memory can only
- * be next to the end of a region, and no buffer ends there. */
+ * The buffer of a page is a block of its own, so that it is as long as a page and no more; struct and extra bytes are another one. SQLite
+ * takes a cell that begins exactly where a page ends for one that runs over the page's end, and calls the database malformed; such a cell
+ * may be the first byte of any block of its malloc. No block of this malloc begins at a multiple of 16, where all pages end; another
+ * malloc's memory can only be next to the end of a region, and no buffer ends there. */
 #include "pages.h"
 
 #include <acre/heap.h>
@@ -67,10 +67,7 @@ static struct {
 /* Figures that others look at while one thread counts. */
 static void count(uint64_t *figure) { __atomic_store_n(figure, __atomic_load_n(figure, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED); }
 
-static void *take(size_t bytes)
-{
-    return acre_heap_alloc(all.heap, bytes);
-}
+static void *take(size_t bytes) { return acre_heap_alloc(all.heap, bytes); }
 
 static void give(void *block)
 {
@@ -80,7 +77,8 @@ static void give(void *block)
 static void *take_buffer(size_t bytes)
 {
     void *buffer = acre_heap_alloc(all.heap, bytes);
-    while (((uintptr_t)buffer + bytes) % REGION_BYTES == 0 && buffer != NULL) buffer = acre_heap_alloc(all.heap, bytes); /* that one stays unused */
+    while (((uintptr_t)buffer + bytes) % REGION_BYTES == 0 && buffer != NULL)
+        buffer = acre_heap_alloc(all.heap, bytes); /* that one stays unused */
     return buffer;
 }
 
@@ -156,7 +154,8 @@ static bool grow(group *g, uint64_t bytes_each)
     uint64_t *keys = take(slot_count * sizeof *keys);
     page **pages = take(slot_count * sizeof(page *));
     acre_policy_slot *free_slots = take(slot_count * sizeof *free_slots);
-    const acre_policy_options options = {.kind = all.kind, .capacity = capacity_of(g, bytes_each, slot_count), .capacity_max = slot_count, .keys = keys};
+    const acre_policy_options options = {
+        .kind = all.kind, .capacity = capacity_of(g, bytes_each, slot_count), .capacity_max = slot_count, .keys = keys};
     const size_t policy_bytes = slot_count > ACRE_POLICY_CAPACITY_MAX ? 0 : acre_policy_bytes(&options);
     void *memory = policy_bytes == 0 ? NULL : take(policy_bytes);
     acre_policy *policy;

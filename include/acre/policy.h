@@ -136,8 +136,8 @@ ACRE_API size_t acre_policy_bytes(const acre_policy_options *options);
  * aligned. O(bytes). */
 ACRE_API acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *options, void *memory, size_t bytes);
 
-/* An entry was asked for that is in `slot`. Under the lock. acre_policy_touch leaves a slot alone that is not in use; acre_policy_hit is for
- * those that are. */
+/* An entry was asked for that is in `slot`. Under the lock. acre_policy_touch leaves a slot alone that is not in use; acre_policy_hit is
+ * for those that are. */
 ACRE_API void acre_policy_touch(acre_policy *policy, acre_policy_slot slot);
 static inline void acre_policy_hit(acre_policy *policy, acre_policy_slot slot)
 {

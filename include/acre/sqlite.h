@@ -42,8 +42,8 @@ typedef struct acre_sqlite_options {
 #define ACRE_SQLITE_BUDGET_BYTES_MIN ((uint64_t)65536)
 
 /* Gives SQLite this page cache, and memory from a heap of its own called "sqlite". `options` NULL means all defaults. ACRE_INVALID: an
- * unknown policy, a budget below the least. ACRE_BUSY: SQLite is in use already (sqlite3_shutdown ends that), or refuses. ACRE_NO_MEMORY: there can
- * be no heap. One thread, before any other SQLite call. */
+ * unknown policy, a budget below the least. ACRE_BUSY: SQLite is in use already (sqlite3_shutdown ends that), or refuses. ACRE_NO_MEMORY:
+ * there can be no heap. One thread, before any other SQLite call. */
 ACRE_API acre_status acre_sqlite_install(const acre_sqlite_options *options);
 
 /* Another budget, while connections are open; what is beyond it and not in use goes at once. ACRE_INVALID: below the least.
@@ -51,12 +51,12 @@ ACRE_API acre_status acre_sqlite_install(const acre_sqlite_options *options);
 ACRE_API acre_status acre_sqlite_set_budget(uint64_t budget_bytes);
 
 typedef struct acre_sqlite_figures {
-    uint64_t cache_count; /* page caches that are open */
+    uint64_t cache_count;            /* page caches that are open */
     uint64_t page_count, page_bytes; /* in them, with what stands beside each page */
     uint64_t pinned_count;           /* of these, in use */
     uint64_t hit_count, miss_count;  /* pages that SQLite asked for and found, or had to bring */
     uint64_t evict_count;
-    uint64_t budget_bytes;           /* 0: none */
+    uint64_t budget_bytes; /* 0: none */
 } acre_sqlite_figures;
 
 /* Sums over all page caches, closed ones included in what is counted. Thread safe; exact when no connection is at work. O(caches). */

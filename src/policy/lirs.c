@@ -158,8 +158,7 @@ static void touch(acre_policy *policy, acre_policy_slot slot)
         bool was_bottom = acre_list_last(self->stack, stack_head(self)) == slot;
         policy->where[slot] = LIR | self->span;
         acre_list_move_first(self->stack, stack_head(self), slot);
-        if (was_bottom)
-            prune(self);
+        if (was_bottom) prune(self);
     } else {
         use_hir(self, slot);
     }

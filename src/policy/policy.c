@@ -62,8 +62,7 @@ static acre_status check_options(const acre_policy_options *options)
     if (options->keys == NULL && kinds[options->kind].operations->needs_keys)
         return acre_fail(ACRE_INVALID, "policy %s: needs keys, which are NULL", name);
     if (options->key_stride_bytes % sizeof(uint64_t) != 0)
-        return acre_fail(ACRE_INVALID, "policy %s: key_stride_bytes %zu is not a multiple of 8", name,
-                         options->key_stride_bytes);
+        return acre_fail(ACRE_INVALID, "policy %s: key_stride_bytes %zu is not a multiple of 8", name, options->key_stride_bytes);
     if ((uintptr_t)options->keys % sizeof(uint64_t) != 0)
         return acre_fail(ACRE_INVALID, "policy %s: keys at %p are not aligned to 8", name, options->keys);
     return ACRE_OK;
@@ -126,8 +125,8 @@ acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *op
     if (status != ACRE_OK) return status;
     size_t needed = needed_bytes(options, NULL);
     if (bytes < needed || (uintptr_t)memory % sizeof(uint64_t) != 0)
-        return acre_fail(ACRE_INVALID, "policy %s: %zu bytes at %p are not %zu bytes aligned to 8", kinds[options->kind].name,
-                         bytes, memory, needed);
+        return acre_fail(ACRE_INVALID, "policy %s: %zu bytes at %p are not %zu bytes aligned to 8", kinds[options->kind].name, bytes,
+                         memory, needed);
     memset(memory, 0, needed);
     *policy = set_up(options, memory, NULL);
     return ACRE_OK;
