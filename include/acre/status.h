@@ -58,8 +58,8 @@ ACRE_API const char *acre_last_error(void);
 /* The status that belongs to acre_last_error(), ACRE_OK if there was none. Thread safe. O(1). */
 ACRE_API acre_status acre_last_status(void);
 
-/* For libraries that are built on acre: keeps the sentence for acre_last_error() of this thread, and returns `status`. Conversions: %s %c %d %u
- * %x %zu %zx %lld %llu %llx %p %%, without widths or flags. Thread safe. O(length). */
+/* For libraries that are built on acre: keeps the sentence for acre_last_error() of this thread, and returns `status`. Conversions: %s %c
+ * %d %u %x %zu %zx %lld %llu %llx %p %%, without widths or flags. Thread safe. O(length). */
 ACRE_API acre_status acre_fail(acre_status status, const char *format, ...) ACRE_PRINTF(2, 3);
 
 #ifdef __cplusplus
