@@ -248,14 +248,16 @@ static void learn_pair(acre_prefetcher *p, uint64_t cause, uint64_t follower)
 {
     pair *known = pair_of(p, cause);
     if (!known->is_used || known->cause != cause) *known = (pair){.cause = cause, .is_used = true};
-    unsigned weakest = 0;
     for (unsigned i = 0; i < FOLLOWERS; i++) {
         if (known->counts[i] > 0 && known->followers[i] == follower) {
             known->counts[i] = (uint8_t)(known->counts[i] < COUNT_TOP ? known->counts[i] + 1 : COUNT_TOP);
             return;
         }
-        if (known->counts[i] <= known->counts[weakest]) weakest = i;
     }
+    /* An empty place, else of the weakest the one that came last: what follows first is the likeliest. */
+    unsigned weakest = 0;
+    for (unsigned i = 1; i < FOLLOWERS; i++)
+        if (known->counts[weakest] != 0 && known->counts[i] <= known->counts[weakest]) weakest = i;
     if (known->counts[weakest] > 0) known->counts[weakest]--;
     if (known->counts[weakest] == 0) {
         known->followers[weakest] = follower;
