@@ -27,7 +27,7 @@ static inline void acre_ghosts_lay_out(acre_ghosts *ghosts, acre_carver *carver,
     ghosts->links = acre_carve(carver, (size_t)first + count_max + 1 + list_count, sizeof *ghosts->links);
     ghosts->fingerprints = acre_carve(carver, count_max, sizeof *ghosts->fingerprints);
     ghosts->index.fingerprints = ghosts->fingerprints;
-    acre_index_lay_out(&ghosts->index, carver, count_max);
+    acre_index_lay_out(&ghosts->index, carver, count_max, count_max);
 }
 
 static inline acre_policy_slot acre_ghosts_head(const acre_ghosts *ghosts, unsigned list)

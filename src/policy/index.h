@@ -40,13 +40,13 @@ static inline acre_policy_slot acre_index_size(acre_policy_slot count_max)
     return (acre_policy_slot)(count_max + count_max / 2 + 2);
 }
 
-/* For up to `count_max` numbers below that, in the memory of `carver`. */
-static inline void acre_index_lay_out(acre_index *index, acre_carver *carver, acre_policy_slot count_max)
+/* For up to `count_max` numbers below `numbers`, in the memory of `carver`. */
+static inline void acre_index_lay_out(acre_index *index, acre_carver *carver, acre_policy_slot count_max, acre_policy_slot numbers)
 {
     index->size = acre_index_size(count_max);
     index->table = acre_carve(carver, index->size, sizeof *index->table);
     index->mask = 1;
-    while (index->mask < count_max)
+    while (index->mask < numbers)
         index->mask = (acre_policy_slot)(index->mask * 2 + 1);
 }
 

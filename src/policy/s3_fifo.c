@@ -1,6 +1,5 @@
 /* s3_fifo.c - S3-FIFO: newcomers wait in a FIFO of a tenth of the cache; one that was hit more than once while it waited goes to the main queue,
  * a clock of two bits, the others leave and are remembered, 0.9 c of them; who comes back while remembered goes to the main queue at once.
- * As long as nothing was evicted, newcomers go on to the main queue when the FIFO is full.
  *
  * Both queues are singly linked. A slot that is forgotten stays where it is, marked, until it is its turn; if it comes into use before that, it
  * is where it was. */
@@ -21,7 +20,6 @@ typedef struct s3_fifo {
     acre_policy_slot *next;
     acre_ghost_ring ghosts;
     queue small, main;
-    bool has_evicted;
 } s3_fifo;
 
 static acre_policy_slot at_least_one(uint64_t value) { return (acre_policy_slot)(value == 0 ? 1 : value); }
@@ -87,7 +85,6 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
 {
     s3_fifo *self = (s3_fifo *)policy;
     (void)origin;
-    self->has_evicted = true;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         bool from_main = self->main.count > policy->capacity - small_limit(self) || self->small.count == 0;
         acre_policy_slot slot = pop(self, from_main ? &self->main : &self->small);
@@ -98,8 +95,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
                 acre_ghost_ring_push(&self->ghosts, acre_policy_fingerprint(policy, slot), ghost_limit(policy->capacity));
             return slot;
         }
-        if (from_main)
-            acre_policy_set_hits(policy, slot, hits == 0 ? 0u : hits - 1u);
+        acre_policy_set_hits(policy, slot, from_main && hits > 0 ? hits - 1u : 0u);
         push(self, &self->main, slot);
     }
     return ACRE_POLICY_NO_SLOT;
@@ -113,8 +109,7 @@ static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin
         (policy->where[slot] == IN_SMALL ? &self->small : &self->main)->count++;
         return;
     }
-    bool to_main = origin == REMEMBERED || (!self->has_evicted && self->small.count >= small_limit(self));
-    push(self, to_main ? &self->main : &self->small, slot);
+    push(self, origin == REMEMBERED ? &self->main : &self->small, slot);
 }
 
 static void forget(acre_policy *policy, acre_policy_slot slot)

@@ -19,7 +19,7 @@ static inline void acre_shadow_lay_out(acre_shadow *shadow, acre_carver *carver,
     *shadow = (acre_shadow){.used = 0, .gave = ACRE_POLICY_NO_SLOT};
     shadow->fingerprints = acre_carve(carver, capacity, sizeof *shadow->fingerprints);
     shadow->index.fingerprints = shadow->fingerprints;
-    acre_index_lay_out(&shadow->index, carver, capacity);
+    acre_index_lay_out(&shadow->index, carver, capacity, capacity);
     uint64_t somewhere = 0;
     acre_policy_options options = {.kind = kind,
                                    .capacity = capacity,
