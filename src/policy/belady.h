@@ -3,8 +3,8 @@
  *
  * A request is a number, its place in the trace, and an entry in the cache is stood for by the place of its next request. So the cache is
  * a set of numbers: request i is a hit if i is in it, and the entry that has to go is the largest one. The set is a bit a request, with a
- * word of summary for as many words below it, and again, to one word at the top: test, set, clear and largest are O(log n / log 64). Entries
- * that are never wanted again are only counted; they go first.
+ * word of summary for as many words below it, and again, to one word at the top: test, set, clear and largest are O(log n / log 64).
+ * Entries that are never wanted again are only counted; they go first.
  */
 #ifndef ACRE_POLICY_BELADY_H
 #define ACRE_POLICY_BELADY_H

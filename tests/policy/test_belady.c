@@ -111,8 +111,10 @@ static void is_valid_sees_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_fewer_and_no_more_misses_than_by_looking), cmocka_unit_test(next_uses_are_where_an_object_comes_again),
-        cmocka_unit_test(an_empty_trace_takes_a_word), cmocka_unit_test(memory_is_a_bit_a_request_and_its_summaries),
+        cmocka_unit_test(no_fewer_and_no_more_misses_than_by_looking),
+        cmocka_unit_test(next_uses_are_where_an_object_comes_again),
+        cmocka_unit_test(an_empty_trace_takes_a_word),
+        cmocka_unit_test(memory_is_a_bit_a_request_and_its_summaries),
         cmocka_unit_test(is_valid_sees_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* fuzz_cache_trace.c - libFuzzer: no bytes make a reader of cache traces misbehave. The first byte chooses the format (or none, so that it is
- * found out) and whether the rest is packed first, since hardly any input gets through a checksum. */
+/* fuzz_cache_trace.c - libFuzzer: no bytes make a reader of cache traces misbehave. The first byte chooses the format (or none, so that it
+ * is found out) and whether the rest is packed first, since hardly any input gets through a checksum. */
 #include "cache_keys.h"
 
 #include <stdlib.h>
@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0 || size > UNPACKED_BYTES_MAX) return 0;
     const uint8_t how = data[0];
-    const cache_trace_options options = {.format = (cache_format)(how % CACHE_FORMAT_COUNT), .column = (how & HAS_COLUMN) != 0 ? "2" : NULL};
+    const cache_trace_options options = {.format = (cache_format)(how % CACHE_FORMAT_COUNT),
+                                         .column = (how & HAS_COLUMN) != 0 ? "2" : NULL};
     size_t length = size - 1;
     uint8_t *const copy = malloc(length + 1), *packed = NULL;
     cache_input *input = NULL;

@@ -1,11 +1,11 @@
-/* test_cache.c - the readers of traces in every format and packing, what they say of damage, and the counts of all policies against those of an
- * independent implementation, where its traces are: ACRE_TEST_DATA, or ../shared/data beside the checkout. */
+/* test_cache.c - the readers of traces in every format and packing, what they say of damage, and the counts of all policies against those
+ * of an independent implementation, where its traces are: ACRE_TEST_DATA, or ../shared/data beside the checkout. */
 #include "support/test.h"
 
 #include "cache_replay.h"
 #include "command.h"
 
-#include <errno.h>
+#include <acre/curve.h>
 #include <lzma.h>
 #include <math.h>
 #include <stdio.h>
@@ -47,7 +47,8 @@ static bytes packed(const bytes *plain, int how)
         out.length = z.total_out;
         (void)deflateEnd(&z);
     } else if (how == 2) {
-        assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL, plain->data, plain->length, out.data, &at, out.length), LZMA_OK);
+        assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL, plain->data, plain->length, out.data, &at, out.length),
+                         LZMA_OK);
         out.length = at;
     } else {
         out.length = ZSTD_compress(out.data, out.length, plain->data, plain->length, 3);
@@ -97,10 +98,10 @@ static bytes made(int kind, size_t count, const char **name, cache_format *forma
 {
     static const char *const names[KINDS] = {"a.trace", "a.trace", "a",     "a.csv",   "a.txt", "a.csv", "a.lis",
                                              "a.trace", "a.trace", "a.bin", "a.vscsi", "a.raw", "a.txt"};
-    static const cache_format formats[KINDS] = {CACHE_FORMAT_NUMBERS,   CACHE_FORMAT_NUMBERS, CACHE_FORMAT_ADDRESSES, CACHE_FORMAT_CSV,
-                                                CACHE_FORMAT_CSV,       CACHE_FORMAT_CSV,     CACHE_FORMAT_CSV,       CACHE_FORMAT_BE32,
-                                                CACHE_FORMAT_BE64,      CACHE_FORMAT_ORACLE_GENERAL, CACHE_FORMAT_VSCSI, CACHE_FORMAT_VSCSI,
-                                                CACHE_FORMAT_NUMBERS};
+    static const cache_format formats[KINDS] = {
+        CACHE_FORMAT_NUMBERS, CACHE_FORMAT_NUMBERS, CACHE_FORMAT_ADDRESSES, CACHE_FORMAT_CSV,  CACHE_FORMAT_CSV,
+        CACHE_FORMAT_CSV,     CACHE_FORMAT_CSV,     CACHE_FORMAT_BE32,      CACHE_FORMAT_BE64, CACHE_FORMAT_ORACLE_GENERAL,
+        CACHE_FORMAT_VSCSI,   CACHE_FORMAT_VSCSI,   CACHE_FORMAT_NUMBERS};
     bytes out = {malloc(1), 0};
     char line[200];
     *name = names[kind];
@@ -111,15 +112,33 @@ static bytes made(int kind, size_t count, const char **name, cache_format *forma
         const unsigned long long key = key_at(i);
         line[0] = 0;
         switch (kind) {
-        case 0: snprintf(line, sizeof line, "%llu\n", key); break;
-        case 1: snprintf(line, sizeof line, "%s  %llu \r\n", i % 100 == 7 ? "*\n\n# a comment\n" : "", key); break;
-        case 2: snprintf(line, sizeof line, "%c 0x%llx %zu\n", i % 3 == 0 ? 's' : 'l', key, i % 9); break;
-        case 3: snprintf(line, sizeof line, "1,%zu,2a,512,%llu\n", i, key); break;
-        case 4: snprintf(line, sizeof line, "%zu\t%llu\t4096\n", i, key); break;
-        case 5: snprintf(line, sizeof line, "%zu;%llu; 17\r\n", i, key); break;
-        case 6: snprintf(line, sizeof line, "%zu, \"%llu\" ,1\n", i, key); break;
-        case 7: append_big(&out, key, 4); break;
-        case 8: append_big(&out, key, 8); break;
+        case 0:
+            snprintf(line, sizeof line, "%llu\n", key);
+            break;
+        case 1:
+            snprintf(line, sizeof line, "%s  %llu \r\n", i % 100 == 7 ? "*\n\n# a comment\n" : "", key);
+            break;
+        case 2:
+            snprintf(line, sizeof line, "%c 0x%llx %zu\n", i % 3 == 0 ? 's' : 'l', key, i % 9);
+            break;
+        case 3:
+            snprintf(line, sizeof line, "1,%zu,2a,512,%llu\n", i, key);
+            break;
+        case 4:
+            snprintf(line, sizeof line, "%zu\t%llu\t4096\n", i, key);
+            break;
+        case 5:
+            snprintf(line, sizeof line, "%zu;%llu; 17\r\n", i, key);
+            break;
+        case 6:
+            snprintf(line, sizeof line, "%zu, \"%llu\" ,1\n", i, key);
+            break;
+        case 7:
+            append_big(&out, key, 4);
+            break;
+        case 8:
+            append_big(&out, key, 8);
+            break;
         case 9:
             append_little(&out, i / 10, 4);
             append_little(&out, key, 8);
@@ -141,7 +160,9 @@ static bytes made(int kind, size_t count, const char **name, cache_format *forma
             append_little(&out, i, 8);
             append_little(&out, 9, 8);
             break;
-        default: snprintf(line, sizeof line, "%llu%s", key, i + 1 < count ? "\n" : ""); break; /* the last line has no end */
+        default:
+            snprintf(line, sizeof line, "%llu%s", key, i + 1 < count ? "\n" : "");
+            break; /* the last line has no end */
         }
         append_text(&out, line);
     }
@@ -195,7 +216,8 @@ static void members_of_a_packing_may_follow_one_another(void **state)
     }
 }
 
-static void refused(const char *name, const char *text, size_t length, const cache_trace_options *options, acre_status expected, const char *sentence)
+static void refused(const char *name, const char *text, size_t length, const cache_trace_options *options, acre_status expected,
+                    const char *sentence)
 {
     bytes from = {NULL, 0};
     cache_trace_info info;
@@ -218,16 +240,19 @@ static void damage_is_told_with_its_place_and_value(void **state)
 {
     const cache_trace_options any = {0}, vscsi = {.format = CACHE_FORMAT_VSCSI}, third = {.column = "3"}, named = {.column = "page"};
     refused_text("a", "1\n2\nx7\n", &any, ACRE_CORRUPT, "'a': line 3: 'x7' is no number from 0 to 2^64 - 1");
-    refused_text("a", "1\n18446744073709551616\n", &any, ACRE_CORRUPT, "'a': line 2: '18446744073709551616' is no number from 0 to 2^64 - 1");
+    refused_text("a", "1\n18446744073709551616\n", &any, ACRE_CORRUPT,
+                 "'a': line 2: '18446744073709551616' is no number from 0 to 2^64 - 1");
     refused_text("a", "1\n-1\n", &any, ACRE_CORRUPT, "'a': line 2: '-1' is no number from 0 to 2^64 - 1");
     refused_text("a", "1\n2 3\n", &any, ACRE_CORRUPT, "'a': line 2: '2 3' is no number from 0 to 2^64 - 1");
-    refused_text("a", "l 0x10 1\nl 0x20 1\nm 0x30 1\n", &any, ACRE_CORRUPT, "'a': line 3: 'm 0x30 1' is not 'l' or 's', an address, and a number");
+    refused_text("a", "l 0x10 1\nl 0x20 1\nm 0x30 1\n", &any, ACRE_CORRUPT,
+                 "'a': line 3: 'm 0x30 1' is not 'l' or 's', an address, and a number");
     refused_text("a", "l 0x10 1 5\n", &any, ACRE_CORRUPT, "'a': line 1: 'l 0x10 1 5' is not 'l' or 's', an address, and a number");
     refused_text("a.csv", "time,id\n1,2\n3\n", &any, ACRE_CORRUPT, "'a.csv': line 3: '3' has no such column as the lines before it");
     refused_text("a.csv", "time,id\n1,2\n3,4x\n", &any, ACRE_CORRUPT, "'a.csv': line 3: '4x' is no number from 0 to 2^64 - 1");
     refused_text("a.csv", "time,what\n1,2\n", &any, ACRE_INVALID,
                  "'a.csv': line 1: which column has the keys? 'time,what' has none called as a key usually is");
-    refused_text("a.csv", "time,what\n1,2\n", &named, ACRE_INVALID, "'a.csv': line 1: which column has the keys? 'time,what' has none called page");
+    refused_text("a.csv", "time,what\n1,2\n", &named, ACRE_INVALID,
+                 "'a.csv': line 1: which column has the keys? 'time,what' has none called page");
     refused_text("a.csv", "1,2\n1,2\n", &third, ACRE_CORRUPT, "'a.csv': line 1: '1,2' has no such column as the lines before it");
     refused_text("a", "1\n2\n", &third, ACRE_INVALID, "'a' is read as numbers, which has no columns");
     refused_text("a", "", &any, ACRE_INVALID, "'a' has no requests");
@@ -265,7 +290,8 @@ static void a_record_that_is_cut_off_or_wrong_is_told(void **state)
     bytes plain = made(9, 3000, &name, &format);
     plain.data[24 * 2000 + 16] = 7;
     memset(plain.data + 24 * 2000 + 17, 0, 7);
-    refused(name, (const char *)plain.data, plain.length, &any, ACRE_CORRUPT, "'a.bin': byte 48000: a record of oracleGeneral with next use 7");
+    refused(name, (const char *)plain.data, plain.length, &any, ACRE_CORRUPT,
+            "'a.bin': byte 48000: a record of oracleGeneral with next use 7");
     free(plain.data);
     plain = made(10, 3000, &name, &format);
     plain.data[32 * 2000 + 15] = 9;
@@ -273,8 +299,8 @@ static void a_record_that_is_cut_off_or_wrong_is_told(void **state)
     free(plain.data);
 }
 
-/* Each byte of a packed trace changed, and each length: never another list of keys without an error. gzip's and zstd's own headers have bytes
- * without meaning (time, name), so equal keys are right as well. */
+/* Each byte of a packed trace changed, and each length: never another list of keys without an error. gzip's and zstd's own headers have
+ * bytes without meaning (time, name), so equal keys are right as well. */
 static void damage_to_packed_data_is_never_read_as_other_keys(void **state)
 {
     for (int how = 1; how < 4; how++) {
@@ -365,8 +391,7 @@ static void a_sample_that_was_thinned_out_is_the_one_of_that_rate(void **state)
     for (int i = 0; i < 200000; i++) assert_true(cache_keys_take(&plain, next_random(&seed) % 30000));
     assert_int_equal(plain.object_count, thinned.object_count);
     assert_int_equal(plain.count, thinned.count);
-    for (size_t i = 0; i < plain.count; i++)
-        assert_int_equal(plain.keys[plain.objects[i]], thinned.keys[thinned.objects[i]]);
+    for (size_t i = 0; i < plain.count; i++) assert_int_equal(plain.keys[plain.objects[i]], thinned.keys[thinned.objects[i]]);
     cache_keys_end(&plain);
     cache_keys_end(&thinned);
 }
@@ -401,7 +426,7 @@ static uint32_t misses_by_times(const cache_keys *keys, uint32_t capacity, bool 
 {
     enum { RING = 1 << 20 };
     uint32_t *const times = calloc(keys->object_count, sizeof *times); /* in the cache: time + 1 */
-    uint32_t *const queue = malloc((keys->count + 1) * sizeof *queue);  /* what was put at each time */
+    uint32_t *const queue = malloc((keys->count + 1) * sizeof *queue); /* what was put at each time */
     uint32_t misses = 0, held = 0, oldest = 0, time = 0;
     for (size_t i = 0; i < keys->count; i++) {
         const uint32_t object = keys->objects[i];
@@ -510,6 +535,101 @@ static void misses_are_those_of_the_reference_on_every_row(void **state)
     assert_int_equal(wrong_count, 0);
 }
 
+/* Exact misses of LRU at sizes that ascend, from stack distances counted with a Fenwick tree. */
+static void exact_curve(const cache_keys *keys, const uint64_t *sizes, double *misses, size_t size_count)
+{
+    uint32_t *const tree = calloc(keys->count + 2, sizeof *tree), *const last = calloc(keys->object_count + 1, sizeof *last);
+    uint64_t *const hits = calloc((size_t)keys->object_count + 2, sizeof *hits);
+    uint64_t sum = 0, size = 0;
+    uint32_t live = 0;
+    for (size_t i = 1; i <= keys->count; i++) {
+        uint32_t *const old = &last[keys->objects[i - 1]];
+        uint32_t before = 0;
+        for (size_t k = *old; k > 0; k -= k & (0 - k)) before += tree[k];
+        if (*old != 0) hits[live - before]++;
+        for (size_t k = *old; k > 0 && k <= keys->count; k += k & (0 - k)) tree[k]--;
+        for (size_t k = i; k <= keys->count; k += k & (0 - k)) tree[k]++;
+        live += *old == 0;
+        *old = (uint32_t)i;
+    }
+    for (size_t i = 0; i < size_count; i++) {
+        while (size < sizes[i] && size <= keys->object_count) sum += hits[size++];
+        misses[i] = 1 - (double)sum / (double)keys->count;
+    }
+    free(hits);
+    free(last);
+    free(tree);
+}
+
+enum { CURVE_POINTS = 100 };
+
+/* The largest and the mean difference over sizes from a two-hundredth of the objects to all, evenly apart on a logarithmic scale. */
+static void compare_curves(const cache_keys *keys, double *largest, double *mean)
+{
+    const acre_curve_options options = {.keys_max = 32768, .share = 0};
+    void *const memory = malloc(acre_curve_bytes(&options));
+    uint64_t sizes[CURVE_POINTS];
+    uint32_t found[CURVE_POINTS];
+    double exact[CURVE_POINTS];
+    acre_curve *curve;
+    assert_int_equal(acre_curve_init(&curve, &options, memory, acre_curve_bytes(&options)), ACRE_OK);
+    for (size_t i = 0; i < keys->count; i++) acre_curve_access(curve, keys->keys[keys->objects[i]]);
+    assert_true(acre_curve_is_valid(curve));
+    for (int i = 0; i < CURVE_POINTS; i++) sizes[i] = (uint64_t)ceil(keys->object_count * pow(200, (double)(i + 1) / CURVE_POINTS - 1));
+    exact_curve(keys, sizes, exact, CURVE_POINTS);
+    assert_int_equal(acre_curve_read(curve, sizes, found, CURVE_POINTS), ACRE_OK);
+    *largest = *mean = 0;
+    for (int i = 0; i < CURVE_POINTS; i++) {
+        const double error = fabs(exact[i] - found[i] / 1e6);
+        *largest = fmax(*largest, error);
+        *mean += error / CURVE_POINTS;
+    }
+    free(memory);
+}
+
+static void a_live_curve_is_within_a_fiftieth_of_the_exact_one_on_every_trace(void **state)
+{
+    static const char *const names[] = {"address_gcc",
+                                        "address_twolf",
+                                        "cache2k_web07",
+                                        "cache2k_web12",
+                                        "cloudPhysicsIO",
+                                        "corda_trace_vaultservice",
+                                        "lirs_2_pools",
+                                        "lirs_cpp",
+                                        "lirs_cs",
+                                        "lirs_gli",
+                                        "lirs_loop",
+                                        "lirs_multi1",
+                                        "lirs_multi2",
+                                        "lirs_multi3",
+                                        "lirs_ps",
+                                        "lirs_scan",
+                                        "lirs_sprite",
+                                        "lirs_zigzag",
+                                        "tencentBlock.ns1326.sample",
+                                        "tencentBlock.ns1360.sample",
+                                        "tencentBlock.ns3300.sample"};
+    if (!has_data()) {
+        print_message("skipped: no traces at '%s' (ACRE_TEST_DATA)\n", data_folder);
+        skip();
+    }
+    static char paths[6][PATH_BYTES + 128];
+    double worst = 0, worst_mean = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        cache_keys keys;
+        double largest, mean;
+        assert_true(files_of(names[i], paths) > 0);
+        read_file(&keys, paths[0], 1);
+        compare_curves(&keys, &largest, &mean);
+        cache_keys_end(&keys);
+        worst = fmax(worst, largest);
+        worst_mean = fmax(worst_mean, mean);
+        if (largest > 0.02 || mean > 0.005) fail_msg("%s: off by %.4f, by %.4f in the mean", names[i], largest, mean);
+    }
+    print_message("live curves: off by %.4f at most, by %.4f in the mean of a trace at most\n", worst, worst_mean);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +645,7 @@ int main(void)
         cmocka_unit_test(keys_are_numbered_in_the_order_of_first_use),
         cmocka_unit_test(a_sample_that_was_thinned_out_is_the_one_of_that_rate),
         cmocka_unit_test(misses_are_those_of_the_reference_on_every_row),
+        cmocka_unit_test(a_live_curve_is_within_a_fiftieth_of_the_exact_one_on_every_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

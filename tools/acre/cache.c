@@ -33,7 +33,7 @@ typedef struct cache_options {
     wanted_size sizes[SIZES_MAX];
     size_t size_count;
     uint64_t curve_points;
-    double sample_rate;     /* 1: all */
+    double sample_rate;      /* 1: all */
     uint64_t sample_objects; /* 0: as many as there are */
     uint64_t thread_count;
     const char *json_path, *html_path;
@@ -130,10 +130,10 @@ static int take_sample(cache_options *options, const char *text)
 static int parse_options(cache_options *options, int argument_count, char **arguments)
 {
     static const struct option names[] = {
-        {"policy", required_argument, NULL, 'p'},  {"size", required_argument, NULL, 's'}, {"curve", required_argument, NULL, 'c'},
-        {"sample", required_argument, NULL, 'S'},  {"format", required_argument, NULL, 'f'}, {"key", required_argument, NULL, 'k'},
+        {"policy", required_argument, NULL, 'p'},  {"size", required_argument, NULL, 's'},    {"curve", required_argument, NULL, 'c'},
+        {"sample", required_argument, NULL, 'S'},  {"format", required_argument, NULL, 'f'},  {"key", required_argument, NULL, 'k'},
         {"process", required_argument, NULL, 'P'}, {"threads", required_argument, NULL, 't'}, {"json", required_argument, NULL, 'j'},
-        {"html", required_argument, NULL, 'H'},    {"help", no_argument, NULL, 'h'},       {0},
+        {"html", required_argument, NULL, 'H'},    {"help", no_argument, NULL, 'h'},          {0},
     };
     bool has_curve = false;
     int result = take_policies(options, "all");
@@ -141,9 +141,15 @@ static int parse_options(cache_options *options, int argument_count, char **argu
     opterr = 0;
     for (int option; result < 0 && (option = getopt_long(argument_count, arguments, ":h", names, NULL)) != -1;) {
         switch (option) {
-        case 'p': result = take_policies(options, optarg); break;
-        case 's': result = take_sizes(options, optarg); break;
-        case 'S': result = take_sample(options, optarg); break;
+        case 'p':
+            result = take_policies(options, optarg);
+            break;
+        case 's':
+            result = take_sizes(options, optarg);
+            break;
+        case 'S':
+            result = take_sample(options, optarg);
+            break;
         case 'c':
             has_curve = true;
             if (!parse_number(optarg, 0, CURVE_MAX, &options->curve_points))
@@ -152,7 +158,9 @@ static int parse_options(cache_options *options, int argument_count, char **argu
         case 'f':
             if (!cache_format_named(optarg, &options->trace.format)) return complain_usage("cache", "--format '%s' is no format", optarg);
             break;
-        case 'k': options->trace.column = optarg; break;
+        case 'k':
+            options->trace.column = optarg;
+            break;
         case 'P':
             if (!parse_number(optarg, 1, UINT32_MAX, &options->trace.process_id))
                 return complain_usage("cache", "--process '%s' is no process number", optarg);
@@ -161,11 +169,19 @@ static int parse_options(cache_options *options, int argument_count, char **argu
             if (!parse_number(optarg, 1, 256, &options->thread_count))
                 return complain_usage("cache", "--threads '%s' is no number from 1 to 256", optarg);
             break;
-        case 'j': options->json_path = optarg; break;
-        case 'H': options->html_path = optarg; break;
-        case 'h': print_help(); return EXIT_SUCCESS;
-        case ':': return complain_usage("cache", "option '%s' needs a value", arguments[optind - 1]);
-        default: return complain_usage("cache", "unknown option '%s'", arguments[optind - 1]);
+        case 'j':
+            options->json_path = optarg;
+            break;
+        case 'H':
+            options->html_path = optarg;
+            break;
+        case 'h':
+            print_help();
+            return EXIT_SUCCESS;
+        case ':':
+            return complain_usage("cache", "option '%s' needs a value", arguments[optind - 1]);
+        default:
+            return complain_usage("cache", "unknown option '%s'", arguments[optind - 1]);
         }
     }
     if (result >= 0) return result;
@@ -274,7 +290,8 @@ static void choose_sizes(const cache_options *options, cache_result *result)
 /* The jobs of a size: the cache itself and, in a sample, a smaller and a larger one. */
 enum { JOBS_A_SIZE = 3 };
 
-static void make_jobs(cache_job *jobs, const cache_result *result, const cache_keys *keys, unsigned rule, const uint32_t *next_uses, uint32_t size)
+static void make_jobs(cache_job *jobs, const cache_result *result, const cache_keys *keys, unsigned rule, const uint32_t *next_uses,
+                      uint32_t size)
 {
     const double scaled = fmax(1, round((double)size * result->rate));
     const double deviation = sqrt((1 - result->rate) * scaled);
@@ -310,7 +327,8 @@ static void replay_all(const cache_options *options, const cache_keys *keys, cac
     for (size_t i = 0; i < result->rule_count; i++) needs_next_uses |= result->rules[i] == CACHE_RULE_OPT;
     uint32_t *const next_uses = needs_next_uses ? cache_next_uses(keys) : NULL;
     for (size_t i = 0; i < figure_count; i++)
-        make_jobs(jobs + i * jobs_a_size, result, keys, result->rules[i / result->size_count], next_uses, result->sizes[i % result->size_count]);
+        make_jobs(jobs + i * jobs_a_size, result, keys, result->rules[i / result->size_count], next_uses,
+                  result->sizes[i % result->size_count]);
     cache_replay(jobs, figure_count * jobs_a_size, (unsigned)options->thread_count, isatty(STDERR_FILENO) ? show_progress : NULL, result);
     end_progress();
     result->figures = must_calloc(figure_count + 1, sizeof *result->figures);

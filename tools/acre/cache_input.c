@@ -18,21 +18,21 @@ typedef enum packing { PLAIN, GZIP, XZ, ZSTD } packing;
 
 struct cache_input {
     char *name;
-    FILE *file;           /* NULL: `memory` */
+    FILE *file; /* NULL: `memory` */
     const uint8_t *memory;
     size_t memory_length;
     uint64_t file_length; /* 0: not known */
     uint64_t raw_taken;   /* bytes of the file that were read, or of the memory */
     uint8_t *raw;         /* what was read and not unpacked yet: [raw_begin, raw_end) */
     size_t raw_begin, raw_end;
-    bool is_raw_end;      /* nothing comes after it */
+    bool is_raw_end; /* nothing comes after it */
     packing packing;
     z_stream gzip;
     lzma_stream xz;
     ZSTD_DStream *zstd;
-    bool is_between;      /* gzip, zstd: one member or frame has ended and no other has begun */
-    bool is_end;          /* all that can be unpacked is in the buffer */
-    uint8_t *buffer;      /* unpacked and not taken yet: [begin, end) */
+    bool is_between; /* gzip, zstd: one member or frame has ended and no other has begun */
+    bool is_end;     /* all that can be unpacked is in the buffer */
+    uint8_t *buffer; /* unpacked and not taken yet: [begin, end) */
     size_t begin, end;
     uint64_t taken;
     uint64_t limit;
@@ -103,7 +103,9 @@ static acre_status unpack_xz(cache_input *self)
     if (result == LZMA_OK || result == LZMA_STREAM_END) return ACRE_OK;
     if (result == LZMA_MEM_ERROR || result == LZMA_MEMLIMIT_ERROR)
         return acre_fail(ACRE_NO_MEMORY, "'%s': no memory to unpack it, or more than 512 MiB are needed", self->name);
-    return damaged(self, result == LZMA_BUF_ERROR ? "it is cut off" : result == LZMA_DATA_ERROR ? "a checksum or a code is wrong" : "no xz data");
+    return damaged(self, result == LZMA_BUF_ERROR    ? "it is cut off"
+                         : result == LZMA_DATA_ERROR ? "a checksum or a code is wrong"
+                                                     : "no xz data");
 }
 
 static acre_status unpack_zstd(cache_input *self)
@@ -139,10 +141,14 @@ static acre_status unpack(cache_input *self)
     const acre_status status = read_raw(self);
     if (status != ACRE_OK) return status;
     switch (self->packing) {
-    case GZIP: return unpack_gzip(self);
-    case XZ: return unpack_xz(self);
-    case ZSTD: return unpack_zstd(self);
-    default: return unpack_plain(self);
+    case GZIP:
+        return unpack_gzip(self);
+    case XZ:
+        return unpack_xz(self);
+    case ZSTD:
+        return unpack_zstd(self);
+    default:
+        return unpack_plain(self);
     }
 }
 
@@ -188,7 +194,8 @@ const char *cache_input_name(const cache_input *input) { return input->name; }
 
 static packing packing_of(const uint8_t *bytes, size_t length)
 {
-    static const uint8_t xz_magic[] = {0xfd, '7', 'z', 'X', 'Z', 0}, zstd_magic[] = {0x28, 0xb5, 0x2f, 0xfd}, gzip_magic[] = {0x1f, 0x8b, 8};
+    static const uint8_t xz_magic[] = {0xfd, '7', 'z', 'X', 'Z', 0}, zstd_magic[] = {0x28, 0xb5, 0x2f, 0xfd},
+                         gzip_magic[] = {0x1f, 0x8b, 8};
     if (length >= sizeof gzip_magic && memcmp(bytes, gzip_magic, sizeof gzip_magic) == 0) return GZIP;
     if (length >= sizeof xz_magic && memcmp(bytes, xz_magic, sizeof xz_magic) == 0) return XZ;
     if (length >= sizeof zstd_magic && memcmp(bytes, zstd_magic, sizeof zstd_magic) == 0) return ZSTD;

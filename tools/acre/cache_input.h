@@ -1,4 +1,5 @@
-/* cache_input.h - the bytes of a file, as it is or unpacked: gzip, xz and zstd are known by how they begin. One buffer, whatever the length.
+/* cache_input.h - the bytes of a file, as it is or unpacked: gzip, xz and zstd are known by how they begin. One buffer, whatever the
+ * length.
  *
  * Each failure is acre_last_error(), and names the file and the place: of unpacked bytes in what a reader of lines or records finds, of the
  * file's bytes where unpacking fails. Not thread safe.

@@ -15,14 +15,14 @@ typedef struct cache_keys_slot {
 } cache_keys_slot;
 
 typedef struct cache_keys {
-    uint32_t *objects;      /* of each request in the sample */
+    uint32_t *objects; /* of each request in the sample */
     size_t count, capacity;
     uint32_t object_count;
     uint64_t request_count; /* of the trace */
     uint64_t threshold;     /* of 2^32: hashes below it are in the sample */
     uint32_t object_max;
-    bool is_too_long;       /* there were more requests than CACHE_KEYS_MAX */
-    uint64_t *keys;         /* of each object */
+    bool is_too_long; /* there were more requests than CACHE_KEYS_MAX */
+    uint64_t *keys;   /* of each object */
     size_t keys_capacity;
     cache_keys_slot *slots; /* open addressing */
     size_t slot_count;

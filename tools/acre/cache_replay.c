@@ -1,4 +1,5 @@
-/* cache_replay.c - see cache_replay.h. The table of a cache here is an array, since objects are numbered: so a replay measures the policy. */
+/* cache_replay.c - see cache_replay.h. The table of a cache here is an array, since objects are numbered: so a replay measures the policy.
+ */
 #include "cache_replay.h"
 
 #include "command.h"

@@ -1,4 +1,5 @@
-/* cache_replay.h - traces given to policies: one job is one policy with one capacity over a whole trace. Jobs run side by side, one a core. */
+/* cache_replay.h - traces given to policies: one job is one policy with one capacity over a whole trace. Jobs run side by side, one a core.
+ */
 #ifndef ACRE_TOOL_CACHE_REPLAY_H
 #define ACRE_TOOL_CACHE_REPLAY_H
 
@@ -18,10 +19,10 @@ typedef struct cache_job {
     const uint32_t *next_uses; /* of keys->objects, as acre_belady_next_uses; for opt, else NULL */
     unsigned rule;
     uint32_t capacity;
-    bool counts_squares;       /* square_sum is wanted */
+    bool counts_squares; /* square_sum is wanted */
     uint64_t miss_count;
-    double square_sum;         /* of the misses of each object */
-    const char *failure;       /* NULL: it was done */
+    double square_sum;   /* of the misses of each object */
+    const char *failure; /* NULL: it was done */
 } cache_job;
 
 /* "lru, 1,024 entries" of the job that is under way, and how much of all is done, from 0 to 1. In the calling thread. */

@@ -58,10 +58,12 @@ static void print_sizes(const cache_result *result, const size_t *sizes, size_t 
 static char *title_of(const cache_result *result)
 {
     const char *const blank = result->packing[0] != 0 ? ", " : "";
-    char *const what = must_print("%s requests, %s%s objects (%s%s%s)", count_text(result->info.request_count), is_sampled(result) ? "about " : "",
-                                  count_text(result->object_count), cache_format_name(result->info.format), blank, result->packing);
+    char *const what =
+        must_print("%s requests, %s%s objects (%s%s%s)", count_text(result->info.request_count), is_sampled(result) ? "about " : "",
+                   count_text(result->object_count), cache_format_name(result->info.format), blank, result->packing);
     if (!is_sampled(result)) return what;
-    char *const title = must_print("%s; a sample of %.3g%% of the keys, %s requests", what, 100 * result->rate, count_text(result->sample_count));
+    char *const title =
+        must_print("%s; a sample of %.3g%% of the keys, %s requests", what, 100 * result->rate, count_text(result->sample_count));
     free(what);
     return title;
 }
@@ -101,10 +103,10 @@ static json_t *trace_json(const cache_result *result)
     json_t *const sizes = json_array(), *const policies = json_array();
     for (size_t i = 0; i < result->size_count; i++) json_array_append_new(sizes, json_integer(result->sizes[i]));
     for (size_t rule = 0; rule < result->rule_count; rule++) json_array_append_new(policies, figures_json(result, rule));
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:o, s:o}", "path", result->path, "format", cache_format_name(result->info.format),
-                     "packing", result->packing, "requests", (json_int_t)result->info.request_count, "objects",
-                     (json_int_t)result->object_count, "sample_rate", result->rate, "sample_requests", (json_int_t)result->sample_count, "sizes",
-                     sizes, "policies", policies);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:o, s:o}", "path", result->path, "format",
+                     cache_format_name(result->info.format), "packing", result->packing, "requests", (json_int_t)result->info.request_count,
+                     "objects", (json_int_t)result->object_count, "sample_rate", result->rate, "sample_requests",
+                     (json_int_t)result->sample_count, "sizes", sizes, "policies", policies);
 }
 
 /* A line for each policy over the sizes. */
@@ -120,8 +122,8 @@ static json_t *curves_of(const cache_result *result)
         }
         json_array_append_new(series, json_pack("{s:s, s:o}", "name", cache_rule_name(result->rules[rule]), "values", values));
     }
-    return json_pack("{s:s, s:s, s:b, s:o, s:o}", "title", "Miss ratio over size in entries", "x", "entries", "is_log", 1, "places", places, "series",
-                     series);
+    return json_pack("{s:s, s:s, s:b, s:o, s:o}", "title", "Miss ratio over size in entries", "x", "entries", "is_log", 1, "places", places,
+                     "series", series);
 }
 
 static json_t *table_of(const cache_result *result)
@@ -152,7 +154,8 @@ static json_t *stop_of(const cache_result *result)
     char *const title = title_of(result);
     json_t *const lines = json_array();
     if (result->size_count > 1) json_array_append_new(lines, curves_of(result));
-    json_t *const stop = json_pack("{s:s, s:s, s:o, s:[o]}", "name", result->path, "title", title, "lines", lines, "tables", table_of(result));
+    json_t *const stop =
+        json_pack("{s:s, s:s, s:o, s:[o]}", "name", result->path, "title", title, "lines", lines, "tables", table_of(result));
     free(title);
     return stop;
 }

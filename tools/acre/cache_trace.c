@@ -12,8 +12,8 @@
 
 enum { LINE_BYTES_MAX = 4096, SHOWN_BYTES = 40, COLUMN_MAX = 1000 };
 
-static const char *const format_names[CACHE_FORMAT_COUNT] = {"auto", "numbers", "csv", "addresses", "be32", "be64", "oracleGeneral", "vscsi",
-                                                             "acre"};
+static const char *const format_names[CACHE_FORMAT_COUNT] = {"auto", "numbers",       "csv",   "addresses", "be32",
+                                                             "be64", "oracleGeneral", "vscsi", "acre"};
 
 const char *cache_format_name(cache_format format) { return format_names[format]; }
 
@@ -35,10 +35,10 @@ typedef struct trace_parser {
     cache_trace_info *info;
     bool is_enough;
     uint64_t line_number;
-    char separator;       /* csv */
-    unsigned column;      /* csv: of the key, from 0 */
-    bool has_column;      /* csv: both are known */
-    unsigned version;     /* vscsi */
+    char separator;   /* csv */
+    unsigned column;  /* csv: of the key, from 0 */
+    bool has_column;  /* csv: both are known */
+    unsigned version; /* vscsi */
 } trace_parser;
 
 static void give(trace_parser *self, uint64_t key)
@@ -76,8 +76,8 @@ static const char *shown(text of)
 
 static acre_status bad_line(const trace_parser *self, text what, const char *is_not)
 {
-    return acre_fail(ACRE_CORRUPT, "'%s': line %llu: '%s' %s", cache_input_name(self->input), (unsigned long long)self->line_number, shown(what),
-                     is_not);
+    return acre_fail(ACRE_CORRUPT, "'%s': line %llu: '%s' %s", cache_input_name(self->input), (unsigned long long)self->line_number,
+                     shown(what), is_not);
 }
 
 static int digit_of(char c, unsigned base)
@@ -188,8 +188,8 @@ static bool find_named(trace_parser *self, text line, const char *name)
 /* Which column has the keys, from the first line. True: it is a line of names, and is done with. */
 static bool read_names(trace_parser *self, text line)
 {
-    static const char *const names[] = {"obj_id", "object_id", "objid",    "object", "obj",  "key",  "lbn",    "lba",
-                                        "block",  "block_id",  "blockid", "page",   "addr", "id",   "offset", "address"};
+    static const char *const names[] = {"obj_id", "object_id", "objid",   "object", "obj",  "key", "lbn",    "lba",
+                                        "block",  "block_id",  "blockid", "page",   "addr", "id",  "offset", "address"};
     const char *const wanted = self->options->column;
     uint64_t number;
     text cell = {line.bytes, 0};
@@ -219,8 +219,8 @@ static acre_status take_cells(trace_parser *self, text line)
     if (!self->has_column) {
         const bool are_names = read_names(self, line);
         if (!self->has_column)
-            return acre_fail(ACRE_INVALID, "'%s': line %llu: which column has the keys? '%s' has none called %s", cache_input_name(self->input),
-                             (unsigned long long)self->line_number, shown(line),
+            return acre_fail(ACRE_INVALID, "'%s': line %llu: which column has the keys? '%s' has none called %s",
+                             cache_input_name(self->input), (unsigned long long)self->line_number, shown(line),
                              self->options->column != NULL ? self->options->column : "as a key usually is");
         if (are_names) return ACRE_OK;
     }
@@ -293,7 +293,8 @@ static unsigned vscsi_version(const uint8_t *bytes, size_t length)
     enum { LOOKED_AT = 64 };
     bool is_first = length >= VSCSI_1_BYTES, is_second = length >= VSCSI_2_BYTES;
     for (size_t i = 0; i < LOOKED_AT && (i + 1) * VSCSI_1_BYTES <= length; i++) is_first &= vscsi_1_version(bytes + i * VSCSI_1_BYTES) == 1;
-    for (size_t i = 0; i < LOOKED_AT && (i + 1) * VSCSI_2_BYTES <= length; i++) is_second &= vscsi_2_version(bytes + i * VSCSI_2_BYTES) == 2;
+    for (size_t i = 0; i < LOOKED_AT && (i + 1) * VSCSI_2_BYTES <= length; i++)
+        is_second &= vscsi_2_version(bytes + i * VSCSI_2_BYTES) == 2;
     return is_first ? 1 : is_second ? 2 : 0;
 }
 
@@ -306,10 +307,14 @@ static bool is_next_possible(const uint8_t *record, uint64_t index)
 static size_t record_bytes(const trace_parser *self)
 {
     switch (self->info->format) {
-    case CACHE_FORMAT_BE32: return 4;
-    case CACHE_FORMAT_BE64: return 8;
-    case CACHE_FORMAT_ORACLE_GENERAL: return ORACLE_BYTES;
-    default: return self->version == 2 ? VSCSI_2_BYTES : VSCSI_1_BYTES;
+    case CACHE_FORMAT_BE32:
+        return 4;
+    case CACHE_FORMAT_BE64:
+        return 8;
+    case CACHE_FORMAT_ORACLE_GENERAL:
+        return ORACLE_BYTES;
+    default:
+        return self->version == 2 ? VSCSI_2_BYTES : VSCSI_1_BYTES;
     }
 }
 
@@ -322,8 +327,12 @@ static acre_status bad_record(const trace_parser *self, uint64_t place, const ch
 static acre_status take_record(trace_parser *self, const uint8_t *record, uint64_t place)
 {
     switch (self->info->format) {
-    case CACHE_FORMAT_BE32: give(self, big(record, 4)); return ACRE_OK;
-    case CACHE_FORMAT_BE64: give(self, big(record, 8)); return ACRE_OK;
+    case CACHE_FORMAT_BE32:
+        give(self, big(record, 4));
+        return ACRE_OK;
+    case CACHE_FORMAT_BE64:
+        give(self, big(record, 8));
+        return ACRE_OK;
     case CACHE_FORMAT_ORACLE_GENERAL:
         if (!is_next_possible(record, self->info->request_count)) return bad_record(self, place, "next use", little(record + 16, 8));
         give(self, little(record + 4, 8));
@@ -349,7 +358,8 @@ static acre_status read_records(trace_parser *self)
         if (length < each)
             return acre_fail(ACRE_CORRUPT, "'%s': byte %llu: the last record has %zu of %zu bytes", cache_input_name(self->input),
                              (unsigned long long)place, length, each);
-        for (; status == ACRE_OK && !self->is_enough && length - done >= each; done += each) status = take_record(self, bytes + done, place + done);
+        for (; status == ACRE_OK && !self->is_enough && length - done >= each; done += each)
+            status = take_record(self, bytes + done, place + done);
         if (status != ACRE_OK || self->is_enough) return status;
         cache_input_take(self->input, done);
     }
@@ -376,11 +386,13 @@ static acre_status read_events(trace_parser *self, const uint8_t *bytes, size_t 
     if (status != ACRE_OK) return status;
     if (!steps_choose_process(reader, self->options->process_id, &process)) {
         trace_reader_close(reader);
-        return acre_fail(ACRE_INVALID, "'%s' has no process %llu", cache_input_name(self->input), (unsigned long long)self->options->process_id);
+        return acre_fail(ACRE_INVALID, "'%s' has no process %llu", cache_input_name(self->input),
+                         (unsigned long long)self->options->process_id);
     }
     if (trace_header_of(reader)->sample_bytes > 0) {
         trace_reader_close(reader);
-        return acre_fail(ACRE_INVALID, "'%s' is sampled: a trace of every event is needed ('acre run --record')", cache_input_name(self->input));
+        return acre_fail(ACRE_INVALID, "'%s' is sampled: a trace of every event is needed ('acre run --record')",
+                         cache_input_name(self->input));
     }
     if (trace_damage(reader) != NULL) self->info->warning = must_print("%s: what stands before it is read", trace_damage(reader));
     trace_for_each_event(reader, process, take_event, self);
@@ -476,8 +488,10 @@ static acre_status read_all(trace_parser *self, const uint8_t *bytes, size_t len
     switch (self->info->format) {
     case CACHE_FORMAT_NUMBERS:
     case CACHE_FORMAT_CSV:
-    case CACHE_FORMAT_ADDRESSES: return read_text(self);
-    case CACHE_FORMAT_ACRE: return read_acre(self);
+    case CACHE_FORMAT_ADDRESSES:
+        return read_text(self);
+    case CACHE_FORMAT_ACRE:
+        return read_acre(self);
     case CACHE_FORMAT_VSCSI:
         self->version = vscsi_version(bytes, length);
         if (self->version == 0)
@@ -485,7 +499,8 @@ static acre_status read_all(trace_parser *self, const uint8_t *bytes, size_t len
                              cache_input_name(self->input), length < VSCSI_1_BYTES ? 0 : vscsi_1_version(bytes),
                              length < VSCSI_2_BYTES ? 0 : vscsi_2_version(bytes));
         return read_records(self);
-    default: return read_records(self);
+    default:
+        return read_records(self);
     }
 }
 
@@ -500,7 +515,8 @@ acre_status cache_trace_read(cache_input *input, const cache_trace_options *opti
     if (status != ACRE_OK) return status;
     if (info->format == CACHE_FORMAT_AUTO) info->format = format_of(cache_input_name(input), bytes, length);
     if (options->column != NULL && info->format != CACHE_FORMAT_CSV)
-        return acre_fail(ACRE_INVALID, "'%s' is read as %s, which has no columns", cache_input_name(input), cache_format_name(info->format));
+        return acre_fail(ACRE_INVALID, "'%s' is read as %s, which has no columns", cache_input_name(input),
+                         cache_format_name(info->format));
     const acre_status read = read_all(&self, bytes, length);
     if (read == ACRE_OK && info->request_count == 0) return acre_fail(ACRE_INVALID, "'%s' has no requests", cache_input_name(input));
     return read;

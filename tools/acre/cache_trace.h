@@ -9,11 +9,11 @@
 #include "cache_input.h"
 
 typedef enum cache_format {
-    CACHE_FORMAT_AUTO = 0,       /* by the file's name, else by what is in it */
-    CACHE_FORMAT_NUMBERS,        /* text: a number a line; lines `*` part phases */
-    CACHE_FORMAT_CSV,            /* text: columns, with or without a line of names */
-    CACHE_FORMAT_ADDRESSES,      /* text: `l` or `s`, 0xaddress, gap */
-    CACHE_FORMAT_BE32,           /* big-endian numbers */
+    CACHE_FORMAT_AUTO = 0,  /* by the file's name, else by what is in it */
+    CACHE_FORMAT_NUMBERS,   /* text: a number a line; lines `*` part phases */
+    CACHE_FORMAT_CSV,       /* text: columns, with or without a line of names */
+    CACHE_FORMAT_ADDRESSES, /* text: `l` or `s`, 0xaddress, gap */
+    CACHE_FORMAT_BE32,      /* big-endian numbers */
     CACHE_FORMAT_BE64,
     CACHE_FORMAT_ORACLE_GENERAL, /* libCacheSim's: little-endian {u32 time, u64 id, u32 size, i64 next} */
     CACHE_FORMAT_VSCSI,          /* VMware's vscsiStats, versions 1 and 2 */
