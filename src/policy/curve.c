@@ -31,10 +31,16 @@ enum {
 static uint64_t scaled(uint64_t value, uint64_t part, uint64_t whole)
 {
     assert(whole > 0);
-    if (whole == 0) return 0; /* a share of nothing */
     const uint64_t high = value >> 20, low = value & 0xfffff;
     const uint64_t quotient = high * part / whole, rest = high * part % whole;
     return (quotient << 20) + ((rest << 20) + low * part) / whole;
+}
+
+/* value * part / WHOLE. */
+static uint64_t share_of(uint64_t value, uint64_t part)
+{
+    const uint64_t high = (value >> 20) * part;
+    return (high >> 12) + (((high & 0xfff) << 20) + ((value & 0xfffff) * part)) / WHOLE;
 }
 
 static size_t words_of(uint32_t slots) { return (slots + WORD_SLOTS - 1) / WORD_SLOTS; }
@@ -153,7 +159,7 @@ static void settle(acre_curve *curve)
     curve->left_then = curve->left;
     if (curve->limit == 0) return; /* in a pause nobody looks */
     curve->look_passed += passed;
-    curve->expected += scaled(passed * WEIGHT, curve->threshold, WHOLE);
+    curve->expected += share_of(passed * WEIGHT, curve->threshold);
 }
 
 /* Adds `weight`, spread from `begin` to `end`, places in 2^32ths of a bucket. */
@@ -190,7 +196,7 @@ static void rescale(uint32_t *buckets, uint32_t last, uint64_t from, uint64_t to
 static void set_threshold(acre_curve *curve, uint64_t threshold)
 {
     const uint64_t from = curve->threshold;
-    if (curve->hits != NULL && threshold != from) {
+    if (from > 0 && threshold != from) { /* it is at least 1 */
         rescale(curve->hits, curve->keys_max, from, threshold);
         rescale(curve->censored, curve->keys_max, from, threshold);
         curve->expected = scaled(curve->expected, threshold, from);
@@ -354,7 +360,7 @@ acre_status acre_curve_init(acre_curve **curve, const acre_curve_options *option
 /* The share of requests that go on to longer distances, of 2^32: after bucket `k` whole, or a part of it of 2^32. */
 static uint64_t after_bucket(uint64_t survive, uint64_t weight, uint64_t at_risk, uint64_t part)
 {
-    const uint64_t gone = scaled(weight, part, WHOLE);
+    const uint64_t gone = share_of(weight, part);
     if (gone == 0) return survive;
     return gone >= at_risk ? 0 : survive - scaled(survive, gone, at_risk);
 }
@@ -368,7 +374,7 @@ acre_status acre_curve_read(const acre_curve *curve, const uint64_t *sizes, uint
                              (unsigned long long)sizes[i - 1]);
 
     const uint64_t passed = curve->limit == 0 ? 0 : curve->left_then - curve->left;
-    const uint64_t expected = curve->expected + scaled(passed * WEIGHT, curve->threshold, WHOLE);
+    const uint64_t expected = curve->expected + share_of(passed * WEIGHT, curve->threshold);
     /* Hot keys that the sample happens to have not, or to have, are hits at every size (SHARDS-adj): they are added to, or taken from, the
      * shortest distances. */
     uint64_t missing = expected > curve->sampled ? expected - curve->sampled : 0;
@@ -392,13 +398,13 @@ acre_status acre_curve_read(const acre_curve *curve, const uint64_t *sizes, uint
         const uint64_t gone = weight + (is_first_look ? 0 : curve->censored[k]);
         at_risk = at_risk > gone ? at_risk - gone : 0;
     }
-    for (; done < count; done++) misses[done] = (uint32_t)scaled(survive, ACRE_CURVE_MILLION, WHOLE);
+    for (; done < count; done++) misses[done] = (uint32_t)share_of(survive, ACRE_CURVE_MILLION);
     return ACRE_OK;
 }
 
 uint32_t acre_curve_rate(const acre_curve *curve)
 {
-    const uint32_t rate = curve == NULL ? 0 : (uint32_t)scaled(curve->threshold, ACRE_CURVE_MILLION, WHOLE);
+    const uint32_t rate = curve == NULL ? 0 : (uint32_t)share_of(curve->threshold, ACRE_CURVE_MILLION);
     return rate == 0 ? 1 : rate;
 }
 
