@@ -329,8 +329,9 @@ acre_status acre_curve_init(acre_curve **curve, const acre_curve_options *option
     if (curve == NULL || options == NULL || memory == NULL) return acre_fail(ACRE_INVALID, "curve: a NULL");
     const size_t needed = acre_curve_bytes(options);
     if (needed == 0)
-        return acre_fail(ACRE_INVALID, "curve: keys_max %u is not from %u to %u, or share %u is above %u", options->keys_max,
-                         ACRE_CURVE_KEYS_MIN, ACRE_CURVE_KEYS_MAX, options->share, ACRE_CURVE_SHARE_MAX);
+        return acre_fail(ACRE_INVALID, "curve: keys_max %u is not from %u to %u, or share %u is above %u",
+                         (unsigned)options->keys_max, (unsigned)ACRE_CURVE_KEYS_MIN, (unsigned)ACRE_CURVE_KEYS_MAX, (unsigned)options->share,
+                         (unsigned)ACRE_CURVE_SHARE_MAX);
     if (bytes < needed || (uintptr_t)memory % 8 != 0)
         return acre_fail(ACRE_INVALID, "curve: %zu bytes at %p, and %zu aligned to 8 are needed", bytes, memory, needed);
     memset(memory, 0, needed);
@@ -343,7 +344,7 @@ acre_status acre_curve_init(acre_curve **curve, const acre_curve_options *option
     self->factor = SPREAD;
     self->random = UINT64_C(0x2545f4914f6cdd1d);
     self->threshold = WHOLE;
-    self->keys = (uint64_t *)((unsigned char *)memory + acre_align_up(sizeof *self, 8));
+    self->keys = (uint64_t *)(void *)((unsigned char *)memory + acre_align_up(sizeof *self, 8));
     self->words = self->keys + slots;
     self->sums = (uint32_t *)(self->words + words);
     self->table = self->sums + words + 1;
