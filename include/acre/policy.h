@@ -37,8 +37,8 @@
  * thread's own until acre_policy_deliver hands it in under the lock (the others).
  *
  * Costs: hit, miss, admit, forget O(1); evict O(1) amortised, and each call looks at no more than `effort` slots that the cache will not
- * give up. Memory a slot, without the caller's keys: fifo 9, clock 5, sieve 9, lru 9, s3-fifo 14, 2q 14, arc 19, car 15 bytes and so on; acre_policy_bytes
- * has the sum. No call allocates.
+ * give up. Bytes a slot, without the caller's keys: clock 2, fifo, lru and sieve 10, w-tinylfu 14, s3-fifo 16, 2q 19, arc and car 29, lirs
+ * 36, adaptive 53 and 25 KiB for its shadows; acre_policy_bytes has the sum. No call allocates.
  *
  * Example: examples/policy.c.
  */
@@ -91,11 +91,11 @@ typedef struct acre_policy_options {
     acre_policy_kind kind;
     acre_policy_slot capacity;     /* slots that may be in use: 1 to ACRE_POLICY_CAPACITY_MAX */
     acre_policy_slot capacity_max; /* acre_policy_resize may go up to that; 0: `capacity`. What memory is needed for */
-    const void *keys;              /* the cache's own: the 64-bit key of the entry in slot i is at keys + i * key_stride_bytes, aligned to 8 bytes.
-                                    * Any bijection or hash of what the cache finds entries by; need not be well mixed. fifo, lru, clock and
-                                    * sieve need none */
-    size_t key_stride_bytes;       /* 0: 8 */
-    uint32_t effort;               /* how many slots evict may find kept before it gives up: 0 means 64 */
+    const void *keys; /* the cache's own: the 64-bit key of the entry in slot i is at keys + i * key_stride_bytes, aligned to 8 bytes.
+                       * Any bijection or hash of what the cache finds entries by; need not be well mixed. fifo, lru, clock and
+                       * sieve need none */
+    size_t key_stride_bytes; /* 0: 8 */
+    uint32_t effort;         /* how many slots evict may find kept before it gives up: 0 means 64 */
 } acre_policy_options;
 
 /* What a cache finds when it looks at a slot that a policy would take. */
@@ -129,9 +129,9 @@ typedef struct acre_policy {
 /* The memory that a policy of these options takes, 0 when they are not valid. O(1). */
 ACRE_API size_t acre_policy_bytes(const acre_policy_options *options);
 
-/* A policy with no slot in use, in `bytes` bytes at `memory`, aligned to 8, which are the policy's until the cache stops calling it; nothing
- * has to be closed. ACRE_INVALID, and nothing was changed: a NULL, options out of their ranges, memory that is too small or not aligned.
- * O(bytes). */
+/* A policy with no slot in use, in `bytes` bytes at `memory`, aligned to 8, which are the policy's until the cache stops calling it;
+ * nothing has to be closed. ACRE_INVALID, and nothing was changed: a NULL, options out of their ranges, memory that is too small or not
+ * aligned. O(bytes). */
 ACRE_API acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *options, void *memory, size_t bytes);
 
 /* An entry was asked for that is in `slot`, which is in use. Under the lock. */
@@ -158,15 +158,12 @@ static inline bool acre_policy_note(acre_policy *policy, acre_policy_slot slot, 
 {
     uint8_t hits = __atomic_load_n(policy->hits + slot, __ATOMIC_RELAXED);
     if (policy->hit_limit != 0) {
-        if (hits < policy->hit_limit)
-            __atomic_store_n(policy->hits + slot, (uint8_t)(hits + 1), __ATOMIC_RELAXED);
+        if (hits < policy->hit_limit) __atomic_store_n(policy->hits + slot, (uint8_t)(hits + 1), __ATOMIC_RELAXED);
         return false;
     }
-    if (hits & ACRE_POLICY_NOTED)
-        return false;
+    if (hits & ACRE_POLICY_NOTED) return false;
     __atomic_store_n(policy->hits + slot, (uint8_t)(hits | ACRE_POLICY_NOTED), __ATOMIC_RELAXED);
-    if (mine->count < ACRE_POLICY_HITS_MAX)
-        mine->slots[mine->count++] = slot;
+    if (mine->count < ACRE_POLICY_HITS_MAX) mine->slots[mine->count++] = slot;
     return mine->count == ACRE_POLICY_HITS_MAX;
 }
 
@@ -186,8 +183,8 @@ ACRE_API acre_policy_slot acre_policy_evict(acre_policy *policy, acre_policy_ori
 /* Up to `count` slots in one go, each as acre_policy_evict(policy, 0, look, context); returns how many. */
 ACRE_API size_t acre_policy_evict_many(acre_policy *policy, acre_policy_slot *slots, size_t count, acre_policy_look *look, void *context);
 
-/* `slot`, which is not in use and below `capacity_max`, has an entry: its key is in keys[slot]. Under the lock. When `capacity` slots are in
- * use already it is accepted all the same: the cache is over its size and should evict. */
+/* `slot`, which is not in use and below `capacity_max`, has an entry: its key is in keys[slot]. Under the lock. When `capacity` slots are
+ * in use already it is accepted all the same: the cache is over its size and should evict. */
 ACRE_API void acre_policy_admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin);
 
 /* The entry of `slot` is gone by another way than evict (deleted, or moved out). Nothing is remembered of it. A slot that is not in use is

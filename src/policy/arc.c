@@ -3,7 +3,7 @@
 
 static void touch(acre_policy *policy, acre_policy_slot slot)
 {
-    acre_arc_lists *self = (acre_arc_lists *)policy;
+    acre_arc_lists *self = (acre_arc_lists *)(void *)policy;
     if (policy->where[slot] == ACRE_ARC_T2 + 1) {
         acre_list_move_first(self->ghosts.links, acre_arc_head(self, ACRE_ARC_T2), slot);
     } else {
@@ -14,7 +14,7 @@ static void touch(acre_policy *policy, acre_policy_slot slot)
 
 static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
 {
-    acre_arc_lists *self = (acre_arc_lists *)policy;
+    acre_arc_lists *self = (acre_arc_lists *)(void *)policy;
     acre_policy_slot b1_count = self->counts[ACRE_ARC_B1], b2_count = self->counts[ACRE_ARC_B2];
     acre_policy_origin origin = acre_arc_recall(self, fingerprint);
     acre_arc_adapt(self, origin, b1_count, b2_count);
@@ -25,14 +25,13 @@ static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
 static bool is_t1_next(const acre_arc_lists *self, acre_policy_origin origin)
 {
     uint64_t length = self->counts[ACRE_ARC_T1] * ACRE_ARC_ONE;
-    if (self->counts[ACRE_ARC_T1] == 0 || self->counts[ACRE_ARC_T2] == 0)
-        return self->counts[ACRE_ARC_T1] != 0;
+    if (self->counts[ACRE_ARC_T1] == 0 || self->counts[ACRE_ARC_T2] == 0) return self->counts[ACRE_ARC_T1] != 0;
     return length > self->target || (origin == ACRE_ARC_FROM_B2 && length == self->target);
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    acre_arc_lists *self = (acre_arc_lists *)policy;
+    acre_arc_lists *self = (acre_arc_lists *)(void *)policy;
     bool forgets = false;
     if (origin == ACRE_ARC_NEW && self->counts[ACRE_ARC_T1] + self->counts[ACRE_ARC_B1] >= policy->capacity) {
         if (self->counts[ACRE_ARC_B1] > 0)

@@ -3,11 +3,14 @@
 
 static void touch(acre_policy *policy, acre_policy_slot slot) { acre_policy_set_hits(policy, slot, 1); }
 
-static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint) { return acre_arc_recall((acre_arc_lists *)policy, fingerprint); }
+static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
+{
+    return acre_arc_recall((acre_arc_lists *)(void *)policy, fingerprint);
+}
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    acre_arc_lists *self = (acre_arc_lists *)policy;
+    acre_arc_lists *self = (acre_arc_lists *)(void *)policy;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         acre_policy_slot t1_count = self->counts[ACRE_ARC_T1];
         bool from_t1 = t1_count > 0 && (t1_count * ACRE_ARC_ONE >= self->target || self->counts[ACRE_ARC_T2] == 0);
@@ -30,7 +33,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
 /* The paper changes the target after the victim is gone; the key's own ghost still counts. */
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
-    acre_arc_lists *self = (acre_arc_lists *)policy;
+    acre_arc_lists *self = (acre_arc_lists *)(void *)policy;
     acre_arc_adapt(self, origin, (acre_policy_slot)(self->counts[ACRE_ARC_B1] + (origin == ACRE_ARC_FROM_B1)),
                    (acre_policy_slot)(self->counts[ACRE_ARC_B2] + (origin == ACRE_ARC_FROM_B2)));
     acre_arc_admit(policy, slot, origin);

@@ -1,5 +1,5 @@
-/* carve.h - lays arrays out one behind the other in memory of the caller. The same code finds out how much is needed: without memory it only
- * counts. */
+/* carve.h - lays arrays out one behind the other in memory of the caller. The same code finds out how much is needed: without memory it
+ * only counts. */
 #ifndef ACRE_POLICY_CARVE_H
 #define ACRE_POLICY_CARVE_H
 

@@ -15,7 +15,7 @@ static void lay_out(acre_policy *policy, acre_carver *carver)
     (void)carver;
 }
 
-static void init(acre_policy *policy) { ((clock_hand *)policy)->hand = 0; }
+static void init(acre_policy *policy) { ((clock_hand *)(void *)policy)->hand = 0; }
 
 static void touch(acre_policy *policy, acre_policy_slot slot) { acre_policy_set_hits(policy, slot, 1); }
 
@@ -24,13 +24,12 @@ static void forget(acre_policy *policy, acre_policy_slot slot) { policy->where[s
 /* In two rounds each byte is cleared, so one of the slots in use is a victim or kept. */
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    clock_hand *self = (clock_hand *)policy;
+    clock_hand *self = (clock_hand *)(void *)policy;
     (void)origin;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         acre_policy_slot slot = self->hand;
         self->hand = (acre_policy_slot)(slot + 1 == policy->capacity_max ? 0 : slot + 1);
-        if (policy->where[slot] == 0)
-            continue;
+        if (policy->where[slot] == 0) continue;
         if (acre_policy_hits_of(policy, slot) != 0) {
             acre_policy_set_hits(policy, slot, 0);
         } else if (acre_policy_may_take(look, context, slot, &kept)) {
@@ -47,7 +46,7 @@ static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin
     policy->where[slot] = IN_USE;
 }
 
-static bool is_valid(const acre_policy *policy) { return ((const clock_hand *)policy)->hand < policy->capacity_max; }
+static bool is_valid(const acre_policy *policy) { return ((const clock_hand *)(const void *)policy)->hand < policy->capacity_max; }
 
 const acre_policy_operations acre_policy_clock = {.struct_bytes = sizeof(clock_hand),
                                                   .hit_limit = 1,

@@ -1,9 +1,7 @@
-/* index.h - finds the number that a 32-bit fingerprint belongs to: open addressing in an array of any size.
+/* index.h - finds the number that a 32-bit fingerprint belongs to: chains of numbers, two on average when all are in use.
  *
- * The fingerprints themselves are in an array of the owner's, by number; the table has the numbers alone, each with as many bits of its
- * fingerprint as are left over, so that a probe that finds another entry seldom looks at the owner's array. An entry lies at or behind
- * the place that its fingerprint says (linear probing), and no empty place is in between: a removal moves what follows back. The table
- * is at most 2/3 full, which makes 1.5 looks for an entry that is there and 5 for one that is not, on average.
+ * A number has a node with its fingerprint and the next number of its chain; half as many heads as nodes make 10 bytes a number. Chains are
+ * short, so all operations are O(1) on average, and a look at one node takes one line of the cache.
  *
  * A fingerprint is a bijection of the lower 32 bits of a key, mixed with the upper ones; so keys below 2^32 are told apart for certain, and
  * of others one pair in 2^32 is taken for the same. */
@@ -14,11 +12,15 @@
 
 #include <assert.h>
 
+typedef struct acre_index_node {
+    uint32_t fingerprint;
+    acre_policy_slot next; /* number + 1 of the next one of the chain; 0: it is the last */
+} acre_index_node;
+
 typedef struct acre_index {
-    acre_policy_slot *table; /* number + 1, and above `mask` bits of the fingerprint; 0: empty */
-    const uint32_t *fingerprints;
-    acre_policy_slot size; /* places */
-    acre_policy_slot mask; /* of number + 1 */
+    acre_index_node *nodes;  /* by number; the owner reads fingerprints of numbers that it has put in */
+    acre_policy_slot *heads; /* number + 1; 0: the chain is empty */
+    acre_policy_slot head_count;
 } acre_index;
 
 /* Mixes 32 bits; a bijection (Wellons, "Prospecting for Hash Functions", 2018). */
@@ -35,82 +37,47 @@ static inline uint32_t acre_fingerprint(uint64_t key)
     return acre_mix32((uint32_t)key ^ (upper == 0 ? 0 : acre_mix32(upper + 0x9e3779b9u)));
 }
 
-static inline acre_policy_slot acre_index_size(acre_policy_slot count_max)
+/* The same where 0 means none: the one key in 2^32 that has it goes as 1. */
+static inline uint32_t acre_fingerprint_word(uint32_t fingerprint) { return fingerprint == 0 ? 1 : fingerprint; }
+
+/* For up to `count_max` of the numbers below `numbers`, in the memory of `carver`. */
+static inline void acre_index_lay_out(acre_index *index, acre_carver *carver, acre_policy_slot count_max, acre_policy_slot numbers)
 {
-    return (acre_policy_slot)(count_max + count_max / 2 + 2);
+    index->head_count = (acre_policy_slot)(count_max / 2 + 1);
+    index->heads = acre_carve(carver, index->head_count, sizeof *index->heads);
+    index->nodes = acre_carve(carver, numbers, sizeof *index->nodes);
 }
 
-/* For up to `count_max` numbers below that, in the memory of `carver`. */
-static inline void acre_index_lay_out(acre_index *index, acre_carver *carver, acre_policy_slot count_max)
+static inline acre_policy_slot *acre_index_head(const acre_index *index, uint32_t fingerprint)
 {
-    index->size = acre_index_size(count_max);
-    index->table = acre_carve(carver, index->size, sizeof *index->table);
-    index->mask = 1;
-    while (index->mask < count_max)
-        index->mask = (acre_policy_slot)(index->mask * 2 + 1);
-}
-
-static inline acre_policy_slot acre_index_home(const acre_index *index, uint32_t fingerprint)
-{
-    return (acre_policy_slot)((uint64_t)fingerprint * index->size >> 32);
-}
-
-static inline acre_policy_slot acre_index_after(const acre_index *index, acre_policy_slot place)
-{
-    return (acre_policy_slot)(place + 1 == index->size ? 0 : place + 1);
-}
-
-static inline acre_policy_slot acre_index_entry(const acre_index *index, uint32_t fingerprint, acre_policy_slot number)
-{
-    return (acre_policy_slot)(((acre_policy_slot)fingerprint & (acre_policy_slot)~index->mask) | (acre_policy_slot)(number + 1));
+    return index->heads + ((uint64_t)fingerprint * index->head_count >> 32);
 }
 
 /* The number of a fingerprint, or ACRE_POLICY_NO_SLOT. */
 static inline acre_policy_slot acre_index_find(const acre_index *index, uint32_t fingerprint)
 {
-    for (acre_policy_slot place = acre_index_home(index, fingerprint);; place = acre_index_after(index, place)) {
-        acre_policy_slot entry = index->table[place];
-        if (entry == 0)
-            return ACRE_POLICY_NO_SLOT;
-        if (((entry ^ (acre_policy_slot)fingerprint) & (acre_policy_slot)~index->mask) == 0) {
-            acre_policy_slot number = (acre_policy_slot)((entry & index->mask) - 1);
-            if (index->fingerprints[number] == fingerprint)
-                return number;
-        }
-    }
+    acre_policy_slot entry = *acre_index_head(index, fingerprint);
+    while (entry != 0 && index->nodes[entry - 1].fingerprint != fingerprint) entry = index->nodes[entry - 1].next;
+    return (acre_policy_slot)(entry - 1);
 }
 
-/* `number`, whose fingerprint the owner has written, and which is not in the table. */
-static inline void acre_index_insert(acre_index *index, acre_policy_slot number)
+/* `number`, which is not in the index, belongs to a fingerprint. */
+static inline void acre_index_insert(acre_index *index, acre_policy_slot number, uint32_t fingerprint)
 {
-    uint32_t fingerprint = index->fingerprints[number];
-    acre_policy_slot place = acre_index_home(index, fingerprint);
-    while (index->table[place] != 0)
-        place = acre_index_after(index, place);
-    index->table[place] = acre_index_entry(index, fingerprint, number);
+    acre_policy_slot *head = acre_index_head(index, fingerprint);
+    index->nodes[number] = (acre_index_node){fingerprint, *head};
+    *head = (acre_policy_slot)(number + 1);
 }
 
-/* `number`, which is in the table. */
+/* `number`, which is in the index. */
 static inline void acre_index_remove(acre_index *index, acre_policy_slot number)
 {
-    uint32_t fingerprint = index->fingerprints[number];
-    acre_policy_slot wanted = acre_index_entry(index, fingerprint, number), hole = acre_index_home(index, fingerprint);
-    while (index->table[hole] != wanted) {
-        assert(index->table[hole] != 0);
-        hole = acre_index_after(index, hole);
+    acre_policy_slot *place = acre_index_head(index, index->nodes[number].fingerprint);
+    while (*place != number + 1) {
+        assert(*place != 0);
+        place = &index->nodes[*place - 1].next;
     }
-    for (acre_policy_slot place = acre_index_after(index, hole);; place = acre_index_after(index, place)) {
-        acre_policy_slot entry = index->table[place];
-        if (entry == 0)
-            break;
-        /* It may move to the hole if its home is not between there and here. */
-        acre_policy_slot home = acre_index_home(index, index->fingerprints[(entry & index->mask) - 1]);
-        if (hole <= place ? home <= hole || home > place : home <= hole && home > place) {
-            index->table[hole] = entry;
-            hole = place;
-        }
-    }
-    index->table[hole] = 0;
+    *place = index->nodes[number].next;
 }
 
 #endif

@@ -13,10 +13,7 @@ typedef struct acre_link {
     acre_policy_slot next, previous;
 } acre_link;
 
-static inline void acre_list_init(acre_link *links, acre_policy_slot head)
-{
-    links[head] = (acre_link){head, head};
-}
+static inline void acre_list_init(acre_link *links, acre_policy_slot head) { links[head] = (acre_link){head, head}; }
 
 static inline bool acre_list_is_empty(const acre_link *links, acre_policy_slot head) { return links[head].next == head; }
 static inline acre_policy_slot acre_list_first(const acre_link *links, acre_policy_slot head) { return links[head].next; }
@@ -53,8 +50,7 @@ static inline void acre_list_remove(acre_link *links, acre_policy_slot node)
 /* Moves a node to the beginning of a list; one that is there is left alone. */
 static inline void acre_list_move_first(acre_link *links, acre_policy_slot head, acre_policy_slot node)
 {
-    if (links[head].next == node)
-        return;
+    if (links[head].next == node) return;
     acre_list_remove(links, node);
     acre_list_push_first(links, head, node);
 }
@@ -64,8 +60,7 @@ static inline size_t acre_list_count(const acre_link *links, acre_policy_slot he
 {
     size_t count = 0;
     for (acre_policy_slot node = links[head].next, before = head; node != head; before = node, node = links[node].next) {
-        if (links[node].previous != before || count++ > count_max)
-            return SIZE_MAX;
+        if (links[node].previous != before || count++ > count_max) return SIZE_MAX;
     }
     return count;
 }

@@ -24,17 +24,22 @@ static const struct {
 
 #define EFFORT_DEFAULT 64u
 
-const char *acre_policy_name(acre_policy_kind kind)
+const char *acre_policy_name(acre_policy_kind kind) { return (unsigned)kind < ACRE_POLICY_KIND_COUNT ? kinds[kind].name : NULL; }
+
+static bool is_same(const char *a, const char *b)
 {
-    return (unsigned)kind < ACRE_POLICY_KIND_COUNT ? kinds[kind].name : NULL;
+    while (*a != 0 && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
 }
 
 acre_status acre_policy_named(const char *name, acre_policy_kind *kind)
 {
-    if (name == NULL || kind == NULL)
-        return acre_fail(ACRE_INVALID, "policy: name or kind is NULL");
+    if (name == NULL || kind == NULL) return acre_fail(ACRE_INVALID, "policy: name or kind is NULL");
     for (unsigned i = 0; i < ACRE_POLICY_KIND_COUNT; i++) {
-        if (strcmp(name, kinds[i].name) == 0) {
+        if (is_same(name, kinds[i].name)) {
             *kind = (acre_policy_kind)i;
             return ACRE_OK;
         }
@@ -44,8 +49,7 @@ acre_status acre_policy_named(const char *name, acre_policy_kind *kind)
 
 static acre_status check_options(const acre_policy_options *options)
 {
-    if (options == NULL)
-        return acre_fail(ACRE_INVALID, "policy: options are NULL");
+    if (options == NULL) return acre_fail(ACRE_INVALID, "policy: options are NULL");
     if ((unsigned)options->kind >= ACRE_POLICY_KIND_COUNT)
         return acre_fail(ACRE_INVALID, "policy: kind %u is not below %u", (unsigned)options->kind, ACRE_POLICY_KIND_COUNT);
     const char *name = kinds[options->kind].name;
@@ -57,16 +61,17 @@ static acre_status check_options(const acre_policy_options *options)
                          (unsigned long)options->capacity_max, (unsigned long)options->capacity, (unsigned long)ACRE_POLICY_CAPACITY_MAX);
     if (options->keys == NULL && kinds[options->kind].operations->needs_keys)
         return acre_fail(ACRE_INVALID, "policy %s: needs keys, which are NULL", name);
-    if (options->key_stride_bytes % sizeof(uint64_t) != 0 && options->key_stride_bytes != ACRE_POLICY_FINGERPRINTS)
+    if (options->key_stride_bytes % sizeof(uint64_t) != 0)
         return acre_fail(ACRE_INVALID, "policy %s: key_stride_bytes %lu is not a multiple of 8", name,
                          (unsigned long)options->key_stride_bytes);
-    if ((uintptr_t)options->keys % (options->key_stride_bytes == ACRE_POLICY_FINGERPRINTS ? sizeof(uint32_t) : sizeof(uint64_t)) != 0)
+    if ((uintptr_t)options->keys % sizeof(uint64_t) != 0)
         return acre_fail(ACRE_INVALID, "policy %s: keys at %p are not aligned to 8", name, options->keys);
     return ACRE_OK;
 }
 
-/* Sets the policy up to where its arrays lie; they are in the memory of `carver`, or nowhere. */
-static void lay_out(acre_policy *policy, const acre_policy_options *options, acre_carver *carver)
+/* Sets the policy up to where its arrays lie; they are in the memory of `carver`, or nowhere. `hits`: of the policy that this one is a part
+ * of, or NULL. */
+static void lay_out(acre_policy *policy, const acre_policy_options *options, acre_carver *carver, uint8_t *hits)
 {
     const acre_policy_operations *operations = kinds[options->kind].operations;
     *policy = (acre_policy){
@@ -81,39 +86,49 @@ static void lay_out(acre_policy *policy, const acre_policy_options *options, acr
     };
     (void)acre_carve(carver, 1, operations->struct_bytes);
     operations->lay_out(policy, carver);
-    policy->hits = acre_carve(carver, policy->capacity_max, 1);
+    if (policy->kind != ACRE_POLICY_ADAPTIVE) policy->hits = hits != NULL ? hits : acre_carve(carver, policy->capacity_max, 1);
     policy->where = acre_carve(carver, policy->capacity_max, 1);
 }
 
-size_t acre_policy_bytes(const acre_policy_options *options)
+static size_t needed_bytes(const acre_policy_options *options, uint8_t *hits)
 {
-    if (check_options(options) != ACRE_OK)
-        return 0;
     uint64_t any[ACRE_POLICY_STRUCT_BYTES_MAX / sizeof(uint64_t)];
     acre_carver carver = {NULL, 0};
     assert(kinds[options->kind].operations->struct_bytes <= sizeof any);
     memset(any, 0, sizeof any);
-    lay_out((acre_policy *)(void *)any, options, &carver);
+    lay_out((acre_policy *)(void *)any, options, &carver, hits);
     return carver.used_bytes;
+}
+
+/* In memory that is all zero. */
+static acre_policy *set_up(const acre_policy_options *options, void *memory, uint8_t *hits)
+{
+    acre_carver carver = {memory, 0};
+    acre_policy *policy = memory;
+    lay_out(policy, options, &carver, hits);
+    policy->operations->init(policy);
+    return policy;
+}
+
+size_t acre_policy_bytes(const acre_policy_options *options) { return check_options(options) != ACRE_OK ? 0 : needed_bytes(options, NULL); }
+
+acre_policy *acre_policy_carve(const acre_policy_options *options, acre_carver *carver, uint8_t *hits)
+{
+    void *memory = acre_carve(carver, needed_bytes(options, hits), 1);
+    return memory == NULL ? NULL : set_up(options, memory, hits);
 }
 
 acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *options, void *memory, size_t bytes)
 {
-    if (policy == NULL || memory == NULL)
-        return acre_fail(ACRE_INVALID, "policy: the place for it, or its memory, is NULL");
+    if (policy == NULL || memory == NULL) return acre_fail(ACRE_INVALID, "policy: the place for it, or its memory, is NULL");
     acre_status status = check_options(options);
-    if (status != ACRE_OK)
-        return status;
-    size_t needed_bytes = acre_policy_bytes(options);
-    if (bytes < needed_bytes || (uintptr_t)memory % sizeof(uint64_t) != 0)
+    if (status != ACRE_OK) return status;
+    size_t needed = needed_bytes(options, NULL);
+    if (bytes < needed || (uintptr_t)memory % sizeof(uint64_t) != 0)
         return acre_fail(ACRE_INVALID, "policy %s: %lu bytes at %p are not %lu bytes aligned to 8", kinds[options->kind].name,
-                         (unsigned long)bytes, memory, (unsigned long)needed_bytes);
-    memset(memory, 0, needed_bytes);
-    acre_carver carver = {memory, 0};
-    *policy = memory;
-    lay_out(*policy, options, &carver);
-    assert(carver.used_bytes == needed_bytes);
-    (*policy)->operations->init(*policy);
+                         (unsigned long)bytes, memory, (unsigned long)needed);
+    memset(memory, 0, needed);
+    *policy = set_up(options, memory, NULL);
     return ACRE_OK;
 }
 
@@ -124,16 +139,14 @@ bool acre_policy_holds(const acre_policy *policy, acre_policy_slot slot)
 
 void acre_policy_touch(acre_policy *policy, acre_policy_slot slot)
 {
-    if (acre_policy_holds(policy, slot))
-        policy->operations->touch(policy, slot);
+    if (acre_policy_holds(policy, slot)) policy->operations->touch(policy, slot);
 }
 
 void acre_policy_deliver(acre_policy *policy, acre_policy_hits *mine)
 {
     for (uint32_t i = 0; i < mine->count && i < ACRE_POLICY_HITS_MAX; i++) {
         acre_policy_slot slot = mine->slots[i];
-        if (slot < policy->capacity_max)
-            acre_policy_set_hits(policy, slot, acre_policy_hits_of(policy, slot) & ~ACRE_POLICY_NOTED);
+        if (slot < policy->capacity_max) acre_policy_set_hits(policy, slot, acre_policy_hits_of(policy, slot));
         acre_policy_touch(policy, slot);
     }
     mine->count = 0;
@@ -146,26 +159,22 @@ acre_policy_origin acre_policy_miss(acre_policy *policy, uint64_t key)
 
 acre_policy_slot acre_policy_evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    if (policy->count == 0)
-        return ACRE_POLICY_NO_SLOT;
+    if (policy->count == 0) return ACRE_POLICY_NO_SLOT;
     acre_policy_slot slot = policy->operations->evict(policy, origin, look, context);
-    if (slot != ACRE_POLICY_NO_SLOT)
-        policy->count--;
+    if (slot != ACRE_POLICY_NO_SLOT) policy->count--;
     return slot;
 }
 
 size_t acre_policy_evict_many(acre_policy *policy, acre_policy_slot *slots, size_t count, acre_policy_look *look, void *context)
 {
     size_t taken = 0;
-    while (taken < count && (slots[taken] = acre_policy_evict(policy, 0, look, context)) != ACRE_POLICY_NO_SLOT)
-        taken++;
+    while (taken < count && (slots[taken] = acre_policy_evict(policy, 0, look, context)) != ACRE_POLICY_NO_SLOT) taken++;
     return taken;
 }
 
 void acre_policy_admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
-    if (slot >= policy->capacity_max || acre_policy_holds(policy, slot))
-        return;
+    if (slot >= policy->capacity_max || acre_policy_holds(policy, slot)) return;
     acre_policy_set_hits(policy, slot, 0);
     policy->operations->admit(policy, slot, origin);
     policy->count++;
@@ -173,22 +182,19 @@ void acre_policy_admit(acre_policy *policy, acre_policy_slot slot, acre_policy_o
 
 void acre_policy_forget(acre_policy *policy, acre_policy_slot slot)
 {
-    if (!acre_policy_holds(policy, slot))
-        return;
+    if (!acre_policy_holds(policy, slot)) return;
     policy->operations->forget(policy, slot);
     policy->count--;
 }
 
 acre_status acre_policy_resize(acre_policy *policy, acre_policy_slot capacity)
 {
-    if (policy == NULL)
-        return acre_fail(ACRE_INVALID, "policy: NULL");
+    if (policy == NULL) return acre_fail(ACRE_INVALID, "policy: NULL");
     if (capacity == 0 || capacity > policy->capacity_max)
         return acre_fail(ACRE_INVALID, "policy %s: capacity %lu is not in 1 to %lu", kinds[policy->kind].name, (unsigned long)capacity,
                          (unsigned long)policy->capacity_max);
     policy->capacity = capacity;
-    if (policy->operations->resize != NULL)
-        policy->operations->resize(policy);
+    if (policy->operations->resize != NULL) policy->operations->resize(policy);
     return ACRE_OK;
 }
 
@@ -197,5 +203,6 @@ bool acre_policy_is_valid(const acre_policy *policy)
     acre_policy_slot count = 0;
     for (acre_policy_slot slot = 0; slot < policy->capacity_max; slot++)
         count = (acre_policy_slot)(count + acre_policy_holds(policy, slot));
-    return count == policy->count && policy->capacity >= 1 && policy->capacity <= policy->capacity_max && policy->operations->is_valid(policy);
+    return count == policy->count && policy->capacity >= 1 && policy->capacity <= policy->capacity_max &&
+           policy->operations->is_valid(policy);
 }

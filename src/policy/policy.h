@@ -1,15 +1,15 @@
 /* policy.h - what each kind of replacement policy is behind the gate in policy.c.
  *
  * A kind is a struct that begins with an acre_policy, and a table of operations. The gate has checked the arguments: slots are below
- * capacity_max, touch, forget and evict come for slots in use, admit for others. policy->where has a byte a slot: 0 when it is not in use, else
- * what its kind wants to know of it, below ACRE_POLICY_GONE. The gate counts the slots in use. */
+ * capacity_max, touch, forget and evict come for slots in use, admit for others. policy->where has a byte a slot: 0 when it is not in use,
+ * else what its kind wants to know of it, below ACRE_POLICY_GONE. The gate counts the slots in use. */
 #ifndef ACRE_POLICY_POLICY_H
 #define ACRE_POLICY_POLICY_H
 
 #include "policy/carve.h"
 #include "policy/index.h"
 
-#define ACRE_POLICY_GONE 0x80u /* in where: not in use, but a queue still has the slot */
+#define ACRE_POLICY_GONE             0x80u /* in where: not in use, but a queue still has the slot */
 #define ACRE_POLICY_STRUCT_BYTES_MAX 640
 
 typedef struct acre_policy_operations {
@@ -28,23 +28,22 @@ typedef struct acre_policy_operations {
     bool (*is_valid)(const acre_policy *policy);
 } acre_policy_operations;
 
-extern const acre_policy_operations acre_policy_fifo, acre_policy_lru, acre_policy_clock, acre_policy_two_queue, acre_policy_arc, acre_policy_car,
-    acre_policy_lirs, acre_policy_s3_fifo, acre_policy_sieve, acre_policy_w_tinylfu, acre_policy_adaptive;
+extern const acre_policy_operations acre_policy_fifo, acre_policy_lru, acre_policy_clock, acre_policy_two_queue, acre_policy_arc,
+    acre_policy_car, acre_policy_lirs, acre_policy_s3_fifo, acre_policy_sieve, acre_policy_w_tinylfu, acre_policy_adaptive;
 
-/* Instead of keys the cache may have fingerprints, 4 bytes each; then this is the stride. */
-#define ACRE_POLICY_FINGERPRINTS sizeof(uint32_t)
+/* A stride with this bit: the cache has fingerprints of 32 bits instead of keys. */
+#define ACRE_POLICY_FINGERPRINTS ((size_t)1)
 
 static inline uint32_t acre_policy_fingerprint(const acre_policy *policy, acre_policy_slot slot)
 {
-    const unsigned char *key = policy->keys + slot * policy->key_stride_bytes;
-    if (policy->key_stride_bytes == ACRE_POLICY_FINGERPRINTS)
-        return *(const uint32_t *)(const void *)key;
+    const unsigned char *key = policy->keys + slot * (policy->key_stride_bytes & ~ACRE_POLICY_FINGERPRINTS);
+    if (policy->key_stride_bytes & ACRE_POLICY_FINGERPRINTS) return *(const uint32_t *)(const void *)key;
     return acre_fingerprint(*(const uint64_t *)(const void *)key);
 }
 
 static inline uint8_t acre_policy_hits_of(const acre_policy *policy, acre_policy_slot slot)
 {
-    return __atomic_load_n(policy->hits + slot, __ATOMIC_RELAXED);
+    return (uint8_t)(__atomic_load_n(policy->hits + slot, __ATOMIC_RELAXED) & ~ACRE_POLICY_NOTED);
 }
 
 static inline void acre_policy_set_hits(acre_policy *policy, acre_policy_slot slot, unsigned hits)
@@ -55,8 +54,7 @@ static inline void acre_policy_set_hits(acre_policy *policy, acre_policy_slot sl
 /* Whether the cache gives the slot up. One that it keeps is counted in `*kept`. */
 static inline bool acre_policy_may_take(acre_policy_look *look, void *context, acre_policy_slot slot, uint32_t *kept)
 {
-    if (look == NULL || look(context, slot) == ACRE_EVICT)
-        return true;
+    if (look == NULL || look(context, slot) == ACRE_EVICT) return true;
     ++*kept;
     return false;
 }
@@ -66,5 +64,9 @@ static inline bool acre_policy_gives_up(const acre_policy *policy, uint32_t kept
 {
     return kept >= policy->effort || kept >= policy->count;
 }
+
+/* A policy that is part of another one, in the memory of `carver`, which is all zero; NULL if that only counts. `hits`: the bytes of the
+ * other policy, if it is over the same slots, else NULL. The options are valid. */
+acre_policy *acre_policy_carve(const acre_policy_options *options, acre_carver *carver, uint8_t *hits);
 
 #endif

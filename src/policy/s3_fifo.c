@@ -1,9 +1,9 @@
-/* s3_fifo.c - S3-FIFO: newcomers wait in a FIFO of a tenth of the cache; one that was hit more than once while it waited goes to the main queue,
- * a clock of two bits, the others leave and are remembered, 0.9 c of them; who comes back while remembered goes to the main queue at once.
- * As long as nothing was evicted, newcomers go on to the main queue when the FIFO is full.
+/* s3_fifo.c - S3-FIFO: newcomers wait in a FIFO of a tenth of the cache; one that was hit more than once while it waited goes to the main
+ * queue, a clock of two bits, the others leave and are remembered, 0.9 c of them; who comes back while remembered goes to the main queue at
+ * once.
  *
- * Both queues are singly linked. A slot that is forgotten stays where it is, marked, until it is its turn; if it comes into use before that, it
- * is where it was. */
+ * Both queues are singly linked. A slot that is forgotten stays where it is, marked, until it is its turn; if it comes into use before
+ * that, it is where it was. */
 #include "policy/ghost_ring.h"
 #include "policy/policy.h"
 
@@ -21,7 +21,6 @@ typedef struct s3_fifo {
     acre_policy_slot *next;
     acre_ghost_ring ghosts;
     queue small, main;
-    bool has_evicted;
 } s3_fifo;
 
 static acre_policy_slot at_least_one(uint64_t value) { return (acre_policy_slot)(value == 0 ? 1 : value); }
@@ -30,14 +29,14 @@ static acre_policy_slot ghost_limit(acre_policy_slot capacity) { return at_least
 
 static void lay_out(acre_policy *policy, acre_carver *carver)
 {
-    s3_fifo *self = (s3_fifo *)policy;
+    s3_fifo *self = (s3_fifo *)(void *)policy;
     self->next = acre_carve(carver, policy->capacity_max, sizeof *self->next);
     acre_ghost_ring_lay_out(&self->ghosts, carver, ghost_limit(policy->capacity_max));
 }
 
 static void init(acre_policy *policy)
 {
-    s3_fifo *self = (s3_fifo *)policy;
+    s3_fifo *self = (s3_fifo *)(void *)policy;
     self->small = self->main = (queue){ACRE_POLICY_NO_SLOT, ACRE_POLICY_NO_SLOT, 0};
 }
 
@@ -60,8 +59,7 @@ static acre_policy_slot pop(s3_fifo *self, queue *from)
         acre_policy_slot slot = from->first;
         assert(slot != ACRE_POLICY_NO_SLOT);
         from->first = self->next[slot];
-        if (from->first == ACRE_POLICY_NO_SLOT)
-            from->last = ACRE_POLICY_NO_SLOT;
+        if (from->first == ACRE_POLICY_NO_SLOT) from->last = ACRE_POLICY_NO_SLOT;
         bool is_gone = (self->base.where[slot] & ACRE_POLICY_GONE) != 0;
         self->base.where[slot] = 0;
         if (!is_gone) {
@@ -74,32 +72,28 @@ static acre_policy_slot pop(s3_fifo *self, queue *from)
 static void touch(acre_policy *policy, acre_policy_slot slot)
 {
     uint8_t hits = acre_policy_hits_of(policy, slot);
-    if (hits < HIT_LIMIT)
-        acre_policy_set_hits(policy, slot, hits + 1u);
+    if (hits < HIT_LIMIT) acre_policy_set_hits(policy, slot, hits + 1u);
 }
 
 static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
 {
-    return acre_ghost_ring_take(&((s3_fifo *)policy)->ghosts, fingerprint) ? REMEMBERED : NEW;
+    return acre_ghost_ring_take(&((s3_fifo *)(void *)policy)->ghosts, fingerprint) ? REMEMBERED : NEW;
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    s3_fifo *self = (s3_fifo *)policy;
+    s3_fifo *self = (s3_fifo *)(void *)policy;
     (void)origin;
-    self->has_evicted = true;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         bool from_main = self->main.count > policy->capacity - small_limit(self) || self->small.count == 0;
         acre_policy_slot slot = pop(self, from_main ? &self->main : &self->small);
         uint8_t hits = acre_policy_hits_of(policy, slot);
         bool stays = from_main ? hits > 0 : hits >= HITS_TO_STAY;
         if (!stays && acre_policy_may_take(look, context, slot, &kept)) {
-            if (!from_main)
-                acre_ghost_ring_push(&self->ghosts, acre_policy_fingerprint(policy, slot), ghost_limit(policy->capacity));
+            if (!from_main) acre_ghost_ring_push(&self->ghosts, acre_policy_fingerprint(policy, slot), ghost_limit(policy->capacity));
             return slot;
         }
-        if (from_main)
-            acre_policy_set_hits(policy, slot, hits == 0 ? 0u : hits - 1u);
+        acre_policy_set_hits(policy, slot, from_main && hits > 0 ? hits - 1u : 0u);
         push(self, &self->main, slot);
     }
     return ACRE_POLICY_NO_SLOT;
@@ -107,39 +101,37 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
 
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
-    s3_fifo *self = (s3_fifo *)policy;
+    s3_fifo *self = (s3_fifo *)(void *)policy;
     if (policy->where[slot] != 0) { /* gone, but in its place still */
         policy->where[slot] &= (uint8_t)~ACRE_POLICY_GONE;
         (policy->where[slot] == IN_SMALL ? &self->small : &self->main)->count++;
         return;
     }
-    bool to_main = origin == REMEMBERED || (!self->has_evicted && self->small.count >= small_limit(self));
-    push(self, to_main ? &self->main : &self->small, slot);
+    push(self, origin == REMEMBERED ? &self->main : &self->small, slot);
 }
 
 static void forget(acre_policy *policy, acre_policy_slot slot)
 {
-    s3_fifo *self = (s3_fifo *)policy;
+    s3_fifo *self = (s3_fifo *)(void *)policy;
     (policy->where[slot] == IN_SMALL ? &self->small : &self->main)->count--;
     policy->where[slot] |= ACRE_POLICY_GONE;
 }
 
-static void resize(acre_policy *policy) { acre_ghost_ring_trim(&((s3_fifo *)policy)->ghosts, ghost_limit(policy->capacity)); }
+static void resize(acre_policy *policy) { acre_ghost_ring_trim(&((s3_fifo *)(void *)policy)->ghosts, ghost_limit(policy->capacity)); }
 
-static bool is_queue_valid(const s3_fifo *self, const queue *queue, uint8_t in)
+static bool is_queue_valid(const s3_fifo *self, const queue *list, uint8_t in)
 {
     acre_policy_slot count = 0, length = 0, last = ACRE_POLICY_NO_SLOT;
-    for (acre_policy_slot slot = queue->first; slot != ACRE_POLICY_NO_SLOT; last = slot, slot = self->next[slot]) {
-        if ((self->base.where[slot] & ~ACRE_POLICY_GONE) != in || length++ > self->base.capacity_max)
-            return false;
+    for (acre_policy_slot slot = list->first; slot != ACRE_POLICY_NO_SLOT; last = slot, slot = self->next[slot]) {
+        if ((self->base.where[slot] & ~ACRE_POLICY_GONE) != in || length++ > self->base.capacity_max) return false;
         count = (acre_policy_slot)(count + ((self->base.where[slot] & ACRE_POLICY_GONE) == 0));
     }
-    return count == queue->count && queue->last == last;
+    return count == list->count && list->last == last;
 }
 
 static bool is_valid(const acre_policy *policy)
 {
-    const s3_fifo *self = (const s3_fifo *)policy;
+    const s3_fifo *self = (const s3_fifo *)(const void *)policy;
     return is_queue_valid(self, &self->small, IN_SMALL) && is_queue_valid(self, &self->main, IN_MAIN) &&
            self->small.count + self->main.count == policy->count && acre_ghost_ring_is_valid(&self->ghosts);
 }

@@ -8,8 +8,7 @@
 
 typedef struct acre_shadow {
     acre_policy *policy;
-    uint32_t *fingerprints; /* of slots */
-    acre_index index;
+    acre_index index;      /* of slots */
     acre_policy_slot used; /* slots that have been in use */
     acre_policy_slot gave; /* the slot that the last miss took from another key, or ACRE_POLICY_NO_SLOT */
 } acre_shadow;
@@ -17,18 +16,12 @@ typedef struct acre_shadow {
 static inline void acre_shadow_lay_out(acre_shadow *shadow, acre_carver *carver, acre_policy_kind kind, acre_policy_slot capacity)
 {
     *shadow = (acre_shadow){.used = 0, .gave = ACRE_POLICY_NO_SLOT};
-    shadow->fingerprints = acre_carve(carver, capacity, sizeof *shadow->fingerprints);
-    shadow->index.fingerprints = shadow->fingerprints;
-    acre_index_lay_out(&shadow->index, carver, capacity);
-    uint64_t somewhere = 0;
+    acre_index_lay_out(&shadow->index, carver, capacity, capacity);
     acre_policy_options options = {.kind = kind,
                                    .capacity = capacity,
-                                   .keys = shadow->fingerprints == NULL ? (void *)&somewhere : shadow->fingerprints,
-                                   .key_stride_bytes = ACRE_POLICY_FINGERPRINTS};
-    size_t bytes = acre_policy_bytes(&options);
-    void *memory = acre_carve(carver, bytes, 1);
-    if (memory != NULL)
-        (void)acre_policy_init(&shadow->policy, &options, memory, bytes);
+                                   .keys = shadow->index.nodes,
+                                   .key_stride_bytes = sizeof *shadow->index.nodes | ACRE_POLICY_FINGERPRINTS};
+    shadow->policy = acre_policy_carve(&options, carver, NULL);
 }
 
 static inline size_t acre_shadow_bytes(acre_policy_kind kind, acre_policy_slot capacity)
@@ -66,8 +59,7 @@ static inline acre_policy_slot acre_shadow_bring(acre_shadow *shadow, uint32_t f
         acre_index_remove(&shadow->index, slot);
         shadow->gave = slot;
     }
-    shadow->fingerprints[slot] = fingerprint;
-    acre_index_insert(&shadow->index, slot);
+    acre_index_insert(&shadow->index, slot, fingerprint);
     acre_policy_admit(policy, slot, origin);
     return slot;
 }

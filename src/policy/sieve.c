@@ -15,13 +15,13 @@ static acre_policy_slot head(const sieve *self) { return self->base.capacity_max
 
 static void lay_out(acre_policy *policy, acre_carver *carver)
 {
-    sieve *self = (sieve *)policy;
+    sieve *self = (sieve *)(void *)policy;
     self->links = acre_carve(carver, (size_t)policy->capacity_max + 1, sizeof *self->links);
 }
 
 static void init(acre_policy *policy)
 {
-    sieve *self = (sieve *)policy;
+    sieve *self = (sieve *)(void *)policy;
     acre_list_init(self->links, head(self));
     self->hand = head(self);
 }
@@ -30,16 +30,15 @@ static void touch(acre_policy *policy, acre_policy_slot slot) { acre_policy_set_
 
 static void forget(acre_policy *policy, acre_policy_slot slot)
 {
-    sieve *self = (sieve *)policy;
-    if (self->hand == slot)
-        self->hand = self->links[slot].previous;
+    sieve *self = (sieve *)(void *)policy;
+    if (self->hand == slot) self->hand = self->links[slot].previous;
     acre_list_remove(self->links, slot);
     policy->where[slot] = 0;
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
-    sieve *self = (sieve *)policy;
+    sieve *self = (sieve *)(void *)policy;
     (void)origin;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         acre_policy_slot slot = self->hand == head(self) ? acre_list_last(self->links, head(self)) : self->hand;
@@ -56,7 +55,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
 
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
-    sieve *self = (sieve *)policy;
+    sieve *self = (sieve *)(void *)policy;
     (void)origin;
     acre_list_push_first(self->links, head(self), slot);
     policy->where[slot] = IN_USE;
@@ -64,7 +63,7 @@ static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin
 
 static bool is_valid(const acre_policy *policy)
 {
-    const sieve *self = (const sieve *)policy;
+    const sieve *self = (const sieve *)(const void *)policy;
     return acre_list_count(self->links, head(self), policy->capacity_max) == policy->count &&
            (self->hand == head(self) || (self->hand < policy->capacity_max && policy->where[self->hand] == IN_USE));
 }
