@@ -1,4 +1,5 @@
-/* buffer_pool.c - a table of counters in a file: pages in a buffer pool, read without a latch, changed under one, made durable by a checkpoint. */
+/* buffer_pool.c - a table of counters in a file: pages in a buffer pool, read without a latch, changed under one, made durable by a
+ * checkpoint. */
 #include <acre/buffer_pool.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,7 +44,8 @@ int main(void)
     const acre_buffer_pool_options options = {.page_bytes = PAGE_BYTES, .frame_count = FRAME_COUNT, .has_checksum = true};
     acre_buffer_pool *pool;
     uint32_t file;
-    if (acre_buffer_pool_open(&options, &pool) != ACRE_OK || acre_buffer_pool_add_file(pool, &device, PAGE_COUNT, &file) != ACRE_OK) return 1;
+    if (acre_buffer_pool_open(&options, &pool) != ACRE_OK || acre_buffer_pool_add_file(pool, &device, PAGE_COUNT, &file) != ACRE_OK)
+        return 1;
 
     for (uint32_t i = 0; i < 3 * PAGE_COUNT; i++)
         if (add_to(pool, acre_page(file, i % PAGE_COUNT), i) != ACRE_OK) return 1;

@@ -33,18 +33,18 @@
  * With a checksum (4 bytes at `checksum_offset` in each page, which are the pool's) a page that is not what was written, or that belongs
  * to another place, is found when it is read: ACRE_CORRUPT. A page of zeros is one that was never written, and is good.
  *
- * The *cleaner* keeps frames free ahead of time, and writes dirty pages as fast as the log grows: call acre_buffer_pool_clean from a loop, or
- * let it be a job of a scheduler (acre/scheduler.h). Without it the threads that miss do its work.
+ * The *cleaner* keeps frames free ahead of time, and writes dirty pages as fast as the log grows: call acre_buffer_pool_clean from a loop,
+ * or let it be a job of a scheduler (acre/scheduler.h). Without it the threads that miss do its work.
  *
  * Threads: all functions may be called by any thread at any time, unless said otherwise. A ref is for one thread. Whoever waits for a latch
  * sleeps; a thread that fixes several pages does so in an order of its own choosing that has no cycle, as with locks.
  *
- * Costs: a hit takes two atomic instructions (optimistic: none). A miss takes the pool's lock once, for finding a frame. Memory for each frame
- * beside the page: 8 bytes for its word and 8 for its id (7 with a policy that needs no keys), the policy's (acre/policy.h), and 8 once it
- * has been changed. A word is taken for each page of the file in whose neighbourhood (512 pages) some page was ever in memory.
+ * Costs: a hit takes two atomic instructions (optimistic: none). A miss takes the pool's lock once, for finding a frame. Memory for each
+ * frame beside the page: 8 bytes for its word and 8 for its id (7 with a policy that needs no keys), the policy's (acre/policy.h), and 8
+ * once it has been changed. A word is taken for each page of the file in whose neighbourhood (512 pages) some page was ever in memory.
  *
- * Limits: 64 files of 2^32 - 1 pages; 2^24 - 2 frames (64 GiB of 4 KiB pages); 251 threads that share a page. An optimistic reader that sleeps
- * while a page is changed 2^32 times, to the change, believes that nothing happened.
+ * Limits: 64 files of 2^32 - 1 pages; 2^24 - 2 frames (64 GiB of 4 KiB pages); 251 threads that share a page. An optimistic reader that
+ * sleeps while a page is changed 2^32 times, to the change, believes that nothing happened.
  *
  * Example: examples/buffer_pool.c.
  */
@@ -82,8 +82,8 @@ typedef struct acre_log_ops {
     acre_status (*flush)(void *log, uint64_t lsn);
     /* An LSN that no record appended by now exceeds: the last one's. */
     uint64_t (*last_lsn)(void *log);
-    /* Needed for ACRE_TORN_IMAGES: appends the image of a page; `*lsn` is that record's. While the log is replayed it appends nothing and says 0:
-     * the images are there already. */
+    /* Needed for ACRE_TORN_IMAGES: appends the image of a page; `*lsn` is that record's. While the log is replayed it appends nothing and
+     * says 0: the images are there already. */
     acre_status (*append_image)(void *log, acre_page_id id, const void *page, size_t bytes, uint64_t *lsn);
 } acre_log_ops;
 
@@ -106,25 +106,26 @@ typedef struct acre_buffer_pool_options {
     uint32_t checksum_offset; /* a multiple of 4, within the page */
     const acre_log_ops *log;  /* NULL: there is no log */
     void *log_context;
-    uint64_t log_distance_max; /* a checkpoint should be through before the log has grown by that since the last one, in LSNs: the cleaner's rate
-                                * follows from it. 0: the cleaner makes none */
+    uint64_t log_distance_max; /* a checkpoint should be through before the log has grown by that since the last one, in LSNs: the cleaner's
+                                * rate follows from it. 0: the cleaner makes none */
     acre_torn_pages torn_pages;
     acre_device *double_write; /* 1 MiB and one page of it are used, from its beginning. Stays the caller's */
-    uint32_t gap_pages;        /* how many clean pages in memory are written along to make one run of two: up to 16. UINT32_MAX means none, 0 the
-                                * default of 2. None in any case with ACRE_TORN_IMAGES */
-    acre_space *space;         /* where frames lie: host memory. NULL: anonymous huge pages. Stays the caller's */
+    uint32_t gap_pages; /* how many clean pages in memory are written along to make one run of two: up to 16. UINT32_MAX means none, 0 the
+                         * default of 2. None in any case with ACRE_TORN_IMAGES */
+    acre_space *space;  /* where frames lie: host memory. NULL: anonymous huge pages. Stays the caller's */
 } acre_buffer_pool_options;
 
 /* ACRE_INVALID: a NULL, options out of their ranges. ACRE_NO_MEMORY. Nothing is held then. O(frames). */
 ACRE_API acre_status acre_buffer_pool_open(const acre_buffer_pool_options *options, acre_buffer_pool **pool);
 
-/* Gives all back and writes nothing: make a checkpoint before. ACRE_BUSY, and nothing was changed: a page is fixed. Nobody else uses the pool. */
+/* Gives all back and writes nothing: make a checkpoint before. ACRE_BUSY, and nothing was changed: a page is fixed. Nobody else uses the
+ * pool. */
 ACRE_API acre_status acre_buffer_pool_close(acre_buffer_pool *pool);
 
-/* Pages 0 to page_count - 1 of `device`, each at its number times the page's size; pages beyond its end read as zeros. The device's alignment
- * divides the page's size. It must be open as long as the file is. `*file` is the lowest number that is not in use: so files that are added in
- * the same order have the same numbers in the next run. ACRE_INVALID: a NULL, a count of 0 or of 2^32, an alignment. ACRE_NO_MEMORY: 64
- * files, or no address space. */
+/* Pages 0 to page_count - 1 of `device`, each at its number times the page's size; pages beyond its end read as zeros. The device's
+ * alignment divides the page's size. It must be open as long as the file is. `*file` is the lowest number that is not in use: so files that
+ * are added in the same order have the same numbers in the next run. ACRE_INVALID: a NULL, a count of 0 or of 2^32, an alignment.
+ * ACRE_NO_MEMORY: 64 files, or no address space. */
 ACRE_API acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *device, uint64_t page_count, uint32_t *file);
 
 /* Drops all of the file's pages from memory, without writing them. ACRE_BUSY: one of them is fixed; nothing is to be fixed while it runs.
@@ -153,9 +154,10 @@ typedef struct acre_page_ref {
 } acre_page_ref;
 
 /* Fixes a page. On failure `*ref` is of no page.
- * ACRE_INVALID: a NULL, no such file or page, no such mode. ACRE_BUSY: no frame can be had: pages are fixed wherever the policy looked (never
- * takes more than about 10 us); 251 threads share the page; or ACRE_FIX_TRY and another thread has it, or is reading it in. ACRE_CORRUPT: the
- * checksum is wrong. ACRE_IO: the page cannot be read, or a dirty one that would have to go not written. The sentence has the page. */
+ * ACRE_INVALID: a NULL, no such file or page, no such mode. ACRE_BUSY: no frame can be had: pages are fixed wherever the policy looked
+ * (never takes more than about 10 us); 251 threads share the page; or ACRE_FIX_TRY and another thread has it, or is reading it in.
+ * ACRE_CORRUPT: the checksum is wrong. ACRE_IO: the page cannot be read, or a dirty one that would have to go not written. The sentence has
+ * the page. */
 ACRE_API acre_status acre_buffer_pool_fix(acre_buffer_pool *pool, acre_page_id id, unsigned mode, acre_page_ref *ref) ACRE_MUST_USE;
 
 /* True: nobody changed or replaced the page since it was fixed optimistically: what was read so far is right. A ref that is shared or
@@ -169,13 +171,14 @@ static inline bool acre_buffer_pool_validate(const acre_page_ref *ref)
     return ref->mode != ACRE_FIX_OPTIMISTIC || ((now ^ ref->seen) >> 8 == 0 && (now & 0xff) != 0xff);
 }
 
-/* Makes a ref exclusive: an optimistic one if nobody has changed the page since, a shared one if nobody else shares it. ACRE_BUSY: that is not
- * so; the ref stays what it is. ACRE_INVALID: not a ref. O(1). */
+/* Makes a ref exclusive: an optimistic one if nobody has changed the page since, a shared one if nobody else shares it. ACRE_BUSY: that is
+ * not so; the ref stays what it is. ACRE_INVALID: not a ref. O(1). */
 ACRE_API acre_status acre_buffer_pool_upgrade(acre_page_ref *ref);
 
 /* Ends it; the ref is of no page afterwards. `lsn` of a page that was changed: that of the log's record, or any number but 0; else 0.
- * ACRE_INVALID, and the page stays fixed: not a ref, or an LSN with a page that is not exclusive. Another status: the image of the page could
- * not be appended to the log; the page is unfixed and dirty, and not protected from being torn until the next checkpoint. O(1), but for images. */
+ * ACRE_INVALID, and the page stays fixed: not a ref, or an LSN with a page that is not exclusive. Another status: the image of the page
+ * could not be appended to the log; the page is unfixed and dirty, and not protected from being torn until the next checkpoint. O(1), but
+ * for images. */
 ACRE_API acre_status acre_buffer_pool_unfix(acre_page_ref *ref, uint64_t lsn);
 
 /* Starts to read pages that will be wanted, neighbours in one request of up to 256 KiB; returns how many of them, from the first on, are in
@@ -188,8 +191,8 @@ ACRE_API size_t acre_buffer_pool_poll(acre_buffer_pool *pool);
 
 /* ---- writing back ---- */
 
-/* Writes everything that was changed before it began, and makes it durable. `*lsn` (may be NULL): changes up to and including this LSN need not be
- * replayed. ACRE_BUSY: a page stayed exclusively fixed for a second. ACRE_IO, ACRE_NO_MEMORY: something could not be written, and is
+/* Writes everything that was changed before it began, and makes it durable. `*lsn` (may be NULL): changes up to and including this LSN need
+ * not be replayed. ACRE_BUSY: a page stayed exclusively fixed for a second. ACRE_IO, ACRE_NO_MEMORY: something could not be written, and is
  * dirty still, or a flush has failed: then every later checkpoint of that file fails, too, until it is removed and recovered from the
  * log. The caller has no page fixed exclusively. O(frames + dirty pages * log). */
 ACRE_API acre_status acre_buffer_pool_checkpoint(acre_buffer_pool *pool, uint64_t *lsn);
@@ -197,12 +200,12 @@ ACRE_API acre_status acre_buffer_pool_checkpoint(acre_buffer_pool *pool, uint64_
 /* The same for one page, which the caller has not fixed exclusively: nothing to do when it is not dirty. */
 ACRE_API acre_status acre_buffer_pool_flush(acre_buffer_pool *pool, acre_page_id id);
 
-/* One step of the cleaner, of about `budget_ns`: frees frames up to the high watermark, writes for the checkpoint what is due. ACRE_JOB_MORE when
- * more is to be done. `context` is the pool: it is an acre_job_step. */
+/* One step of the cleaner, of about `budget_ns`: frees frames up to the high watermark, writes for the checkpoint what is due.
+ * ACRE_JOB_MORE when more is to be done. `context` is the pool: it is an acre_job_step. */
 ACRE_API acre_job_result acre_buffer_pool_clean(void *context, uint64_t budget_ns);
 
-/* After the files were added and before anything is fixed: writes back from the double-write area what is torn in its place. `*count` (may be
- * NULL): how many pages. ACRE_UNSUPPORTED: options.torn_pages is another. ACRE_IO. */
+/* After the files were added and before anything is fixed: writes back from the double-write area what is torn in its place. `*count` (may
+ * be NULL): how many pages. ACRE_UNSUPPORTED: options.torn_pages is another. ACRE_IO. */
 ACRE_API acre_status acre_buffer_pool_repair(acre_buffer_pool *pool, uint32_t *count);
 
 /* Another number of frames: 16 to frame_count_max. Fewer: pages that do not fit go, dirty ones are written first, and the memory goes back.
@@ -212,15 +215,15 @@ ACRE_API acre_status acre_buffer_pool_resize(acre_buffer_pool *pool, uint32_t fr
 
 typedef struct acre_buffer_pool_figures {
     uint32_t frame_count, free_count, dirty_count;
-    uint64_t hit_count, miss_count; /* fixes; one that waited for a page that was being read is a hit */
+    uint64_t hit_count, miss_count;                /* fixes; one that waited for a page that was being read is a hit */
     uint64_t evict_count, read_count, write_count; /* pages */
     uint64_t read_request_count, write_request_count, flush_count, log_flush_count;
-    uint64_t prefetch_count;        /* pages that were read ahead */
-    uint64_t foreground_write_count; /* pages that a thread had to write because it found no frame */
+    uint64_t prefetch_count;                         /* pages that were read ahead */
+    uint64_t foreground_write_count;                 /* pages that a thread had to write because it found no frame */
     uint64_t busy_count, corrupt_count, error_count; /* fixes refused; pages with a wrong checksum; requests that failed */
     uint64_t checkpoint_count, checkpoint_lsn;
-    uint64_t bookkeeping_bytes;     /* for all frames, policy and words of resident pages included */
-    acre_policy_kind rule;          /* that the policy follows */
+    uint64_t bookkeeping_bytes; /* for all frames, policy and words of resident pages included */
+    acre_policy_kind rule;      /* that the policy follows */
 } acre_buffer_pool_figures;
 
 /* ACRE_INVALID: a NULL. O(1). Figures of one moment only if nobody uses the pool. */

@@ -12,8 +12,8 @@
  *
  * What a device promises:
  * - Requests in flight happen in any order. Who wants an order waits for the one before he submits the other.
- * - A write that is done is seen by every read that is submitted afterwards. It is *durable* only when a flush that was submitted after it was
- *   done is done with ACRE_OK. Until then a power failure may leave all of it, nothing, or some of its pieces of 512 bytes.
+ * - A write that is done is seen by every read that is submitted afterwards. It is *durable* only when a flush that was submitted after it
+ * was done is done with ACRE_OK. Until then a power failure may leave all of it, nothing, or some of its pieces of 512 bytes.
  * - A request is done with ACRE_OK only if all of its bytes were moved. What lies beyond the end reads as zeros; a write there makes the
  *   device longer.
  * - After a flush that failed nobody knows what is durable of the writes before it; a later flush says nothing of them.
@@ -46,17 +46,17 @@ typedef struct acre_device_part {
 typedef struct acre_device_request acre_device_request;
 struct acre_device_request {
     acre_device_verb verb;
-    uint32_t part_count;           /* at most ACRE_DEVICE_PARTS_MAX; 0 for a flush */
-    const acre_device_part *parts; /* addresses and sizes are multiples of the device's alignment */
-    uint64_t offset;               /* bytes from the beginning of the device; a multiple of the alignment */
+    uint32_t part_count;                        /* at most ACRE_DEVICE_PARTS_MAX; 0 for a flush */
+    const acre_device_part *parts;              /* addresses and sizes are multiples of the device's alignment */
+    uint64_t offset;                            /* bytes from the beginning of the device; a multiple of the alignment */
     void (*done)(acre_device_request *request); /* called once, by a thread that submits or polls, which holds no lock of the device; may
                                                  * submit, must not poll */
-    void *context;                 /* the caller's */
+    void *context;                              /* the caller's */
     /* The result, there when `done` is called. */
-    acre_status status;            /* ACRE_OK; ACRE_NO_MEMORY: the device is full; ACRE_IO: it failed */
-    int system_error;              /* the number of the system's error, 0 when it has none */
-    uint64_t done_bytes;           /* how many were moved, from the first on */
-    acre_device_request *next;     /* the device's own */
+    acre_status status;        /* ACRE_OK; ACRE_NO_MEMORY: the device is full; ACRE_IO: it failed */
+    int system_error;          /* the number of the system's error, 0 when it has none */
+    uint64_t done_bytes;       /* how many were moved, from the first on */
+    acre_device_request *next; /* the device's own */
 };
 
 typedef struct acre_device acre_device;
@@ -93,8 +93,8 @@ typedef enum acre_device_way {
 
 typedef struct acre_device_file_options {
     acre_device_way way;
-    bool is_cached;       /* through the cache of the operating system (no O_DIRECT) */
-    uint32_t depth;       /* how many requests of a ring are given to the kernel at a time: 0 means 128, at most 1024 */
+    bool is_cached; /* through the cache of the operating system (no O_DIRECT) */
+    uint32_t depth; /* how many requests of a ring are given to the kernel at a time: 0 means 128, at most 1024 */
 } acre_device_file_options;
 
 /* The file or block device at `path`, which is made if there is none; `options` may be NULL. O_DIRECT with an alignment of 4096 bytes, or
@@ -109,8 +109,8 @@ ACRE_API acre_status acre_device_init(acre_device *device, const acre_device_ops
 /* Nothing is in flight. Does not flush. NULL and a device that is closed are left alone. */
 ACRE_API void acre_device_close(acre_device *device);
 
-/* Begins requests, each with its `done`. ACRE_INVALID, and none was begun: a NULL, a verb, a count of parts, an alignment that is not right, or
- * an offset above 2^62. Any thread. */
+/* Begins requests, each with its `done`. ACRE_INVALID, and none was begun: a NULL, a verb, a count of parts, an alignment that is not
+ * right, or an offset above 2^62. Any thread. */
 ACRE_API acre_status acre_device_submit(acre_device *device, acre_device_request *const *requests, size_t count);
 
 /* See acre_device_ops. Any thread. */

@@ -306,8 +306,8 @@ acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *devic
 {
     if (pool == NULL || device == NULL || device->ops == NULL || number == NULL) return acre_fail(ACRE_INVALID, "buffer pool: a NULL");
     if (page_count == 0 || page_count > UINT32_MAX || pool->page_bytes % device->alignment_bytes != 0)
-        return acre_fail(ACRE_INVALID, "buffer pool: device '%s' of %llu pages: 1 to 2^32 - 1, and its alignment %u divides %u", device->name,
-                         (unsigned long long)page_count, device->alignment_bytes, pool->page_bytes);
+        return acre_fail(ACRE_INVALID, "buffer pool: device '%s' of %llu pages: 1 to 2^32 - 1, and its alignment %u divides %u",
+                         device->name, (unsigned long long)page_count, device->alignment_bytes, pool->page_bytes);
     uint32_t free = 0;
     while (free < ACRE_BUFFER_POOL_FILES_MAX && pool->files[free].words != NULL) free++;
     if (free == ACRE_BUFFER_POOL_FILES_MAX) return acre_fail(ACRE_NO_MEMORY, "buffer pool: it has %u files", ACRE_BUFFER_POOL_FILES_MAX);
@@ -325,8 +325,8 @@ acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *devic
         (void)acre_space_release(&pool->meta, at, bytes);
         return status;
     }
-    pool->files[free] = (pool_file){
-        .words = acre_space_pointer(&pool->meta, at), .page_count = page_count, .device = device, .words_bytes = (size_t)bytes};
+    pool->files[free] =
+        (pool_file){.words = acre_space_pointer(&pool->meta, at), .page_count = page_count, .device = device, .words_bytes = (size_t)bytes};
     acre_pool_tell_device(pool, device);
     *number = free;
     return ACRE_OK;
@@ -360,8 +360,7 @@ acre_status acre_buffer_pool_remove_file(acre_buffer_pool *pool, uint32_t number
 
 static void fill_ref(acre_page_ref *ref, acre_buffer_pool *pool, acre_page_id id, uint64_t *word, uint64_t seen, unsigned mode)
 {
-    *ref = (acre_page_ref){
-        .page = frame_bytes(pool, word_frame(seen)), .pool = pool, .word = word, .seen = seen, .id = id, .mode = mode};
+    *ref = (acre_page_ref){.page = frame_bytes(pool, word_frame(seen)), .pool = pool, .word = word, .seen = seen, .id = id, .mode = mode};
 }
 
 void acre_pool_wait_for(acre_buffer_pool *pool, acre_page_id id, const uint64_t *word, uint64_t seen)
@@ -451,7 +450,8 @@ static uint64_t latched(uint64_t seen, unsigned mode)
     return latch == 0 ? seen | LATCH_EXCLUSIVE : seen;
 }
 
-ACRE_SELDOM static acre_status fix_slowly(acre_buffer_pool *pool, acre_page_id id, uint64_t *word, unsigned mode, bool is_try, acre_page_ref *ref)
+ACRE_SELDOM static acre_status fix_slowly(acre_buffer_pool *pool, acre_page_id id, uint64_t *word, unsigned mode, bool is_try,
+                                          acre_page_ref *ref)
 {
     for (;;) {
         const uint64_t seen = word_load(word);

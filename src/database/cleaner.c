@@ -1,8 +1,8 @@
 /* cleaner.c - what is written when: frames are freed ahead of time, and checkpoints go on at the rate at which the log grows.
  *
- * A checkpoint is a round over the pages that were dirty, or held exclusively, when it began. Its LSN is that of the log's last record then:
- * each change up to it was made by somebody who held its page at that moment or had made it dirty before. So once all of these pages have been
- * written, and the devices flushed, nothing up to that LSN has to be replayed.
+ * A checkpoint is a round over the pages that were dirty, or held exclusively, when it began. Its LSN is that of the log's last record
+ * then: each change up to it was made by somebody who held its page at that moment or had made it dirty before. So once all of these pages
+ * have been written, and the devices flushed, nothing up to that LSN has to be replayed.
  *
  * The pages of a round are found by their frames without a lock. A page that is dirty cannot leave its frame while `writing` is held, which
  * it is then, and one that is held exclusively cannot at all; what is seen of other frames does not matter, and may be wrong.
@@ -120,7 +120,8 @@ acre_status acre_buffer_pool_flush(acre_buffer_pool *pool, acre_page_id id)
         acre_lock_drop(&pool->writing);
         if (status != ACRE_OK || left == 0) return status;
         if (acre_os_now_ns() - begin_ns > PATIENCE_NS)
-            return acre_fail(ACRE_BUSY, "buffer pool: page %u of file %u stayed fixed exclusively", (unsigned)(uint32_t)id, (unsigned)(id >> 32));
+            return acre_fail(ACRE_BUSY, "buffer pool: page %u of file %u stayed fixed exclusively", (unsigned)(uint32_t)id,
+                             (unsigned)(id >> 32));
         acre_os_sleep_ns(PAUSE_NS);
     }
 }
@@ -148,7 +149,8 @@ static bool free_some(acre_buffer_pool *pool)
     return evicted + freed > 0;
 }
 
-/* What is due of the checkpoint, in pages: what is left of it goes with the log that is left. It begins when half of the distance is used. */
+/* What is due of the checkpoint, in pages: what is left of it goes with the log that is left. It begins when half of the distance is used.
+ */
 static size_t pages_due(acre_buffer_pool *pool)
 {
     const acre_buffer_pool_options *const o = &pool->options;

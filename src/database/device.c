@@ -42,7 +42,8 @@ acre_status acre_device_submit(acre_device *device, acre_device_request *const *
     if (device == NULL || device->ops == NULL || (requests == NULL && count > 0)) return acre_fail(ACRE_INVALID, "device: a NULL");
     for (size_t i = 0; i < count; i++) {
         if (!is_good(device, requests[i]))
-            return acre_fail(ACRE_INVALID, "device '%s': request %zu: a NULL, or no multiple of %u bytes", device->name, i, device->alignment_bytes);
+            return acre_fail(ACRE_INVALID, "device '%s': request %zu: a NULL, or no multiple of %u bytes", device->name, i,
+                             device->alignment_bytes);
     }
     for (size_t i = 0; i < count; i++) {
         requests[i]->status = ACRE_OK;

@@ -1,7 +1,7 @@
 /* device_file.c - a file or block device: through a ring where the system grants one, else by one call a request.
  *
- * Of a ring one thread at a time pushes (lock `submitting`) and one at a time reaps (lock `reaping`); the two go on side by side. Who wants to
- * reap while another does sleeps until that one has reaped something, since that may be what he waits for. What does not fit the ring
+ * Of a ring one thread at a time pushes (lock `submitting`) and one at a time reaps (lock `reaping`); the two go on side by side. Who wants
+ * to reap while another does sleeps until that one has reaped something, since that may be what he waits for. What does not fit the ring
  * waits in a list and follows when something has come to an end. A request that was cut short is finished by plain calls: it happens at the
  * end of the file and where the device is full.
  */
@@ -16,7 +16,8 @@
 
 enum { REAP_COUNT = 64, DEPTH_DEFAULT = 128, DEPTH_MAX = 1024, DIRECT_ALIGNMENT = 4096 };
 
-_Static_assert(sizeof(acre_device_part) == sizeof(acre_os_part) && offsetof(acre_device_part, size_bytes) == offsetof(acre_os_part, size_bytes),
+_Static_assert(sizeof(acre_device_part) == sizeof(acre_os_part) &&
+                   offsetof(acre_device_part, size_bytes) == offsetof(acre_os_part, size_bytes),
                "parts are handed on as they are");
 
 typedef struct ring_device {
@@ -101,7 +102,7 @@ static bool push(ring_device *d, acre_device_request *request)
                                 : request->verb == ACRE_DEVICE_WRITE ? ACRE_RING_WRITE
                                                                      : ACRE_RING_FLUSH;
     if (!acre_ring_push(&d->ring, verb, parts_of(request), request->part_count, request->offset, request)) return false;
-    (void)__atomic_fetch_add(&d->in_ring, 1, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&d->in_ring, 1, __ATOMIC_RELEASE); /* the request is seen by who reaps it; it is submitted afterwards */
     return true;
 }
 
@@ -180,7 +181,7 @@ static size_t ring_poll(acre_device *device, uint64_t wait_ns)
     }
     acre_ring_result results[REAP_COUNT];
     const unsigned count = reap(d, results, wait_ns);
-    (void)__atomic_fetch_sub(&d->in_ring, count, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_sub(&d->in_ring, count, __ATOMIC_ACQ_REL);
     acre_lock_drop(&d->reaping);
     size_t done_count = 0;
     for (unsigned i = 0; i < count; i++) {

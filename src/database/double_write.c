@@ -42,7 +42,10 @@ static acre_status take_page(acre_buffer_pool *pool, void **page, uint64_t *byte
     return ACRE_OK;
 }
 
-static void release_page(acre_buffer_pool *pool, void *page, uint64_t bytes) { (void)acre_space_release(&pool->meta, (uintptr_t)page, bytes); }
+static void release_page(acre_buffer_pool *pool, void *page, uint64_t bytes)
+{
+    (void)acre_space_release(&pool->meta, (uintptr_t)page, bytes);
+}
 
 static acre_status move(acre_device *device, acre_device_verb verb, const acre_device_part *parts, uint32_t part_count, uint64_t offset)
 {

@@ -69,8 +69,9 @@ static uint32_t evict_one(acre_buffer_pool *pool, acre_policy_origin origin)
     const acre_policy_slot frame = acre_policy_evict(pool->policy, origin, look, pool);
     if (frame == ACRE_POLICY_NO_SLOT) return NO_FRAME;
     uint64_t *const word = word_of(pool, frame_id(pool, frame));
-    assert(word_latch(*word) == LATCH_EXCLUSIVE && word_frame(*word) == frame);
-    word_publish(pool, word, word_next(*word, 0, 0));
+    const uint64_t seen = word_load(word);
+    assert(word_latch(seen) == LATCH_EXCLUSIVE && word_frame(seen) == frame);
+    word_publish(pool, word, word_next(seen, 0, 0));
     pool->counts.evict++;
     return frame;
 }
@@ -254,8 +255,7 @@ static acre_status shrink(acre_buffer_pool *pool, uint32_t frame_count)
         acre_lock_drop(&pool->lock);
     }
     acre_lock_drop(&pool->writing);
-    if (stuck_count > 0)
-        return acre_fail(ACRE_BUSY, "buffer pool: %u pages are fixed in frames that are to go: call again", stuck_count);
+    if (stuck_count > 0) return acre_fail(ACRE_BUSY, "buffer pool: %u pages are fixed in frames that are to go: call again", stuck_count);
 
     tell_devices(pool, false);
     const uint64_t grain = pool->space->info.page_bytes;

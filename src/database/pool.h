@@ -1,17 +1,18 @@
 /* pool.h - what the files of the buffer pool share: its structure, the words of pages, frames and their flags.
  *
- * A page's word has three fields: the latch (bits 0 to 7: how many share the page, or LATCH_EXCLUSIVE), the frame plus 1 (bits 8 to 31; 0: not
- * in memory), and a version (bits 32 to 63) that grows when the page was held exclusively, came or went. A word with no frame that is held
- * exclusively is *claimed*: somebody is bringing the page in.
+ * A page's word has three fields: the latch (bits 0 to 7: how many share the page, or LATCH_EXCLUSIVE), the frame plus 1 (bits 8 to 31; 0:
+ * not in memory), and a version (bits 32 to 63) that grows when the page was held exclusively, came or went. A word with no frame that is
+ * held exclusively is *claimed*: somebody is bringing the page in.
  *
  * A frame is in one of three states: free (in the list that goes through the ids), retired (beyond the number of frames), or in use; in use
  * are just the slots that the policy holds. The word of a frame's page has that frame, or is claimed.
  *
- * Who may change what: the word of a page, whoever holds it exclusively, but for the latch; the id of a frame, the holder of `lock` if he has
- * claimed the word; flags by atomic instructions. DIRTY is set by who holds the page exclusively, and cleared by the writer, who shares it and
- * has set WRITING before. A frame that is DIRTY or WRITING is not given up.
+ * Who may change what: the word of a page, whoever holds it exclusively, but for the latch; the id of a frame, the holder of `lock` if he
+ * has claimed the word; flags by atomic instructions. DIRTY is set by who holds the page exclusively, and cleared by the writer, who shares
+ * it and has set WRITING before. A frame that is DIRTY or WRITING is not given up.
  *
- * Order of locks: round, writing, lock. A device is never submitted to or polled under `lock`, and nobody waits for a latch under any of them.
+ * Order of locks: round, writing, lock. A device is never submitted to or polled under `lock`, and nobody waits for a latch under any of
+ * them.
  */
 #ifndef ACRE_DATABASE_POOL_H
 #define ACRE_DATABASE_POOL_H
@@ -23,11 +24,11 @@
 #include <acre/buffer_pool.h>
 #include <assert.h>
 
-#define LATCH_MASK      0xffu
-#define LATCH_EXCLUSIVE 0xffu
+#define LATCH_MASK       0xffu
+#define LATCH_EXCLUSIVE  0xffu
 #define LATCH_SHARED_MAX 251u
-#define WORD_FRAME      0xffffff00u
-#define WORD_VERSION    ((uint64_t)1 << 32)
+#define WORD_FRAME       0xffffff00u
+#define WORD_VERSION     ((uint64_t)1 << 32)
 
 static inline uint32_t word_latch(uint64_t word) { return (uint32_t)word & LATCH_MASK; }
 static inline bool word_is_resident(uint64_t word) { return (word & WORD_FRAME) != 0; }
@@ -112,7 +113,8 @@ typedef struct pool_batch {
 } pool_batch;
 
 typedef struct pool_counts {
-    uint64_t miss, evict, read, write, read_request, write_request, flush, log_flush, prefetch, foreground, busy, corrupt, error, checkpoint;
+    uint64_t miss, evict, read, write, read_request, write_request, flush, log_flush, prefetch, foreground, busy, corrupt, error,
+        checkpoint;
 } pool_counts;
 
 struct acre_buffer_pool {
@@ -122,8 +124,8 @@ struct acre_buffer_pool {
     uint32_t page_bytes;
     bool has_hit_buffers; /* of threads: the policy wants to hear of each hit */
     uint8_t *flags;
-    uint64_t *lsns;       /* of the last change of dirty frames; what a clean one has is durable */
-    uint64_t *keys;       /* ids of frames: in keys, or in pages and file_numbers */
+    uint64_t *lsns; /* of the last change of dirty frames; what a clean one has is durable */
+    uint64_t *keys; /* ids of frames: in keys, or in pages and file_numbers */
     uint32_t *pages;
     uint8_t *file_numbers;
     pool_file files[ACRE_BUFFER_POOL_FILES_MAX];
@@ -134,13 +136,13 @@ struct acre_buffer_pool {
 
     _Alignas(64) acre_lock lock; /* policy, lists, ids */
     uint32_t free_head, free_count;
-    uint32_t frame_count;     /* in use or free are only lower ones, but for what resize has left */
-    uint32_t frame_end;       /* frames with memory */
-    uint32_t victim_count;    /* dirty pages that the policy would have taken */
+    uint32_t frame_count;  /* in use or free are only lower ones, but for what resize has left */
+    uint32_t frame_end;    /* frames with memory */
+    uint32_t victim_count; /* dirty pages that the policy would have taken */
     acre_page_id victims[VICTIM_COUNT_MAX];
     pool_read *free_reads;
-    uint32_t read_count;      /* in flight */
-    bool is_filling;          /* the cleaner is on its way from the low to the high watermark */
+    uint32_t read_count; /* in flight */
+    bool is_filling;     /* the cleaner is on its way from the low to the high watermark */
 
     _Alignas(64) acre_lock writing; /* one thread at a time writes back */
     pool_batch *batches[2];
@@ -223,8 +225,8 @@ void acre_pool_mark_dirty(acre_buffer_pool *pool, uint32_t frame);
 
 /* ---- frames.c ---- */
 
-/* Under `lock`. A frame for a page whose word is claimed, in use and with its id; NO_FRAME: none can be had, and the dirty pages that would have
- * gone are in `victims`. */
+/* Under `lock`. A frame for a page whose word is claimed, in use and with its id; NO_FRAME: none can be had, and the dirty pages that would
+ * have gone are in `victims`. */
 uint32_t acre_pool_take_frame(acre_buffer_pool *pool, acre_page_id id);
 
 /* The page is not to be in memory after all: its frame is free. Takes `lock`. */
@@ -236,8 +238,8 @@ void acre_pool_put_free(acre_buffer_pool *pool, uint32_t frame);
 /* Evicts up to `count` pages to free frames. Takes `lock`. Copies the dirty ones in the way to `victims`. Returns how many were evicted. */
 uint32_t acre_pool_evict(acre_buffer_pool *pool, uint32_t count, acre_page_id *victims, uint32_t *victim_count);
 
-/* Writes dirty pages that are in the way, and frees the frames of those that nobody uses then. Takes `writing` and `lock`. Sorts `victims`; `*freed` is
- * how many. */
+/* Writes dirty pages that are in the way, and frees the frames of those that nobody uses then. Takes `writing` and `lock`. Sorts `victims`;
+ * `*freed` is how many. */
 acre_status acre_pool_write_and_free(acre_buffer_pool *pool, acre_page_id *victims, uint32_t victim_count, uint32_t *freed);
 
 /* Under `lock`: hands in the hits of the calling thread. */
@@ -254,8 +256,8 @@ uint32_t acre_pool_checksum(const acre_buffer_pool *pool, acre_page_id id, const
 /* Is it what was written, or zeros? True, too, when there are no checksums. */
 bool acre_pool_is_intact(const acre_buffer_pool *pool, acre_page_id id, const unsigned char *page);
 
-/* Under `writing`. Writes those of the pages that are dirty; ids are sorted. Those that were latched exclusively are left, and put in order at
- * the beginning of `ids`; `*left` is their number. Returns the first failure; what failed is dirty still. */
+/* Under `writing`. Writes those of the pages that are dirty; ids are sorted. Those that were latched exclusively are left, and put in order
+ * at the beginning of `ids`; `*left` is their number. Returns the first failure; what failed is dirty still. */
 acre_status acre_pool_write_back(acre_buffer_pool *pool, acre_page_id *ids, size_t count, size_t *left);
 
 /* Makes what was written to the files durable. Under `round` or `writing`. */

@@ -57,7 +57,8 @@ static bool follows(const acre_buffer_pool *pool, const pool_read *read, acre_pa
 }
 
 /* Under `lock`. Takes pages until a limit is met; returns how many are looked after. */
-static size_t claim_pages(acre_buffer_pool *pool, const acre_page_id *ids, size_t count, acre_device_request **requests, size_t *request_count)
+static size_t claim_pages(acre_buffer_pool *pool, const acre_page_id *ids, size_t count, acre_device_request **requests,
+                          size_t *request_count)
 {
     pool_read *read = NULL;
     size_t at = 0;

@@ -1,10 +1,11 @@
 /* write_back.c - pages are copied with their checksums, and the copies are written: in order of ids, neighbours in one request.
  *
- * A page is latched for the copy alone, so nobody waits for a device. From the copy until the device is done its frame is WRITING: it can be
- * read and changed, and not given up, since what is on the device may still be old. Two batches take turns: while one is on its way the
+ * A page is latched for the copy alone, so nobody waits for a device. From the copy until the device is done its frame is WRITING: it can
+ * be read and changed, and not given up, since what is on the device may still be old. Two batches take turns: while one is on its way the
  * other is filled.
  *
- * submit_batch is the only place where pages of files are written, and holds the rule of the log: no page goes out whose LSN is not durable.
+ * submit_batch is the only place where pages of files are written, and holds the rule of the log: no page goes out whose LSN is not
+ * durable.
  */
 #include "base/status.h"
 #include "database/pool.h"

@@ -25,10 +25,7 @@ acre_status acre_file_status(int system_error)
     return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG ? ACRE_NO_MEMORY : ACRE_IO;
 }
 
-bool acre_file_is_interrupted(int system_error)
-{
-    return system_error == EINTR || system_error == EAGAIN || system_error == ECANCELED;
-}
+bool acre_file_is_interrupted(int system_error) { return system_error == EINTR || system_error == EAGAIN || system_error == ECANCELED; }
 
 acre_status acre_file_open(const char *path, bool *is_direct, int *descriptor)
 {
@@ -99,10 +96,7 @@ acre_status acre_file_resize(int descriptor, uint64_t bytes)
 
 /* ---- a ring ---- */
 
-static int ring_setup(unsigned depth, struct io_uring_params *parameters)
-{
-    return (int)syscall(SYS_io_uring_setup, depth, parameters);
-}
+static int ring_setup(unsigned depth, struct io_uring_params *parameters) { return (int)syscall(SYS_io_uring_setup, depth, parameters); }
 
 static int ring_register(const acre_ring *ring, unsigned what, const void *argument, unsigned count)
 {

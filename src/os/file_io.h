@@ -45,7 +45,7 @@ typedef struct acre_ring {
     int descriptor;
     unsigned depth;
     unsigned sq_mask, cq_mask;
-    unsigned sq_tail;             /* ours, not yet published */
+    unsigned sq_tail; /* ours, not yet published */
     unsigned unsubmitted_count;
     uint32_t *sq_head, *sq_tail_shared, *sq_array;
     uint32_t *cq_head, *cq_tail;

@@ -32,7 +32,8 @@ static inline bool test_device_open(test_device *d, test_device_kind kind, uint6
     const int file = mkstemp(d->path);
     assert_true(file >= 0);
     close(file);
-    const acre_device_file_options options = {.way = kind == DEVICE_RING ? ACRE_DEVICE_RING : ACRE_DEVICE_CALLS, .is_cached = kind == DEVICE_CACHED};
+    const acre_device_file_options options = {.way = kind == DEVICE_RING ? ACRE_DEVICE_RING : ACRE_DEVICE_CALLS,
+                                              .is_cached = kind == DEVICE_CACHED};
     const acre_status status = acre_device_open_file(&d->file, d->path, &options);
     if (status == ACRE_UNSUPPORTED) {
         print_message("no io_uring here: %s\n", acre_last_error());

@@ -1,7 +1,7 @@
 /* pages.h - a log in memory, pages that tell who wrote them, and what recovery does with both. For tests of the buffer pool.
  *
- * Each sector of 512 bytes of a page has the LSN of the page's last change at its byte 8; cells of 8 bytes follow from byte 16 on. A record sets
- * one cell, or is the image of a page. */
+ * Each sector of 512 bytes of a page has the LSN of the page's last change at its byte 8; cells of 8 bytes follow from byte 16 on. A record
+ * sets one cell, or is the image of a page. */
 #ifndef ACRE_TESTS_DATABASE_PAGES_H
 #define ACRE_TESTS_DATABASE_PAGES_H
 

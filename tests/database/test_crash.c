@@ -37,7 +37,8 @@ static void open_pool(scene *s)
 
 static void open_scene(scene *s, uint64_t seed)
 {
-    static const acre_policy_kind kinds[] = {ACRE_POLICY_LRU, ACRE_POLICY_CLOCK, ACRE_POLICY_S3_FIFO, ACRE_POLICY_TWO_QUEUE, ACRE_POLICY_ADAPTIVE};
+    static const acre_policy_kind kinds[] = {ACRE_POLICY_LRU, ACRE_POLICY_CLOCK, ACRE_POLICY_S3_FIFO, ACRE_POLICY_TWO_QUEUE,
+                                             ACRE_POLICY_ADAPTIVE};
     memset(s, 0, sizeof *s);
     s->seed = seed;
     simulated_world_init(&s->world, seed);

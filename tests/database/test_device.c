@@ -14,10 +14,7 @@ typedef struct one_request {
     bool is_done;
 } one_request;
 
-static void is_done(acre_device_request *request)
-{
-    __atomic_store_n(&((one_request *)request->context)->is_done, true, __ATOMIC_RELEASE);
-}
+static void is_done(acre_device_request *request) { __atomic_store_n(&((one_request *)request->context)->is_done, true, __ATOMIC_RELEASE); }
 
 /* In each round every block takes part in one request at most, so their order does not matter. */
 static void random_requests_behave_like_an_array(test_device_kind kind)
@@ -40,14 +37,17 @@ static void random_requests_behave_like_an_array(test_device_kind kind)
             }
             one_request *const r = &requests[count];
             *r = (one_request){.memory = memory + count * 4 * BLOCK};
-            r->request = (acre_device_request){.verb = next_random(&random) % 2 ? ACRE_DEVICE_READ : ACRE_DEVICE_WRITE, .offset = (uint64_t)block * BLOCK};
+            r->request = (acre_device_request){.verb = next_random(&random) % 2 ? ACRE_DEVICE_READ : ACRE_DEVICE_WRITE,
+                                               .offset = (uint64_t)block * BLOCK};
             r->request.parts = r->parts;
             r->request.done = is_done;
             r->request.context = r;
             for (unsigned i = 0; i < length; i++) {
                 /* In one piece, or each block by itself. */
-                if (i > 0 && block % 2 == 0) r->parts[0].size_bytes += BLOCK;
-                else r->parts[r->request.part_count++] = (acre_device_part){.bytes = r->memory + i * BLOCK, .size_bytes = BLOCK};
+                if (i > 0 && block % 2 == 0)
+                    r->parts[0].size_bytes += BLOCK;
+                else
+                    r->parts[r->request.part_count++] = (acre_device_part){.bytes = r->memory + i * BLOCK, .size_bytes = BLOCK};
             }
             if (r->request.verb == ACRE_DEVICE_WRITE)
                 for (unsigned i = 0; i < length * BLOCK; i++) r->memory[i] = (unsigned char)next_random(&random);
@@ -58,8 +58,10 @@ static void random_requests_behave_like_an_array(test_device_kind kind)
         for (size_t i = 0; i < count; i++) {
             while (!__atomic_load_n(&requests[i].is_done, __ATOMIC_ACQUIRE)) (void)acre_device_poll(d.device, 1000000);
             assert_int_equal(list[i]->status, ACRE_OK);
-            if (list[i]->verb == ACRE_DEVICE_READ) assert_memory_equal(requests[i].memory, model + list[i]->offset, list[i]->done_bytes);
-            else memcpy(model + list[i]->offset, requests[i].memory, list[i]->done_bytes);
+            if (list[i]->verb == ACRE_DEVICE_READ)
+                assert_memory_equal(requests[i].memory, model + list[i]->offset, list[i]->done_bytes);
+            else
+                memcpy(model + list[i]->offset, requests[i].memory, list[i]->done_bytes);
         }
         if (round % 10 == 0) assert_int_equal(acre_device_flush(d.device), ACRE_OK);
     }
@@ -125,8 +127,12 @@ static void requests_that_do_not_fit_the_ring_wait_for_their_turn(void **state)
                 memset(memory + i * BLOCK, verb == ACRE_DEVICE_WRITE ? (int)i : 0, BLOCK);
                 requests[i].is_done = false;
                 requests[i].parts[0] = (acre_device_part){.bytes = memory + i * BLOCK, .size_bytes = BLOCK};
-                requests[i].request = (acre_device_request){
-                    .verb = verb, .offset = i * BLOCK, .parts = requests[i].parts, .part_count = 1, .done = is_done, .context = &requests[i]};
+                requests[i].request = (acre_device_request){.verb = verb,
+                                                            .offset = i * BLOCK,
+                                                            .parts = requests[i].parts,
+                                                            .part_count = 1,
+                                                            .done = is_done,
+                                                            .context = &requests[i]};
                 list[i] = &requests[i].request;
             }
             assert_int_equal(acre_device_submit(&device, list, COUNT), ACRE_OK);

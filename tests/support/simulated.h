@@ -1,5 +1,5 @@
-/* simulated.h - a device in memory that behaves as badly as a device may: requests come to an end in any order, what was not flushed is lost in
- * pieces of 512 bytes when the power fails, and any request can be made to fail.
+/* simulated.h - a device in memory that behaves as badly as a device may: requests come to an end in any order, what was not flushed is
+ * lost in pieces of 512 bytes when the power fails, and any request can be made to fail.
  *
  * Several devices share a world: its power, its random numbers, its faults. One event is one request that comes to an end. */
 #ifndef ACRE_TESTS_SIMULATED_H
@@ -13,7 +13,7 @@ enum { SIMULATED_SECTOR_BYTES = 512 };
 typedef struct simulated_world {
     uint64_t random;
     uint64_t event_count;
-    uint64_t cut_at;     /* the power fails at this event, 0: never */
+    uint64_t cut_at; /* the power fails at this event, 0: never */
     bool is_off;
     uint64_t fault_count; /* that were injected */
     /* How many of 1000 requests fail, and how: */
