@@ -716,7 +716,7 @@ static void too_little_memory_is_reported_and_nothing_kept(void **state)
     options = (acre_buffer_pool_options){.frame_count = 4096, .policy = ACRE_POLICY_LRU};
     unsigned refused_count = 0;
     bool is_open = false;
-    for (uint64_t limit = 4 << 20; !is_open && limit < (uint64_t)64 << 30; limit += limit / 8) {
+    for (uint64_t limit = 4 << 20; !is_open && limit < (uint64_t)4096 << 30; limit += limit / 8) {
         const struct rlimit small = {.rlim_cur = limit, .rlim_max = before.rlim_max};
         assert_int_equal(setrlimit(RLIMIT_AS, &small), 0);
         const acre_status status = acre_buffer_pool_open(&options, &pool);
