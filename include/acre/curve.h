@@ -88,7 +88,11 @@ ACRE_API acre_status acre_curve_init(acre_curve **curve, const acre_curve_option
  * time. O(1). */
 static inline bool acre_curve_wants(const acre_curve *curve, uint64_t key)
 {
+#if UINTPTR_MAX > 0xffffffffu
     return key * __atomic_load_n(&curve->factor, __ATOMIC_RELAXED) < __atomic_load_n(&curve->limit, __ATOMIC_RELAXED);
+#else
+    return key * curve->factor < curve->limit; /* under the lock there */
+#endif
 }
 
 /* A request for a key in the sample, or when something is due. Called by acre_curve_access. O(log keys_max) amortised; at most

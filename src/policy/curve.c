@@ -9,7 +9,7 @@
  */
 #include <acre/curve.h>
 
-#include "base/bits.h"
+#include "base/atomic.h"
 #include "base/status.h"
 
 #include <string.h>
@@ -63,6 +63,9 @@ size_t acre_curve_bytes(const acre_curve_options *options)
     const size_t of_32 = words + 1 + slots + ((size_t)1 << table_bits_of(options->keys_max)) + 2 * ((size_t)options->keys_max + 1);
     return (size_t)acre_align_up(sizeof(acre_curve), 8) + of_64 * 8 + (size_t)acre_align_up(of_32 * 4, 8);
 }
+
+/* What acre_curve_wants reads without a lock; on a machine of shorter words nobody else is there. */
+static void publish(uint64_t *figure, uint64_t value) { acre_store_figure(figure, value); }
 
 /* --- the order of last use --- */
 
@@ -213,7 +216,7 @@ static void thin_out(acre_curve *curve)
     while (curve->key_count > curve->keys_max && curve->threshold > 1) {
         const uint64_t threshold = curve->threshold - (curve->threshold + 15) / 16;
         set_threshold(curve, threshold == 0 ? 1 : threshold);
-        __atomic_store_n(&curve->limit, limit_of(curve->threshold), __ATOMIC_RELAXED);
+        publish(&curve->limit, limit_of(curve->threshold));
         move_together(curve, true);
     }
 }
@@ -252,8 +255,8 @@ static void begin_look(acre_curve *curve)
     curve->sampled_count = 0;
     curve->look_passed = 0;
     curve->left = curve->left_then = SELDOM;
-    if (curve->look_count > 0) __atomic_store_n(&curve->factor, next_odd(curve), __ATOMIC_RELAXED);
-    __atomic_store_n(&curve->limit, limit_of(curve->threshold), __ATOMIC_RELAXED);
+    if (curve->look_count > 0) publish(&curve->factor, next_odd(curve));
+    publish(&curve->limit, limit_of(curve->threshold));
     curve->look_count++;
 }
 
@@ -269,7 +272,7 @@ static void end_look(acre_curve *curve)
         begin_look(curve);
         return;
     }
-    __atomic_store_n(&curve->limit, 0, __ATOMIC_RELAXED);
+    publish(&curve->limit, 0);
     curve->left = curve->left_then = pause;
 }
 
