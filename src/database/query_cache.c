@@ -29,7 +29,8 @@ enum {
     WORTH_UNIT = 1024, /* costs are compared for so many bytes */
     EVICTIONS_A_RESIZE = 256,
     EVICT_ATTEMPTS = 4, /* each of which lowers the credit of 64 entries */
-    HEADER_ALIGNMENT = 16,
+    LINE_BYTES = 64,
+    PREFETCHED_BYTES = 320,
 };
 
 #define DETACHED        0x80000000u
@@ -42,22 +43,23 @@ typedef struct dependency {
     uint32_t unused;
 } dependency;
 
+/* What a hit needs stands in the first 64 bytes. */
 typedef struct entry {
     struct entry *next; /* of the same head */
     uint64_t hash;
-    uint64_t bytes;
-    size_t statement_bytes, parameter_bytes, value_bytes;
-    uint64_t expires_ns;     /* 0: never */
-    uint64_t stale_since_ns; /* 0: nobody has found that it is old */
-    uint64_t fill_until_ns;  /* whose turn it is has it until then; 0: nobody's */
-    uint64_t serial;         /* of the last turn */
-    uint32_t slot;           /* ACRE_POLICY_NO_SLOT: no value */
-    uint32_t pins;           /* atomic */
-    uint32_t wake;           /* changes when a turn ends: what waiters sleep on */
-    uint32_t waiter_count;
+    uint64_t expires_ns;    /* 0: never */
+    uint64_t fill_until_ns; /* whose turn it is has it until then; 0: nobody's */
+    uint32_t statement_bytes, parameter_bytes, value_bytes;
+    uint32_t slot; /* ACRE_POLICY_NO_SLOT: no value */
+    uint32_t pins; /* atomic */
     uint16_t object_count;
     uint8_t credit, credit_max;
-    uint32_t unused;
+    uint64_t bytes;
+    uint64_t stale_since_ns; /* 0: nobody has found that it is old */
+    uint64_t serial;         /* of the last turn */
+    uint32_t wake;           /* changes when a turn ends: what waiters sleep on */
+    uint32_t waiter_count;
+    uint64_t unused;
 } entry; /* then: dependencies, the value, the statement, the parameters */
 
 typedef struct shard {
@@ -173,9 +175,9 @@ static entry *make_entry(const acre_query_cache *cache, const void *statement, s
     entry *const self = cache->options.allocate(cache->options.context, bytes);
     if (self == NULL) return NULL;
     *self = (entry){.bytes = bytes,
-                    .statement_bytes = statement_bytes,
-                    .parameter_bytes = parameter_bytes,
-                    .value_bytes = value_bytes,
+                    .statement_bytes = (uint32_t)statement_bytes,
+                    .parameter_bytes = (uint32_t)parameter_bytes,
+                    .value_bytes = (uint32_t)value_bytes,
                     .slot = ACRE_POLICY_NO_SLOT,
                     .object_count = (uint16_t)object_count};
     for (size_t i = 0; i < object_count; i++) dependencies_of(self)[i] = (dependency){.word = word_of(cache, result->objects[i])};
@@ -205,6 +207,8 @@ static entry **place_of(const shard *in, const acre_query *query, uint64_t hash)
     entry **place = &in->heads[hash & in->head_mask];
     for (; *place != NULL; place = &(*place)->next) {
         entry *const self = *place;
+        /* All of it is needed if it is the one; then these come at the same time. */
+        for (size_t at = LINE_BYTES; at < PREFETCHED_BYTES; at += LINE_BYTES) __builtin_prefetch((const char *)self + at);
         if (self->hash != hash || self->statement_bytes != query->statement_bytes || self->parameter_bytes != query->parameter_bytes)
             continue;
         const unsigned char *const key = key_of(self);
