@@ -1,8 +1,8 @@
 /* query_cache.c - what a hit, a miss with its fill, and an invalidation of the query cache cost.
  *
- * A million entries are made from one table and two more each. Then the table is invalidated, again and again; all entries are filled in anew, and
- * hits are timed: of 16 hot keys and of all keys in random order, with 1 and with 2 threads. Median of the rounds, nanoseconds of CPU time a call and
- * thread. The policy is adaptive unless another is named.
+ * A million entries are made from one table and two more each. Then the table is invalidated, again and again; all entries are filled in
+ * anew, and hits are timed: of 16 hot keys and of all keys in random order, with 1 and with 2 threads. Median of the rounds, nanoseconds of
+ * CPU time a call and thread. The policy is adaptive unless another is named.
  *
  * usage: query_cache [POLICY [ENTRIES]]
  */
@@ -110,8 +110,8 @@ int main(int argument_count, char **arguments)
     const double first_ns = fill_all();
     acre_query_figures figures;
     if (acre_query_cache_read_figures(cache, &figures) != ACRE_OK) abort();
-    printf("%s, %llu entries in %llu MiB: a miss with its fill %.0f ns\n", acre_policy_name(options.policy), (unsigned long long)figures.entries,
-           (unsigned long long)(figures.bytes >> 20), first_ns);
+    printf("%s, %llu entries in %llu MiB: a miss with its fill %.0f ns\n", acre_policy_name(options.policy),
+           (unsigned long long)figures.entries, (unsigned long long)(figures.bytes >> 20), first_ns);
 
     double rounds[ROUNDS];
     for (int round = 0; round < ROUNDS; round++) {

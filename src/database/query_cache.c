@@ -26,6 +26,7 @@ enum {
     SHARD_ENTRIES_MAX = 1 << 20,
     WRITER_BITS = 16,
     CREDIT_MAX = 3,
+    OFFERS_IN_MEAN = 64,
     WORTH_UNIT = 1024, /* costs are compared for so many bytes */
     EVICTIONS_A_RESIZE = 256,
     EVICT_ATTEMPTS = 4, /* each of which lowers the credit of 64 entries */
@@ -317,6 +318,7 @@ static acre_status take_in(acre_query_cache *cache, shard *in, entry *old, entry
     const uint64_t worth = worth_of(in, newcomer, result->cost_ns);
     const bool is_renewed = has_value(old);
     uint32_t slot = old->slot;
+    in->mean_worth = in->mean_worth == 0 ? worth : in->mean_worth - in->mean_worth / OFFERS_IN_MEAN + worth / OFFERS_IN_MEAN; /* of all that is offered */
     acre_policy_origin origin = 0;
     if (is_renewed) {
         if (newcomer->bytes > in->bytes_max / 4) return ACRE_DENIED;
@@ -328,7 +330,6 @@ static acre_status take_in(acre_query_cache *cache, shard *in, entry *old, entry
     }
     newcomer->credit = newcomer->credit_max = credit_of(worth, in->mean_worth);
     newcomer->expires_ns = result->ttl_ns == 0 ? 0 : result->ttl_ns < UINT64_MAX - now_ns ? now_ns + result->ttl_ns : UINT64_MAX;
-    in->mean_worth = in->mean_worth == 0 ? worth : in->mean_worth - in->mean_worth / 16 + worth / 16;
     link_entry(in, newcomer, old->hash);
     give_slot(in, newcomer, slot);
     if (!is_renewed) acre_policy_admit(in->policy, slot, origin);
@@ -574,13 +575,14 @@ static acre_status open_shard(const acre_query_cache_options *options, shard *in
     in->entries = get_zeroed(options, in->slot_count * sizeof *in->entries);
     in->keys = get_zeroed(options, in->slot_count * sizeof *in->keys);
     in->free_slots = get_zeroed(options, in->slot_count * sizeof *in->free_slots);
+    if (in->heads == NULL || in->entries == NULL || in->keys == NULL || in->free_slots == NULL)
+        return acre_fail(ACRE_NO_MEMORY, "query cache: no memory for a shard of %u entries", in->slot_count);
     const acre_policy_options policy_options = {.kind = options->policy, .capacity = in->slot_count, .keys = in->keys};
     const size_t policy_bytes = acre_policy_bytes(&policy_options);
     if (policy_bytes == 0)
         return acre_fail(ACRE_INVALID, "query cache: there is no policy %d of %u entries", (int)options->policy, in->slot_count);
     in->policy_memory = get_zeroed(options, policy_bytes);
-    if (in->heads == NULL || in->entries == NULL || in->keys == NULL || in->free_slots == NULL || in->policy_memory == NULL)
-        return acre_fail(ACRE_NO_MEMORY, "query cache: no memory for a shard of %u entries", in->slot_count);
+    if (in->policy_memory == NULL) return acre_fail(ACRE_NO_MEMORY, "query cache: no memory for a policy of %u entries", in->slot_count);
     for (uint32_t i = 0; i < in->slot_count; i++) in->free_slots[in->free_count++] = in->slot_count - 1 - i;
     return acre_policy_init(&in->policy, &policy_options, in->policy_memory, policy_bytes);
 }
