@@ -24,6 +24,7 @@ typedef struct command {
 int command_run(int argument_count, char **arguments);
 int command_report(int argument_count, char **arguments);
 int command_replay(int argument_count, char **arguments);
+int command_cache(int argument_count, char **arguments);
 int command_plan(int argument_count, char **arguments);
 int command_tour(int argument_count, char **arguments);
 int command_bench(int argument_count, char **arguments);

@@ -1,5 +1,6 @@
 // The page of the tour: what each stop ran, which promises were kept, and bars for everything that was compared. The page of
-// `acre bench` is the same, without promises and with tables of its own; that of `acre replay --strategies` has lines over time.
+// `acre bench` is the same, without promises and with tables of its own; that of `acre replay --strategies` has lines over time, that of
+// `acre cache` over sizes.
 "use strict";
 
 (() => {
@@ -10,7 +11,8 @@
   const colours = ["--live", "--soft", "--committed", "--rss", "--dirty", "#5c7cfa", "#e8743b", "#86a33c", "#b07aa1"];
   const PLOT_PROGRAMS = 8; // more in one plot are too thin to tell apart
   const isReplay = tour.kind === "acre replay --strategies";
-  const title = isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
+  const isCache = tour.kind === "acre cache";
+  const title = isCache ? "Caches on recorded traces" : isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
   document.title = `${title} - acre`;
 
   function make(tag, attributes, ...children) {
@@ -73,10 +75,11 @@
     const axis = (space, values) => ({ stroke: colour("--soft"), grid: { stroke: colour("--grid") }, space, values });
     const plot = new uPlot({
       width: width(), height: 320,
-      scales: { x: { time: false }, y: { range: (u, low, high) => [0, Math.max(0.05, Math.min(1, high * 1.08))] } },
-      axes: [axis(100, (u, splits) => splits.map((x) => x.toLocaleString("en"))), axis(40, (u, splits) => splits.map((y) => `${+(100 * y).toFixed(1)}%`))],
+      scales: { x: { time: false, distr: plotted.is_log ? 3 : 1 }, y: { range: (u, low, high) => [0, Math.max(0.05, Math.min(1, high * 1.08))] } },
+      axes: [axis(100, (u, splits) => splits.map((x) => (x === null ? "" : x.toLocaleString("en")))), axis(40, (u, splits) => splits.map((y) => `${+(100 * y).toFixed(1)}%`))],
       series: [{ label: plotted.x, value: (u, x) => (x === null ? "" : x.toLocaleString("en")) },
         ...plotted.series.map((one, i) => ({ label: one.name, stroke: colour(colours[(i + 5) % colours.length]), width: 1.6, value: share,
+          dash: i < colours.length ? undefined : [6, 4],
           points: { show: false } }))],
     }, [plotted.places, ...plotted.series.map((one) => one.values)], holder);
     plot.root.dataset.points = String(plotted.places.length);
@@ -123,12 +126,14 @@
 
   page.append(make("header", {}, make("div", {}, make("h1", {}, title),
     make("p", { class: "soft" }, isTour ? `acre ${tour.version}: every memory system at its real job, beside the best peer there is`
+      : isCache ? `acre ${tour.version}: what a cache of each policy and size would have missed, every object one entry, empty at first`
       : isReplay ? `acre ${tour.version}: the real-time heaps, addresses and sizes as on the machine that replays`
       : `acre ${tour.version}, medians of ${tour.rounds} interleaved rounds on ${tour.cores} cores, load average `
         + `${tour.load_average.map((load) => load.toFixed(1)).join(" to ")}`))));
   const tiles = isTour ? [["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]]
     : isReplay ? tour.strategies.filter((one) => one.failures !== null)
       .map((one) => [`${one.strategy}: failures, mean fragmentation`, `${one.failures}, ${(100 * one.fragmentation_mean).toFixed(1)}%`])
+    : isCache ? tour.traces.map((one) => [`${one.path}: requests, objects`, `${one.requests.toLocaleString("en")}, ${one.objects.toLocaleString("en")}`])
     : meanTiles();
   page.append(make("div", { class: "tiles" }, ...tiles
     .map(([name, value]) => make("div", { class: "tile" }, make("div", { class: "name" }, name), make("div", { class: "value" }, String(value))))));

@@ -1,0 +1,280 @@
+/* frames.c - which frame a page gets: a free one, or that of the page which the policy can spare. */
+#include "base/status.h"
+#include "database/pool.h"
+
+#include <string.h>
+
+enum { PATIENCE_NS = 100000000 }; /* with reads that are on their way */
+
+/* ---- free frames: a list through their ids ---- */
+
+static void set_next_free(acre_buffer_pool *pool, uint32_t frame, uint32_t next)
+{
+    if (pool->keys != NULL)
+        __atomic_store_n(&pool->keys[frame], UINT64_MAX - next, __ATOMIC_RELAXED); /* no file has such a number */
+    else
+        set_frame_id(pool, frame, acre_page(UINT8_MAX, next));
+}
+
+static uint32_t next_free(const acre_buffer_pool *pool, uint32_t frame)
+{
+    return pool->keys != NULL ? (uint32_t)(UINT64_MAX - pool->keys[frame]) : pool->pages[frame];
+}
+
+void acre_pool_put_free(acre_buffer_pool *pool, uint32_t frame)
+{
+    __atomic_store_n(&pool->flags[frame], 0, __ATOMIC_RELAXED);
+    if (frame >= pool->frame_count) { /* retired */
+        set_next_free(pool, frame, NO_FRAME);
+        return;
+    }
+    set_next_free(pool, frame, pool->free_head);
+    pool->free_head = frame;
+    pool->free_count++;
+}
+
+static uint32_t take_free(acre_buffer_pool *pool)
+{
+    const uint32_t frame = pool->free_head;
+    if (frame == NO_FRAME) return NO_FRAME;
+    assert(pool->free_count > 0 && !acre_policy_holds(pool->policy, frame));
+    pool->free_head = next_free(pool, frame);
+    pool->free_count--;
+    return frame;
+}
+
+/* ---- eviction ---- */
+
+/* Claims the page of a frame that nobody has latched, so that it can go. */
+static acre_verdict look(void *context, acre_policy_slot frame)
+{
+    acre_buffer_pool *const pool = context;
+    const uint8_t flags = frame_flags(pool, frame);
+    const acre_page_id id = frame_id(pool, frame);
+    uint64_t *const word = word_of(pool, id);
+    const uint64_t seen = word_load(word);
+    if (word_latch(seen) != 0 || (flags & FLAG_WRITING)) return ACRE_KEEP;
+    assert(word_frame(seen) == frame);
+    if (flags & FLAG_DIRTY) {
+        if (pool->victim_count < VICTIM_COUNT_MAX) pool->victims[pool->victim_count++] = id;
+        return ACRE_WRITE_FIRST;
+    }
+    /* A page that has become dirty since has another version. */
+    return word_change(word, seen, seen | LATCH_EXCLUSIVE) ? ACRE_EVICT : ACRE_KEEP;
+}
+
+/* Under `lock`. The frame, which belongs to nobody then. */
+static uint32_t evict_one(acre_buffer_pool *pool, acre_policy_origin origin)
+{
+    const acre_policy_slot frame = acre_policy_evict(pool->policy, origin, look, pool);
+    if (frame == ACRE_POLICY_NO_SLOT) return NO_FRAME;
+    uint64_t *const word = word_of(pool, frame_id(pool, frame));
+    const uint64_t seen = word_load(word);
+    assert(word_latch(seen) == LATCH_EXCLUSIVE && word_frame(seen) == frame);
+    word_publish(pool, word, word_next(seen, 0, 0));
+    pool->counts.evict++;
+    return frame;
+}
+
+uint32_t acre_pool_take_frame(acre_buffer_pool *pool, acre_page_id id)
+{
+    const acre_policy_origin origin = acre_policy_miss(pool->policy, id);
+    uint32_t frame = take_free(pool);
+    while (frame == NO_FRAME) {
+        frame = evict_one(pool, origin);
+        if (frame == NO_FRAME) return NO_FRAME;
+        if (frame >= pool->frame_count) { /* resize is at work */
+            acre_pool_put_free(pool, frame);
+            frame = NO_FRAME;
+        }
+    }
+    set_frame_id(pool, frame, id);
+    __atomic_store_n(&pool->flags[frame], 0, __ATOMIC_RELAXED);
+    acre_policy_admit(pool->policy, frame, origin);
+    return frame;
+}
+
+void acre_pool_drop_frame(acre_buffer_pool *pool, uint32_t frame)
+{
+    acre_lock_take(&pool->lock);
+    acre_policy_forget(pool->policy, frame);
+    acre_pool_put_free(pool, frame);
+    acre_lock_drop(&pool->lock);
+}
+
+uint32_t acre_pool_evict(acre_buffer_pool *pool, uint32_t count, acre_page_id *victims, uint32_t *victim_count)
+{
+    uint32_t evicted = 0;
+    acre_lock_take(&pool->lock);
+    pool->victim_count = 0;
+    for (; evicted < count; evicted++) {
+        const uint32_t frame = evict_one(pool, 0);
+        if (frame == NO_FRAME) break;
+        acre_pool_put_free(pool, frame);
+    }
+    *victim_count = pool->victim_count;
+    for (uint32_t i = 0; i < pool->victim_count; i++) victims[i] = pool->victims[i];
+    acre_lock_drop(&pool->lock);
+    return evicted;
+}
+
+/* Under `lock`. A page that nobody has latched and that is clean goes. */
+static bool free_clean(acre_buffer_pool *pool, acre_page_id id)
+{
+    uint64_t *const word = word_of(pool, id);
+    const uint64_t seen = word_load(word);
+    if (!word_is_resident(seen) || word_latch(seen) != 0) return false;
+    const uint32_t frame = word_frame(seen);
+    if ((frame_flags(pool, frame) & (FLAG_DIRTY | FLAG_WRITING)) || !word_change(word, seen, seen | LATCH_EXCLUSIVE)) return false;
+    word_publish(pool, word, word_next(seen, 0, 0));
+    acre_policy_forget(pool->policy, frame);
+    acre_pool_put_free(pool, frame);
+    pool->counts.evict++;
+    return true;
+}
+
+acre_status acre_pool_write_and_free(acre_buffer_pool *pool, acre_page_id *victims, uint32_t victim_count, uint32_t *freed)
+{
+    acre_page_id written[VICTIM_COUNT_MAX];
+    size_t left = 0;
+    *freed = 0;
+    acre_pool_sort(victims, victim_count);
+    memcpy(written, victims, victim_count * sizeof *victims);
+    acre_lock_take(&pool->writing);
+    const acre_status status = acre_pool_write_back(pool, victims, victim_count, &left);
+    acre_lock_drop(&pool->writing);
+    acre_lock_take(&pool->lock);
+    for (uint32_t i = 0; i < victim_count; i++)
+        if (free_clean(pool, written[i])) (*freed)++;
+    acre_lock_drop(&pool->lock);
+    return status;
+}
+
+/* ---- another number of frames ---- */
+
+static acre_status grow(acre_buffer_pool *pool, uint32_t frame_count)
+{
+    if (frame_count > pool->frame_end) {
+        const uint64_t from = acre_align_up((uint64_t)pool->frame_end << pool->page_shift, pool->space->info.grain_bytes);
+        const uint64_t to = acre_align_up((uint64_t)frame_count << pool->page_shift, pool->space->info.grain_bytes);
+        if (to > from) {
+            const acre_status status = acre_space_commit(pool->space, (uintptr_t)pool->frames + from, to - from);
+            if (status != ACRE_OK) return status;
+        }
+        pool->frame_end = frame_count;
+    }
+    acre_lock_take(&pool->lock);
+    const acre_status status = acre_policy_resize(pool->policy, frame_count);
+    const uint32_t before = pool->frame_count;
+    pool->frame_count = frame_count;
+    for (uint32_t frame = frame_count; frame-- > before;)
+        if (!acre_policy_holds(pool->policy, frame)) acre_pool_put_free(pool, frame);
+    acre_lock_drop(&pool->lock);
+    return status;
+}
+
+/* Under `lock`: no frame beyond the new end is in the list. */
+static void retire_free(acre_buffer_pool *pool)
+{
+    uint32_t frame = pool->free_head;
+    pool->free_head = NO_FRAME;
+    pool->free_count = 0;
+    while (frame != NO_FRAME) {
+        const uint32_t next = next_free(pool, frame);
+        acre_pool_put_free(pool, frame);
+        frame = next;
+    }
+}
+
+/* Under `lock` and `writing`: a page moves to a lower frame. False: it is latched, or there is no lower one. */
+static bool move_down(acre_buffer_pool *pool, uint32_t from)
+{
+    const acre_page_id id = frame_id(pool, from);
+    uint64_t *const word = word_of(pool, id);
+    const uint64_t seen = word_load(word);
+    if (word_latch(seen) != 0) return false;
+    const uint32_t to = take_free(pool);
+    if (to == NO_FRAME) return false;
+    if (!word_change(word, seen, seen | LATCH_EXCLUSIVE)) {
+        acre_pool_put_free(pool, to);
+        return false;
+    }
+    const uint8_t flags = frame_flags(pool, from);
+    assert(to < pool->frame_count && !(flags & FLAG_WRITING));
+    memcpy(frame_bytes(pool, to), frame_bytes(pool, from), pool->page_bytes);
+    set_frame_id(pool, to, id);
+    if (flags & FLAG_DIRTY) pool->lsns[to] = pool->lsns[from];
+    __atomic_store_n(&pool->flags[to], flags, __ATOMIC_RELEASE);
+    acre_policy_forget(pool->policy, from);
+    acre_policy_admit(pool->policy, to, 0);
+    acre_pool_put_free(pool, from);
+    word_publish(pool, word, word_next(seen, to + 1, 0));
+    return true;
+}
+
+/* Devices that know the frames are told which there are. */
+static void tell_devices(acre_buffer_pool *pool, bool is_known)
+{
+    for (uint32_t i = 0; i < ACRE_BUFFER_POOL_FILES_MAX; i++) {
+        if (pool->files[i].words == NULL) continue;
+        (void)acre_device_use_memory(pool->files[i].device, NULL, 0);
+        if (is_known) acre_pool_tell_device(pool, pool->files[i].device);
+    }
+}
+
+static acre_status shrink(acre_buffer_pool *pool, uint32_t frame_count)
+{
+    acre_pool_finish_reads(pool, PATIENCE_NS);
+    acre_lock_take(&pool->lock);
+    acre_status status = acre_policy_resize(pool->policy, frame_count);
+    pool->frame_count = frame_count;
+    retire_free(pool);
+    uint32_t used_count = pool->policy->count;
+    acre_lock_drop(&pool->lock);
+
+    enum { ROUND_COUNT_MAX = 64 };
+    for (unsigned round = 0; status == ACRE_OK && used_count > frame_count && round < ROUND_COUNT_MAX; round++) {
+        acre_page_id victims[VICTIM_COUNT_MAX];
+        uint32_t victim_count = 0;
+        uint32_t freed = 0;
+        if (acre_pool_evict(pool, used_count - frame_count, victims, &victim_count) > 0) round = 0;
+        victim_count = (uint32_t)acre_min_size(victim_count, used_count - frame_count);
+        if (victim_count > 0) status = acre_pool_write_and_free(pool, victims, victim_count, &freed);
+        if (freed > 0) round = 0;
+        acre_lock_take(&pool->lock);
+        used_count = pool->policy->count;
+        acre_lock_drop(&pool->lock);
+    }
+    if (status != ACRE_OK) return status;
+
+    uint32_t stuck_count = 0;
+    acre_lock_take(&pool->writing);
+    for (uint32_t frame = frame_count; frame < pool->frame_end; frame++) {
+        acre_lock_take(&pool->lock);
+        if (acre_policy_holds(pool->policy, frame) && !move_down(pool, frame)) stuck_count++;
+        acre_lock_drop(&pool->lock);
+    }
+    acre_lock_drop(&pool->writing);
+    if (stuck_count > 0) return acre_fail(ACRE_BUSY, "buffer pool: %u pages are fixed in frames that are to go: call again", stuck_count);
+
+    tell_devices(pool, false);
+    const uint64_t grain = pool->space->info.page_bytes;
+    const uint64_t from = acre_align_up((uint64_t)frame_count << pool->page_shift, grain);
+    const uint64_t to = acre_align_up((uint64_t)pool->frame_end << pool->page_shift, grain);
+    if (to > from && (pool->space->info.capabilities & ACRE_CAP_PURGE))
+        status = acre_space_purge(pool->space, (uintptr_t)pool->frames + from, to - from);
+    return status;
+}
+
+acre_status acre_buffer_pool_resize(acre_buffer_pool *pool, uint32_t frame_count)
+{
+    if (pool == NULL) return acre_fail(ACRE_INVALID, "buffer pool: a NULL");
+    if (frame_count < 16 || frame_count > pool->options.frame_count_max) {
+        return acre_fail(ACRE_INVALID, "buffer pool: %u frames: at least 16, at most %u", frame_count, pool->options.frame_count_max);
+    }
+    acre_lock_take(&pool->round);
+    const acre_status status = frame_count >= pool->frame_count ? grow(pool, frame_count) : shrink(pool, frame_count);
+    if (status == ACRE_OK) tell_devices(pool, true);
+    acre_lock_drop(&pool->round);
+    return status;
+}

@@ -1,0 +1,279 @@
+/* pool.h - what the files of the buffer pool share: its structure, the words of pages, frames and their flags.
+ *
+ * A page's word has three fields: the latch (bits 0 to 7: how many share the page, or LATCH_EXCLUSIVE), the frame plus 1 (bits 8 to 31; 0:
+ * not in memory), and a version (bits 32 to 63) that grows when the page was held exclusively, came or went. A word with no frame that is
+ * held exclusively is *claimed*: somebody is bringing the page in.
+ *
+ * A frame is in one of three states: free (in the list that goes through the ids), retired (beyond the number of frames), or in use; in use
+ * are just the slots that the policy holds. The word of a frame's page has that frame, or is claimed.
+ *
+ * Who may change what: the word of a page, whoever holds it exclusively, but for the latch; the id of a frame, the holder of `lock` if he
+ * has claimed the word; flags by atomic instructions. DIRTY is set by who holds the page exclusively, and cleared by the writer, who shares
+ * it and has set WRITING before. A frame that is DIRTY or WRITING is not given up.
+ *
+ * Order of locks: round, writing, lock. A device is never submitted to or polled under `lock`, and nobody waits for a latch under any of
+ * them.
+ */
+#ifndef ACRE_DATABASE_POOL_H
+#define ACRE_DATABASE_POOL_H
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "os/os.h"
+
+#include <acre/buffer_pool.h>
+#include <assert.h>
+
+#define LATCH_MASK       0xffu
+#define LATCH_EXCLUSIVE  0xffu
+#define LATCH_SHARED_MAX 251u
+#define WORD_FRAME       0xffffff00u
+#define WORD_VERSION     ((uint64_t)1 << 32)
+
+static inline uint32_t word_latch(uint64_t word) { return (uint32_t)word & LATCH_MASK; }
+static inline bool word_is_resident(uint64_t word) { return (word & WORD_FRAME) != 0; }
+static inline uint32_t word_frame(uint64_t word)
+{
+    assert(word_is_resident(word));
+    return ((uint32_t)word >> 8) - 1;
+}
+static inline uint64_t word_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static inline bool word_change(uint64_t *word, uint64_t from, uint64_t to)
+{
+    if (!__atomic_compare_exchange_n(word, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return false;
+#ifndef __SANITIZE_THREAD__ /* which does not know fences */
+    /* An optimistic reader that sees a change must see the latch, too. */
+    if ((to & LATCH_MASK) == LATCH_EXCLUSIVE) __atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+    return true;
+}
+/* The word after an exclusive holder: one version on, with another frame (plus 1) and latch. */
+static inline uint64_t word_next(uint64_t word, uint32_t frame_plus_1, uint32_t latch)
+{
+    return ((word & ~(WORD_VERSION - 1)) + WORD_VERSION) | (uint64_t)frame_plus_1 << 8 | latch;
+}
+
+enum { FLAG_DIRTY = 1, FLAG_WRITING = 2, FLAG_IMAGED = 4 }; /* IMAGED: the log has an image since the last checkpoint began */
+
+enum {
+    STRIPE_COUNT = 64,
+    VICTIM_COUNT_MAX = 64,
+    RUN_BYTES_MAX = 256 << 10,
+    RUN_PAGES_MAX = RUN_BYTES_MAX / 4096,
+    STAGED_PAGES_MAX = 240, /* and their checksums fit a page of 4096 bytes */
+    STAGED_BYTES_MAX = 1 << 20,
+    READ_COUNT_MAX = 256,
+};
+#define NO_FRAME UINT32_MAX
+
+typedef struct pool_file {
+    uint64_t *words; /* NULL: no such file */
+    uint64_t page_count;
+    acre_device *device;
+    size_t words_bytes;
+    bool is_unflushed; /* something was written since the last flush */
+    bool is_doubtful;  /* a flush has failed: nobody knows what is durable */
+} pool_file;
+
+/* What a thread keeps to itself. The last one is for threads that are too many. */
+typedef struct pool_stripe {
+    _Alignas(64) uint64_t hit_count;
+    acre_policy_hits hits;
+} pool_stripe;
+
+typedef struct pool_read {
+    acre_device_request request;
+    acre_device_part parts[RUN_PAGES_MAX];
+    uint32_t frames[RUN_PAGES_MAX];
+    acre_page_id first;
+    acre_buffer_pool *pool;
+    struct pool_read *next;
+} pool_read;
+
+typedef struct staged_page {
+    acre_page_id id;
+    uint64_t lsn;
+    uint32_t frame;
+} staged_page;
+
+typedef struct pool_run {
+    acre_device_request request;
+    acre_device_part part;
+    uint32_t first, count; /* of the batch's pages */
+    struct pool_batch *batch;
+} pool_run;
+
+/* Pages that are copied, and on their way. */
+typedef struct pool_batch {
+    unsigned char *bytes;
+    uint32_t count, run_count;
+    uint32_t in_flight;
+    staged_page pages[STAGED_PAGES_MAX];
+    pool_run runs[STAGED_PAGES_MAX];
+} pool_batch;
+
+typedef struct pool_counts {
+    uint64_t miss, evict, read, write, read_request, write_request, flush, log_flush, prefetch, foreground, busy, corrupt, error,
+        checkpoint;
+} pool_counts;
+
+struct acre_buffer_pool {
+    unsigned char *frames;
+    acre_policy *policy;
+    unsigned page_shift;
+    uint32_t page_bytes;
+    bool has_hit_buffers; /* of threads: the policy wants to hear of each hit */
+    uint8_t *flags;
+    uint64_t *lsns; /* of the last change of dirty frames; what a clean one has is durable */
+    uint64_t *keys; /* ids of frames: in keys, or in pages and file_numbers */
+    uint32_t *pages;
+    uint8_t *file_numbers;
+    pool_file files[ACRE_BUFFER_POOL_FILES_MAX];
+    acre_buffer_pool_options options;
+
+    _Alignas(64) uint32_t waiter_count; /* threads that sleep for a latch or a page */
+    uint32_t wake_count;                /* what they sleep on */
+
+    _Alignas(64) acre_lock lock; /* policy, lists, ids */
+    uint32_t free_head, free_count;
+    uint32_t frame_count;  /* in use or free are only lower ones, but for what resize has left */
+    uint32_t frame_end;    /* frames with memory */
+    uint32_t victim_count; /* dirty pages that the policy would have taken */
+    acre_page_id victims[VICTIM_COUNT_MAX];
+    pool_read *free_reads;
+    uint32_t read_count; /* in flight */
+    bool is_filling;     /* the cleaner is on its way from the low to the high watermark */
+
+    _Alignas(64) acre_lock writing; /* one thread at a time writes back */
+    pool_batch *batches[2];
+    uint32_t dirty_count;
+
+    _Alignas(64) acre_lock round; /* the checkpoint in progress */
+    bool has_round, round_has_failed;
+    uint64_t round_lsn, round_seen_lsn;
+    acre_page_id *round_ids;
+    size_t round_count, round_at, round_left;
+    uint64_t checkpoint_lsn;
+
+    pool_counts counts; /* by atomic instructions */
+    acre_space meta, own_space;
+    acre_space *space;
+    uint64_t frames_bytes; /* reserved */
+    void *metadata;        /* all of the rest, pool included */
+    uint64_t metadata_bytes;
+    size_t policy_bytes;
+    pool_read *reads;
+    pool_stripe stripes[STRIPE_COUNT + 1];
+};
+
+static inline void count_up(uint64_t *count, uint64_t by) { (void)__atomic_fetch_add(count, by, __ATOMIC_RELAXED); }
+
+/* The word of a page, NULL when there is no such page. */
+static inline uint64_t *word_of(const acre_buffer_pool *pool, acre_page_id id)
+{
+    const uint64_t file = id >> 32;
+    if (acre_unlikely(file >= ACRE_BUFFER_POOL_FILES_MAX) || acre_unlikely((uint32_t)id >= pool->files[file].page_count)) return NULL;
+    return pool->files[file].words + (uint32_t)id;
+}
+
+static inline acre_page_id frame_id(const acre_buffer_pool *pool, uint32_t frame)
+{
+    if (pool->keys != NULL) return __atomic_load_n(&pool->keys[frame], __ATOMIC_RELAXED);
+    return acre_page(__atomic_load_n(&pool->file_numbers[frame], __ATOMIC_RELAXED), __atomic_load_n(&pool->pages[frame], __ATOMIC_RELAXED));
+}
+
+static inline void set_frame_id(acre_buffer_pool *pool, uint32_t frame, acre_page_id id)
+{
+    if (pool->keys != NULL) {
+        __atomic_store_n(&pool->keys[frame], id, __ATOMIC_RELAXED);
+    } else {
+        __atomic_store_n(&pool->pages[frame], (uint32_t)id, __ATOMIC_RELAXED);
+        __atomic_store_n(&pool->file_numbers[frame], (uint8_t)(id >> 32), __ATOMIC_RELAXED);
+    }
+}
+
+static inline unsigned char *frame_bytes(const acre_buffer_pool *pool, uint32_t frame)
+{
+    return pool->frames + ((size_t)frame << pool->page_shift);
+}
+
+static inline uint8_t frame_flags(const acre_buffer_pool *pool, uint32_t frame)
+{
+    return __atomic_load_n(&pool->flags[frame], __ATOMIC_ACQUIRE);
+}
+
+/* Whoever sleeps for a latch or a page is woken. The word was changed before, by a sequentially consistent instruction. */
+static inline void wake_waiters(acre_buffer_pool *pool)
+{
+    if (acre_unlikely(__atomic_load_n(&pool->waiter_count, __ATOMIC_SEQ_CST) > 0)) {
+        (void)__atomic_fetch_add(&pool->wake_count, 1, __ATOMIC_SEQ_CST);
+        acre_os_wake(&pool->wake_count);
+    }
+}
+
+static inline void word_publish(acre_buffer_pool *pool, uint64_t *word, uint64_t value)
+{
+    (void)__atomic_exchange_n(word, value, __ATOMIC_SEQ_CST);
+    wake_waiters(pool);
+}
+
+/* Sleeps until a word is no longer what was seen, or about a millisecond has passed. Helps with what devices have finished. */
+void acre_pool_wait_for(acre_buffer_pool *pool, acre_page_id id, const uint64_t *word, uint64_t seen);
+
+/* Marks a page dirty; its frame is latched exclusively, or is the writer's. */
+void acre_pool_mark_dirty(acre_buffer_pool *pool, uint32_t frame);
+
+/* ---- frames.c ---- */
+
+/* Under `lock`. A frame for a page whose word is claimed, in use and with its id; NO_FRAME: none can be had, and the dirty pages that would
+ * have gone are in `victims`. */
+uint32_t acre_pool_take_frame(acre_buffer_pool *pool, acre_page_id id);
+
+/* The page is not to be in memory after all: its frame is free. Takes `lock`. */
+void acre_pool_drop_frame(acre_buffer_pool *pool, uint32_t frame);
+
+/* Under `lock`: the list of free frames. */
+void acre_pool_put_free(acre_buffer_pool *pool, uint32_t frame);
+
+/* Evicts up to `count` pages to free frames. Takes `lock`. Copies the dirty ones in the way to `victims`. Returns how many were evicted. */
+uint32_t acre_pool_evict(acre_buffer_pool *pool, uint32_t count, acre_page_id *victims, uint32_t *victim_count);
+
+/* Writes dirty pages that are in the way, and frees the frames of those that nobody uses then. Takes `writing` and `lock`. Sorts `victims`;
+ * `*freed` is how many. */
+acre_status acre_pool_write_and_free(acre_buffer_pool *pool, acre_page_id *victims, uint32_t victim_count, uint32_t *freed);
+
+/* Under `lock`: hands in the hits of the calling thread. */
+void acre_pool_deliver_hits(acre_buffer_pool *pool);
+
+/* Tells a device of frames and copies. */
+void acre_pool_tell_device(acre_buffer_pool *pool, acre_device *device);
+
+/* ---- write_back.c ---- */
+
+/* The checksum of a page as it belongs in the page. */
+uint32_t acre_pool_checksum(const acre_buffer_pool *pool, acre_page_id id, const unsigned char *page);
+
+/* Is it what was written, or zeros? True, too, when there are no checksums. */
+bool acre_pool_is_intact(const acre_buffer_pool *pool, acre_page_id id, const unsigned char *page);
+
+/* Under `writing`. Writes those of the pages that are dirty; ids are sorted. Those that were latched exclusively are left, and put in order
+ * at the beginning of `ids`; `*left` is their number. Returns the first failure; what failed is dirty still. */
+acre_status acre_pool_write_back(acre_buffer_pool *pool, acre_page_id *ids, size_t count, size_t *left);
+
+/* Makes what was written to the files durable. Under `round` or `writing`. */
+acre_status acre_pool_flush_files(acre_buffer_pool *pool);
+acre_status acre_pool_flush_file(acre_buffer_pool *pool, uint32_t number);
+
+void acre_pool_sort(acre_page_id *ids, size_t count);
+
+/* ---- double_write.c ---- */
+
+/* Under `writing`: the batch's pages are durable in the double-write area. */
+acre_status acre_pool_write_twice(acre_buffer_pool *pool, pool_batch *batch);
+
+/* ---- prefetch.c ---- */
+
+/* Waits until no read ahead is in flight, or until about `limit_ns` have passed. */
+void acre_pool_finish_reads(acre_buffer_pool *pool, uint64_t limit_ns);
+
+#endif
