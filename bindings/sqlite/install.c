@@ -3,6 +3,7 @@
 
 #include "base/status.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,6 +63,9 @@ acre_status acre_sqlite_install(const acre_sqlite_options *options)
     if (options == NULL) options = &defaults;
     if (acre_policy_name(options->policy) == NULL) return acre_fail(ACRE_INVALID, "sqlite: policy %u is none", (unsigned)options->policy);
     if (options->budget_bytes != 0 && check_budget(options->budget_bytes) != ACRE_OK) return ACRE_INVALID;
+    FILE *record_file = NULL;
+    if (options->record_path != NULL && (record_file = fopen(options->record_path, "wbe")) == NULL)
+        return acre_fail(ACRE_IO, "sqlite: '%s' cannot be written: errno %d", options->record_path, errno);
     acre_status status = ACRE_OK;
     if (heap == NULL) status = acre_heap_create(&(acre_heap_options){.name = "sqlite"}, &heap);
     if (status != ACRE_OK) return status;
@@ -69,7 +73,7 @@ acre_status acre_sqlite_install(const acre_sqlite_options *options)
         return acre_fail(ACRE_BUSY, "sqlite: is in use already: its memory cannot be another's");
     if (sqlite3_config(SQLITE_CONFIG_PCACHE2, &acre_sqlite_pages) != SQLITE_OK)
         return acre_fail(ACRE_BUSY, "sqlite: is in use already: its page cache cannot be another's");
-    acre_sqlite_set_up_pages(heap, options->policy, options->budget_bytes);
+    acre_sqlite_set_up_pages(heap, options->policy, options->budget_bytes, record_file);
     return ACRE_OK;
 }
 

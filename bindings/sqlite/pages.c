@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct cache cache;
@@ -62,6 +63,7 @@ static struct {
     pthread_mutex_t lock; /* of what follows */
     cache *caches;
     uint64_t number_last, closed_hits, closed_misses, closed_evictions;
+    FILE *record; /* NULL: nobody wants to know which pages are asked for */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER, .shared = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
 /* Figures that others look at while one thread counts. */
@@ -409,6 +411,14 @@ static int page_count(sqlite3_pcache *pcache)
     return (int)pages;
 }
 
+/* The key of a page that SQLite got, most significant byte first. */
+static void record(const cache *c, unsigned key)
+{
+    unsigned char bytes[8];
+    for (unsigned i = 0; i < 8; i++) bytes[i] = (unsigned char)(policy_key(c, key) >> (56 - 8 * i));
+    (void)fwrite(bytes, sizeof bytes, 1, all.record); /* one that is lost is not missed */
+}
+
 static page *find_or_create(cache *c, unsigned key, int create_flag)
 {
     page *p = find(c, key);
@@ -419,6 +429,7 @@ static page *find_or_create(cache *c, unsigned key, int create_flag)
     } else if (create_flag != 0 && (p = create(c, key, create_flag == 2)) != NULL) {
         count(&c->miss_count);
     }
+    if (all.record != NULL && p != NULL && c->group != NULL) record(c, key);
     return p;
 }
 
@@ -487,6 +498,7 @@ static void close_cache(sqlite3_pcache *pcache)
     all.closed_hits += c->hit_count;
     all.closed_misses += c->miss_count;
     all.closed_evictions += c->own.evict_count;
+    if (all.record != NULL) (void)fflush(all.record);
     pthread_mutex_unlock(&all.lock);
     give(c->own.keys);
     give(c->own.pages);
@@ -524,9 +536,11 @@ const sqlite3_pcache_methods2 acre_sqlite_pages = {
     .xShrink = shrink,
 };
 
-void acre_sqlite_set_up_pages(acre_heap *heap, acre_policy_kind kind, uint64_t budget_bytes)
+void acre_sqlite_set_up_pages(acre_heap *heap, acre_policy_kind kind, uint64_t budget_bytes, FILE *record_file)
 {
     group *g = &all.shared;
+    if (all.record != NULL) (void)fclose(all.record);
+    all.record = record_file;
     if (all.heap != NULL) { /* of an earlier time, and empty */
         give(g->keys);
         give(g->pages);

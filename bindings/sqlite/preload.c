@@ -2,7 +2,8 @@
  *
  *     policy=NAME     as acre_policy_name has them
  *     budget=BYTES    for all connections
- *     malloc=off      SQLite keeps its own malloc */
+ *     malloc=off      SQLite keeps its own malloc
+ *     record=FILE     which pages are asked for, for `acre cache` */
 #include <acre/sqlite.h>
 
 #include <errno.h>
@@ -20,6 +21,10 @@ static bool follow(char *word, acre_sqlite_options *options)
     if (strcmp(word, "malloc") == 0) {
         options->keeps_malloc = strcmp(value, "off") == 0;
         return options->keeps_malloc || strcmp(value, "on") == 0;
+    }
+    if (strcmp(word, "record") == 0) {
+        options->record_path = value;
+        return true;
     }
     char *rest;
     errno = 0;

@@ -35,8 +35,10 @@ extern "C" {
 
 typedef struct acre_sqlite_options {
     acre_policy_kind policy;
-    uint64_t budget_bytes; /* for the pages of all connections; 0: PRAGMA cache_size for each. At least ACRE_SQLITE_BUDGET_BYTES_MIN */
-    bool keeps_malloc;     /* SQLite's other memory stays with the malloc that it has */
+    uint64_t budget_bytes;   /* for the pages of all connections; 0: PRAGMA cache_size for each. At least ACRE_SQLITE_BUDGET_BYTES_MIN */
+    bool keeps_malloc;       /* SQLite's other memory stays with the malloc that it has */
+    const char *record_path; /* a file that is written anew with each page of a database file that SQLite asks for and gets: 8 bytes, most
+                              * significant first, the number of the cache and of the page. `acre cache` reads it as be64. NULL: none */
 } acre_sqlite_options;
 
 #define ACRE_SQLITE_BUDGET_BYTES_MIN ((uint64_t)65536)

@@ -43,8 +43,8 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
     }
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         bool from_t1 = is_t1_next(self, origin);
-        if (kept % 2 == 1 && self->counts[from_t1 ? ACRE_ARC_T2 : ACRE_ARC_T1] > 0)
-            from_t1 = !from_t1; /* where all of one list are kept, the other one has its turn */
+        acre_policy_slot length = self->counts[from_t1 ? ACRE_ARC_T1 : ACRE_ARC_T2];
+        if (kept >= acre_policy_patience(policy, length) && kept > 0 && length != policy->count) from_t1 = !from_t1;
         unsigned list = from_t1 ? ACRE_ARC_T1 : ACRE_ARC_T2;
         acre_policy_slot slot = acre_arc_last(self, list);
         if (acre_policy_may_take(look, context, slot, &kept)) {

@@ -191,37 +191,45 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
 {
     lirs *self = (lirs *)(void *)policy;
     (void)origin;
+    acre_policy_slot queue_count = (acre_policy_slot)(policy->count - self->lir_count);
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
-        if (acre_list_is_empty(self->queue, queue_head(self))) demote(self);
-        acre_policy_slot slot = acre_list_first(self->queue, queue_head(self));
+        /* When those of the queue are kept, the bottom of the stack has its turn. */
+        bool from_stack = self->lir_count > 0 && kept >= acre_policy_patience(policy, queue_count);
+        acre_policy_slot slot =
+            from_stack ? acre_list_last(self->stack, stack_head(self)) : acre_list_first(self->queue, queue_head(self));
         if (acre_policy_may_take(look, context, slot, &kept)) {
+            if (from_stack) demote(self);
             leave(self, slot);
             return slot;
         }
-        acre_list_remove(self->queue, slot);
-        acre_list_push_last(self->queue, queue_head(self), slot);
-        if (self->lir_count > 0) demote(self); /* so that a queue of nothing but kept slots is not all that is looked at */
+        if (from_stack) {
+            touch(policy, slot);
+        } else {
+            acre_list_remove(self->queue, slot);
+            acre_list_push_last(self->queue, queue_head(self), slot);
+        }
     }
     return ACRE_POLICY_NO_SLOT;
 }
 
-/* Counts a miss, and demotes what is at the bottom of the stack if it has not been used for long. */
-static void age(lirs *self)
+/* Counts a miss, and demotes what is at the bottom of the stack if it has not been used for long: then there is a place for a newcomer. */
+static bool age(lirs *self)
 {
     if (++self->span_misses >= (uint32_t)self->base.capacity * SPAN_MISSES_PER_SLOT) {
         self->span_misses = 0;
         self->span = (uint8_t)((self->span + (1 << SPAN_SHIFT)) & SPAN_MASK);
     }
     acre_policy_slot bottom = acre_list_last(self->stack, stack_head(self));
-    if (bottom != stack_head(self) && (((self->span - (self->base.where[bottom] & SPAN_MASK)) & SPAN_MASK) >> SPAN_SHIFT) >= SPANS_MAX)
-        demote(self);
+    if (bottom == stack_head(self) || (((self->span - (self->base.where[bottom] & SPAN_MASK)) & SPAN_MASK) >> SPAN_SHIFT) < SPANS_MAX) return false;
+    demote(self);
+    return true;
 }
 
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
     lirs *self = (lirs *)(void *)policy;
-    age(self);
-    if (lir_limit(self) > 0 && (origin == REMEMBERED || self->lir_count < lir_limit(self))) {
+    bool has_place = age(self) || policy->count < lir_limit(self);
+    if (lir_limit(self) > 0 && (origin == REMEMBERED || has_place)) {
         push_lir(self, slot);
     } else {
         push_hir(self, slot);

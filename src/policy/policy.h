@@ -65,6 +65,13 @@ static inline bool acre_policy_gives_up(const acre_policy *policy, uint32_t kept
     return kept >= policy->effort || kept >= policy->count;
 }
 
+/* How many of `count` slots that would go first may turn out kept before a policy takes one that it would rather not. */
+static inline uint32_t acre_policy_patience(const acre_policy *policy, acre_policy_slot count)
+{
+    uint32_t half = policy->effort / 2;
+    return count < half ? count : half;
+}
+
 /* A policy that is part of another one, in the memory of `carver`, which is all zero; NULL if that only counts. `hits`: the bytes of the
  * other policy, if it is over the same slots, else NULL. The options are valid. */
 acre_policy *acre_policy_carve(const acre_policy_options *options, acre_carver *carver, uint8_t *hits);

@@ -67,8 +67,8 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
     (void)origin;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         bool from_fifo = self->fifo_count > fifo_limit(self) || self->fifo_count == policy->count;
-        /* Where all of one list are kept, the other one has its turn. */
-        if (kept > 0 && kept % 2 == 1 && self->fifo_count != 0 && self->fifo_count != policy->count) from_fifo = !from_fifo;
+        acre_policy_slot length = (acre_policy_slot)(from_fifo ? self->fifo_count : policy->count - self->fifo_count);
+        if (kept >= acre_policy_patience(policy, length) && kept > 0 && length != policy->count) from_fifo = !from_fifo;
         acre_policy_slot head = acre_ghosts_head(&self->ghosts, from_fifo ? FIFO : HOT), slot = acre_list_last(self->ghosts.links, head);
         if (acre_policy_may_take(look, context, slot, &kept)) {
             forget(policy, slot);

@@ -119,7 +119,7 @@ static void any_sequence_of_calls_keeps_pinned_pages_and_their_contents(void **s
 {
     (void)state;
     for (unsigned kind = 0; kind < ACRE_POLICY_KIND_COUNT; kind++) {
-        acre_sqlite_set_up_pages(acre_heap_of_process(), (acre_policy_kind)kind, 0);
+        acre_sqlite_set_up_pages(acre_heap_of_process(), (acre_policy_kind)kind, 0, NULL);
         for (int is_purgeable = 0; is_purgeable < 2; is_purgeable++) {
             uint64_t random = 11 + kind;
             model o;
@@ -137,7 +137,7 @@ static void several_caches_stay_within_one_budget(void **state)
     uint64_t random = 3;
     acre_sqlite_figures figures;
     (void)state;
-    acre_sqlite_set_up_pages(acre_heap_of_process(), ACRE_POLICY_ADAPTIVE, BUDGET);
+    acre_sqlite_set_up_pages(acre_heap_of_process(), ACRE_POLICY_ADAPTIVE, BUDGET, NULL);
     for (unsigned i = 0; i < CACHES; i++) open_model(&o[i], true, 0);
     for (uint64_t step = 0; step < STEP_COUNT; step++) {
         model *const one = &o[(step >> 6) % CACHES];
@@ -168,7 +168,7 @@ static void pages_that_are_easy_to_have_are_refused_when_half_are_pinned(void **
 {
     model o;
     (void)state;
-    acre_sqlite_set_up_pages(acre_heap_of_process(), ACRE_POLICY_ADAPTIVE, 0);
+    acre_sqlite_set_up_pages(acre_heap_of_process(), ACRE_POLICY_ADAPTIVE, 0, NULL);
     open_model(&o, true, 20);
     for (unsigned key = 1; key <= 10; key++) fetch(&o, key, 1, key);
     assert_int_equal(pinned_count(&o), 10);
@@ -186,7 +186,7 @@ static void bad_options_are_refused(void **state)
     assert_int_equal(acre_sqlite_install(&(acre_sqlite_options){.policy = (acre_policy_kind)99}), ACRE_INVALID);
     assert_int_equal(acre_sqlite_install(&(acre_sqlite_options){.budget_bytes = 1000}), ACRE_INVALID);
     assert_non_null(strstr(acre_last_error(), "1000"));
-    acre_sqlite_set_up_pages(acre_heap_of_process(), ACRE_POLICY_LRU, 0);
+    acre_sqlite_set_up_pages(acre_heap_of_process(), ACRE_POLICY_LRU, 0, NULL);
     assert_int_equal(acre_sqlite_set_budget(1), ACRE_INVALID);
     assert_int_equal(acre_sqlite_set_budget(1 << 20), ACRE_UNSUPPORTED);
     assert_int_equal(sqlite3_initialize(), SQLITE_OK);
