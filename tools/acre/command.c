@@ -40,9 +40,12 @@ int complain_usage(const char *command_name, const char *format, ...)
 
 bool parse_bytes(const char *text, uint64_t *bytes)
 {
-    static const struct { const char *suffix; int shift; } units[] = {
-        {"", 0},     {"B", 0},    {"K", 10},   {"KB", 10},  {"KiB", 10}, {"M", 20},  {"MB", 20},
-        {"MiB", 20}, {"G", 30},   {"GB", 30},  {"GiB", 30}, {"T", 40},   {"TB", 40}, {"TiB", 40},
+    static const struct {
+        const char *suffix;
+        int shift;
+    } units[] = {
+        {"", 0},     {"B", 0},  {"K", 10},  {"KB", 10},  {"KiB", 10}, {"M", 20},  {"MB", 20},
+        {"MiB", 20}, {"G", 30}, {"GB", 30}, {"GiB", 30}, {"T", 40},   {"TB", 40}, {"TiB", 40},
     };
     char *end;
     if (text[0] < '0' || text[0] > '9') return false;
@@ -249,29 +252,34 @@ FILE *open_output(const char *path)
 }
 
 /* Beside the tool in the build tree, or below the prefix where it is installed. */
-char *find_malloc_library(const char *command_name, const char *chosen)
+char *find_own_library(const char *name)
 {
-    static const char *const places[] = {"../../bindings/preload", ("../" ACRE_LIBRARY_FOLDER "/acre"), ("../" ACRE_LIBRARY_FOLDER),
-                                         "../lib"};
-    if (chosen != NULL) {
-        char *const path = realpath(chosen, NULL);
-        if (path == NULL) complain(command_name, "--library '%s': %s", chosen, strerror(errno));
-        return path;
-    }
+    static const char *const places[] = {"../../bindings/preload", "../../bindings/sqlite", ("../" ACRE_LIBRARY_FOLDER "/acre"),
+                                         ("../" ACRE_LIBRARY_FOLDER), "../lib"};
     char folder[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
-    if (length > 0) {
-        folder[length] = 0;
-        *strrchr(folder, '/') = 0;
-        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-            char *const path = must_print("%s/%s/libacre-malloc.so", folder, places[i]);
-            char *const real = access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
-            free(path);
-            if (real != NULL) return real;
-        }
+    if (length <= 0) return NULL;
+    folder[length] = 0;
+    *strrchr(folder, '/') = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char *const path = must_print("%s/%s/%s", folder, places[i], name);
+        char *const real = access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
+        free(path);
+        if (real != NULL) return real;
     }
-    complain(command_name, "libacre-malloc.so is not found beside '%s'; name it with --library", length > 0 ? folder : "acre");
     return NULL;
+}
+
+char *find_malloc_library(const char *command_name, const char *chosen)
+{
+    if (chosen == NULL) {
+        char *const found = find_own_library("libacre-malloc.so");
+        if (found == NULL) complain(command_name, "libacre-malloc.so is not found beside this tool; name it with --library");
+        return found;
+    }
+    char *const path = realpath(chosen, NULL);
+    if (path == NULL) complain(command_name, "--library '%s': %s", chosen, strerror(errno));
+    return path;
 }
 
 char *find_bench_programs(void)
