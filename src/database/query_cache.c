@@ -63,7 +63,7 @@ typedef struct entry {
     uint64_t unused;
 } entry; /* then: dependencies, the value, the statement, the parameters */
 
-typedef struct shard {
+typedef struct __attribute__((aligned(128))) shard {
     acre_lock lock;
     uint32_t head_mask;
     entry **heads;
@@ -78,12 +78,13 @@ typedef struct shard {
     uint64_t mean_worth;
     uint64_t serial;
     acre_query_figures figures;
-} shard __attribute__((aligned(128)));
+} shard;
 
 struct acre_query_cache {
+    uint64_t epoch; /* writers change it, and nobody reads the rest because of that */
+    unsigned char gap[120];
     acre_query_cache_options options;
-    uint64_t epoch __attribute__((aligned(128)));
-    uint64_t *versions __attribute__((aligned(128)));
+    uint64_t *versions;
     uint32_t version_mask;
     uint32_t shard_bits;
     shard *shards;
@@ -318,8 +319,9 @@ static acre_status take_in(acre_query_cache *cache, shard *in, entry *old, entry
     const uint64_t worth = worth_of(in, newcomer, result->cost_ns);
     const bool is_renewed = has_value(old);
     uint32_t slot = old->slot;
-    in->mean_worth = in->mean_worth == 0 ? worth : in->mean_worth - in->mean_worth / OFFERS_IN_MEAN + worth / OFFERS_IN_MEAN; /* of all that is offered */
     acre_policy_origin origin = 0;
+    if (in->mean_worth == 0) in->mean_worth = worth;
+    in->mean_worth = in->mean_worth - in->mean_worth / OFFERS_IN_MEAN + worth / OFFERS_IN_MEAN; /* of all that is offered */
     if (is_renewed) {
         if (newcomer->bytes > in->bytes_max / 4) return ACRE_DENIED;
         acre_policy_hit(in->policy, slot);
