@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { HUGE_BYTES = 2 << 20, KEEP_APART_BYTES = 4096, DIRTY_ROUNDS_MAX = 16, WAIT_NS = 1000000 };
+enum { HUGE_BYTES = 2 << 20, KEEP_APART_BYTES = 4096, DIRTY_ROUNDS_MAX = 16, HIT_TURNS_MAX = 16, WAIT_NS = 1000000 };
 
 /* ---- what a thread keeps to itself ---- */
 
@@ -51,14 +51,20 @@ void acre_pool_deliver_hits(acre_buffer_pool *pool)
 }
 
 /* Many policies want to hear of each hit: they are kept until there are some. Nobody waits for the lock: while it is taken, hits are not
- * noted. */
-static void note_in_buffer(acre_buffer_pool *pool, pool_stripe *mine, uint32_t frame)
+ * noted. What is not replaced needs no order: after so many hits without a miss in the pool no more are noted until there is one. */
+static inline void note_in_buffer(acre_buffer_pool *pool, pool_stripe *mine, uint32_t frame)
 {
-    if (mine == &pool->stripes[STRIPE_COUNT]) return;
-    if (mine->hits.count == ACRE_POLICY_HITS_MAX) {
+    if (mine->turn_count == 0) {
+        const uint64_t miss_count = acre_load_figure(&pool->counts.miss);
+        if (mine->seen_miss_count == miss_count) return;
+        mine->seen_miss_count = miss_count;
+        mine->turn_count = HIT_TURNS_MAX;
+    }
+    if (acre_unlikely(mine->hits.count == ACRE_POLICY_HITS_MAX)) {
         if (!acre_lock_try(&pool->lock)) return;
         acre_policy_deliver(pool->policy, &mine->hits);
         acre_lock_drop(&pool->lock);
+        mine->turn_count--;
     }
     (void)acre_policy_note(pool->policy, frame, &mine->hits);
 }
@@ -66,10 +72,12 @@ static void note_in_buffer(acre_buffer_pool *pool, pool_stripe *mine, uint32_t f
 static inline void note_hit(acre_buffer_pool *pool, uint32_t frame)
 {
     pool_stripe *const mine = my_stripe(pool);
-    if (acre_unlikely(mine == &pool->stripes[STRIPE_COUNT]))
+    if (acre_unlikely(mine == &pool->stripes[STRIPE_COUNT])) { /* not this thread's alone: it has no buffer */
         count_up(&mine->hit_count, 1);
-    else
-        __atomic_store_n(&mine->hit_count, mine->hit_count + 1, __ATOMIC_RELAXED);
+        if (!pool->has_hit_buffers) (void)acre_policy_note(pool->policy, frame, &mine->hits);
+        return;
+    }
+    __atomic_store_n(&mine->hit_count, mine->hit_count + 1, __ATOMIC_RELAXED);
     if (pool->has_hit_buffers)
         note_in_buffer(pool, mine, frame);
     else

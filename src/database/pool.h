@@ -78,6 +78,8 @@ typedef struct pool_file {
 /* What a thread keeps to itself. The last one is for threads that are too many. */
 typedef struct pool_stripe {
     _Alignas(64) uint64_t hit_count;
+    uint64_t seen_miss_count; /* of the pool, when the turns were given */
+    uint32_t turn_count;      /* so many more buffers of hits are handed in before the next miss */
     acre_policy_hits hits;
 } pool_stripe;
 
