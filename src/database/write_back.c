@@ -207,7 +207,8 @@ static acre_status flush_log(acre_buffer_pool *pool, pool_batch *batch)
         if (batch->pages[i].lsn > highest_lsn) highest_lsn = batch->pages[i].lsn;
     acre_status status = ACRE_OK;
     if (highest_lsn > log->durable_lsn(pool->options.log_context)) {
-        status = log->flush(pool->options.log_context, highest_lsn);
+        const uint64_t last_lsn = log->last_lsn(pool->options.log_context); /* for the batches that follow, too */
+        status = log->flush(pool->options.log_context, last_lsn > highest_lsn ? last_lsn : highest_lsn);
         count_up(&pool->counts.log_flush, 1);
     }
     keep_durable(pool, batch, log->durable_lsn(pool->options.log_context));
