@@ -102,7 +102,7 @@ static void shuffle(uint32_t *places, uint32_t count, uint64_t seed)
 
 static uint32_t *numbers(uint32_t count, bool is_shuffled, uint64_t seed)
 {
-    uint32_t *const places = malloc(count * sizeof *places);
+    uint32_t *const places = calloc(count, sizeof *places);
     for (uint32_t i = 0; i < count; i++) places[i] = i;
     if (is_shuffled) shuffle(places, count, seed);
     return places;

@@ -245,7 +245,7 @@ acre_status acre_buffer_pool_open(const acre_buffer_pool_options *options, acre_
     if (status != ACRE_OK) return status;
     acre_buffer_pool *pool = NULL;
     status = take_metadata(&o, &pool);
-    if (status != ACRE_OK) return status;
+    if (pool == NULL) return status;
     pool->page_bytes = o.page_bytes;
     pool->page_shift = acre_log2_floor(o.page_bytes);
     pool->has_hit_buffers = pool->policy->hit_limit == 0;

@@ -3,11 +3,7 @@
 #include "database/devices.h"
 #include "database/pages.h"
 
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 enum { PAGE_BYTES = 4096 };
 
@@ -316,34 +312,6 @@ static void a_scheduler_can_run_the_cleaner(void **state)
     assert_int_equal(acre_scheduler_remove(&scheduler, &job), ACRE_OK);
     close_fixture(&f);
 }
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-/* In a process that the kernel ends at its first system call other than read, write and exit. */
-static void a_hit_makes_no_system_call(void **state)
-{
-    for (acre_policy_kind kind = 0; kind < ACRE_POLICY_KIND_COUNT; kind++) {
-        fixture f;
-        assert_true(open_fixture(&f, DEVICE_SIMULATED, (acre_buffer_pool_options){.frame_count = 64, .policy = kind}, 64));
-        for (uint32_t page = 0; page < 64; page++) (void)byte_of(&f, page);
-        const pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(3);
-            for (uint32_t i = 0; i < 100000; i++) {
-                acre_page_ref ref;
-                if (acre_buffer_pool_fix(f.pool, acre_page(f.file, i % 64), i % 4, &ref) != ACRE_OK) (void)syscall(SYS_exit, 2);
-                (void)acre_buffer_pool_unfix(&ref, i % 4 == ACRE_FIX_EXCLUSIVE);
-            }
-            (void)syscall(SYS_exit, 0);
-        }
-        int status = 0;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFEXITED(status));
-        assert_int_equal(WEXITSTATUS(status), 0);
-        close_fixture(&f);
-    }
-}
-#endif
 
 /* ---- model ---- */
 
@@ -778,9 +746,6 @@ int main(void)
         cmocka_unit_test(the_cleaner_keeps_frames_free),
         cmocka_unit_test(checkpoints_follow_the_log),
         cmocka_unit_test(a_scheduler_can_run_the_cleaner),
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-        cmocka_unit_test(a_hit_makes_no_system_call),
-#endif
         cmocka_unit_test(random_use_behaves_like_the_model_with_every_policy),
         cmocka_unit_test(random_use_behaves_like_the_model_over_files),
         cmocka_unit_test(faults_lose_nothing_that_was_acknowledged),
