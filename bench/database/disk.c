@@ -81,6 +81,7 @@ static void make_file(void)
 {
     const int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     unsigned char *const chunk = malloc(1 << 20);
+    if (chunk == NULL) abort();
     memset(chunk, 0, 1 << 20);
     for (uint32_t i = 0; i < page_count / 256; i++)
         if (write(file, chunk, 1 << 20) != 1 << 20) abort();

@@ -330,6 +330,7 @@ static void measure_busy(acre_device *device)
     printf("\na miss when all pages but 8 are fixed, %u frames:\n", frame_count);
     acre_page_ref *const refs = malloc(frame_count * sizeof *refs);
     double *const ns = malloc(miss_count * sizeof *ns);
+    if (refs == NULL || ns == NULL) abort();
     for (acre_policy_kind kind = 0; kind < ACRE_POLICY_KIND_COUNT; kind++) {
         acre_buffer_pool *const pool =
             open_pool(&(acre_buffer_pool_options){.frame_count = frame_count, .policy = kind}, device, 2 * frame_count);
