@@ -14,6 +14,7 @@ static uint64_t numbers_in_use;
 
 static void give_number_back(void *number)
 {
+    my_number = STRIPE_COUNT + 1; /* for what the thread still does at its end */
     (void)__atomic_fetch_and(&numbers_in_use, ~((uint64_t)1 << ((uintptr_t)number - 1)), __ATOMIC_RELEASE);
 }
 

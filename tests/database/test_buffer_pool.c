@@ -273,6 +273,19 @@ static void the_cleaner_keeps_frames_free(void **state)
     close_fixture(&f);
 }
 
+static void a_pool_that_was_made_smaller_is_not_emptied(void **state)
+{
+    fixture f;
+    assert_true(open_fixture(&f, DEVICE_SIMULATED, (acre_buffer_pool_options){.frame_count = 4096, .free_low = 100, .free_high = 200}, 500));
+    for (uint32_t page = 0; page < 500; page++) write_page(&f, page, 1);
+    assert_int_equal(acre_buffer_pool_resize(f.pool, 64), ACRE_OK);
+    for (uint32_t page = 0; page < 64; page++) (void)byte_of(&f, page);
+    while (acre_buffer_pool_clean(f.pool, 0) != ACRE_JOB_IDLE) {}
+    assert_in_range(figures_of(&f).free_count, 31, 63);
+    for (uint32_t page = 0; page < 500; page++) assert_int_equal(byte_of(&f, page), 1);
+    close_fixture(&f);
+}
+
 static void checkpoints_follow_the_log(void **state)
 {
     fixture f;
@@ -806,6 +819,7 @@ int main(void)
         cmocka_unit_test(a_page_that_is_not_what_was_written_is_reported),
         cmocka_unit_test(pages_are_read_ahead_in_few_requests),
         cmocka_unit_test(the_cleaner_keeps_frames_free),
+        cmocka_unit_test(a_pool_that_was_made_smaller_is_not_emptied),
         cmocka_unit_test(checkpoints_follow_the_log),
         cmocka_unit_test(a_scheduler_can_run_the_cleaner),
         cmocka_unit_test(random_use_behaves_like_the_model_with_every_policy),
