@@ -1,6 +1,7 @@
 /* buffer_pool.c - a table of counters in a file: pages in a buffer pool, read without a latch, changed under one, made durable by a
  * checkpoint. */
 #include <acre/buffer_pool.h>
+#include <acre/device.h>
 #include <stdio.h>
 #include <string.h>
 

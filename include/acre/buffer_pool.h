@@ -101,7 +101,8 @@ typedef struct acre_buffer_pool_options {
     uint32_t frame_count_max; /* acre_buffer_pool_resize may go up to that; 0: frame_count. Takes address space, not memory */
     acre_policy_kind policy;  /* 0 is adaptive */
     uint32_t free_low;        /* the cleaner frees frames when fewer than this are free ... */
-    uint32_t free_high;       /* ... until so many are; both 0: 1/64 and 1/32 of the frames. Low < high <= 1/2 of the frames */
+    uint32_t free_high;       /* ... until so many are; both 0: 1/64 and 1/32 of the frames. Low < high <= 1/2 of the frames.
+                               * After a resize never more than half of the frames there are */
     bool has_checksum;
     uint32_t checksum_offset; /* a multiple of 4, within the page */
     const acre_log_ops *log;  /* NULL: there is no log */

@@ -21,7 +21,7 @@
  * Threads: one call at a time, under the cache's lock or in shards of their own; acre_curve_wants may be asked by any thread at any time,
  * so that a hit without a lock only takes it for the sample.
  *
- * Costs: see acre_curve_access. Memory: about 45 bytes for each of keys_max. Freestanding, never allocates, no floating point.
+ * Costs: see acre_curve_access. Memory: about 49 bytes for each of keys_max. Freestanding, never allocates, no floating point.
  *
  * Example: examples/curve.c.
  */

@@ -63,6 +63,8 @@ typedef struct acre_query_cache_options {
     uint32_t shard_count;    /* a power of two up to ACRE_QUERY_SHARDS_MAX; 0: 16 */
     acre_policy_kind policy; /* 0: adaptive */
     uint64_t fill_ns_max;    /* 0: ten seconds */
+    uint32_t curve_keys_max; /* keys of a live miss-ratio curve (acre/curve.h), which looks at no more than one request in 100; 0: there is
+                                none */
     void *(*allocate)(void *context, size_t bytes); /* NULL: malloc and free. Aligned to 16; NULL: there is none */
     void (*deallocate)(void *context, void *memory);
     void *context;
@@ -152,6 +154,11 @@ ACRE_API void acre_query_cache_end_write(acre_query_cache *cache, uint64_t objec
 /* Another budget, as acre_budget_resize wants it (context: the cache): evicts until it fits. Returns what is kept to: `bytes`, or more when
  * so much is in use by callers. At least 4,096 for each shard. O(what goes). */
 ACRE_API uint64_t acre_query_cache_resize(void *cache, uint64_t bytes);
+
+/* What misses would have cost since the last call, as acre_budget_read wants it (context: a cache with a curve): requests by the curve of
+ * LRU over entries of mean size, times the mean of what results have cost to make, in nanoseconds. Values that become old are not counted:
+ * they miss at every size. One call at a time. All 0 without a curve. O(curve_keys_max). */
+ACRE_API void acre_query_cache_read_costs(void *cache, const uint64_t *sizes, uint64_t *costs, size_t count);
 
 /* O(shards). ACRE_INVALID: a NULL. */
 ACRE_API acre_status acre_query_cache_read_figures(acre_query_cache *cache, acre_query_figures *figures);

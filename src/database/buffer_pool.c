@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { HUGE_BYTES = 2 << 20, KEEP_APART_BYTES = 4096, DIRTY_ROUNDS_MAX = 16, WAIT_NS = 1000000 };
+enum { HUGE_BYTES = 2 << 20, KEEP_APART_BYTES = 4096, DIRTY_ROUNDS_MAX = 16, HIT_TURNS_MAX = 16, WAIT_NS = 1000000 };
 
 /* ---- what a thread keeps to itself ---- */
 
@@ -14,6 +14,7 @@ static uint64_t numbers_in_use;
 
 static void give_number_back(void *number)
 {
+    my_number = STRIPE_COUNT + 1; /* for what the thread still does at its end */
     (void)__atomic_fetch_and(&numbers_in_use, ~((uint64_t)1 << ((uintptr_t)number - 1)), __ATOMIC_RELEASE);
 }
 
@@ -51,14 +52,20 @@ void acre_pool_deliver_hits(acre_buffer_pool *pool)
 }
 
 /* Many policies want to hear of each hit: they are kept until there are some. Nobody waits for the lock: while it is taken, hits are not
- * noted. */
-static void note_in_buffer(acre_buffer_pool *pool, pool_stripe *mine, uint32_t frame)
+ * noted. What is not replaced needs no order: after so many hits without a miss in the pool no more are noted until there is one. */
+static inline void note_in_buffer(acre_buffer_pool *pool, pool_stripe *mine, uint32_t frame)
 {
-    if (mine == &pool->stripes[STRIPE_COUNT]) return;
-    if (mine->hits.count == ACRE_POLICY_HITS_MAX) {
+    if (mine->turn_count == 0) {
+        const uint64_t miss_count = acre_load_figure(&pool->counts.miss);
+        if (mine->seen_miss_count == miss_count) return;
+        mine->seen_miss_count = miss_count;
+        mine->turn_count = HIT_TURNS_MAX;
+    }
+    if (acre_unlikely(mine->hits.count == ACRE_POLICY_HITS_MAX)) {
         if (!acre_lock_try(&pool->lock)) return;
         acre_policy_deliver(pool->policy, &mine->hits);
         acre_lock_drop(&pool->lock);
+        mine->turn_count--;
     }
     (void)acre_policy_note(pool->policy, frame, &mine->hits);
 }
@@ -66,10 +73,12 @@ static void note_in_buffer(acre_buffer_pool *pool, pool_stripe *mine, uint32_t f
 static inline void note_hit(acre_buffer_pool *pool, uint32_t frame)
 {
     pool_stripe *const mine = my_stripe(pool);
-    if (acre_unlikely(mine == &pool->stripes[STRIPE_COUNT]))
+    if (acre_unlikely(mine == &pool->stripes[STRIPE_COUNT])) { /* not this thread's alone: it has no buffer */
         count_up(&mine->hit_count, 1);
-    else
-        __atomic_store_n(&mine->hit_count, mine->hit_count + 1, __ATOMIC_RELAXED);
+        if (!pool->has_hit_buffers) (void)acre_policy_note(pool->policy, frame, &mine->hits);
+        return;
+    }
+    __atomic_store_n(&mine->hit_count, mine->hit_count + 1, __ATOMIC_RELAXED);
     if (pool->has_hit_buffers)
         note_in_buffer(pool, mine, frame);
     else
@@ -237,7 +246,7 @@ acre_status acre_buffer_pool_open(const acre_buffer_pool_options *options, acre_
     if (status != ACRE_OK) return status;
     acre_buffer_pool *pool = NULL;
     status = take_metadata(&o, &pool);
-    if (status != ACRE_OK) return status;
+    if (pool == NULL) return status;
     pool->page_bytes = o.page_bytes;
     pool->page_shift = acre_log2_floor(o.page_bytes);
     pool->has_hit_buffers = pool->policy->hit_limit == 0;

@@ -128,11 +128,14 @@ acre_status acre_buffer_pool_flush(acre_buffer_pool *pool, acre_page_id id)
 
 /* ---- the cleaner ---- */
 
+/* The watermarks are for the number of frames that the pool was opened with: with fewer they are never above half of these. */
 static bool wants_frames(acre_buffer_pool *pool)
 {
     acre_lock_take(&pool->lock);
-    if (pool->free_count < pool->options.free_low) pool->is_filling = true;
-    if (pool->free_count >= pool->options.free_high) pool->is_filling = false;
+    const uint32_t high = (uint32_t)acre_min_size(pool->options.free_high, pool->frame_count / 2);
+    const uint32_t low = (uint32_t)acre_min_size(pool->options.free_low, high - 1);
+    if (pool->free_count < low) pool->is_filling = true;
+    if (pool->free_count >= high) pool->is_filling = false;
     const bool wants = pool->is_filling;
     acre_lock_drop(&pool->lock);
     return wants;

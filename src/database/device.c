@@ -71,8 +71,10 @@ acre_status acre_device_do(acre_device *device, acre_device_request *request)
     request->done = note_done;
     request->context = &is_done;
     const acre_status status = acre_device_submit(device, &request, 1);
+    if (status == ACRE_OK)
+        while (!__atomic_load_n(&is_done, __ATOMIC_ACQUIRE)) (void)acre_device_poll(device, WAIT_NS);
+    request->context = NULL;
     if (status != ACRE_OK) return status;
-    while (!__atomic_load_n(&is_done, __ATOMIC_ACQUIRE)) (void)acre_device_poll(device, WAIT_NS);
     if (request->status != ACRE_OK) {
         static const char *const verbs[] = {"read", "write", "flush"};
         return acre_fail(request->status, "device '%s': %s at %llu: %llu bytes done (errno %d)", device->name, verbs[request->verb],

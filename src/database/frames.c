@@ -49,17 +49,16 @@ static uint32_t take_free(acre_buffer_pool *pool)
 static acre_verdict look(void *context, acre_policy_slot frame)
 {
     acre_buffer_pool *const pool = context;
-    const uint8_t flags = frame_flags(pool, frame);
     const acre_page_id id = frame_id(pool, frame);
     uint64_t *const word = word_of(pool, id);
     const uint64_t seen = word_load(word);
+    const uint8_t flags = frame_flags(pool, frame); /* after the word: a page that becomes dirty later has another version */
     if (word_latch(seen) != 0 || (flags & FLAG_WRITING)) return ACRE_KEEP;
     assert(word_frame(seen) == frame);
     if (flags & FLAG_DIRTY) {
         if (pool->victim_count < VICTIM_COUNT_MAX) pool->victims[pool->victim_count++] = id;
         return ACRE_WRITE_FIRST;
     }
-    /* A page that has become dirty since has another version. */
     return word_change(word, seen, seen | LATCH_EXCLUSIVE) ? ACRE_EVICT : ACRE_KEEP;
 }
 

@@ -78,6 +78,8 @@ typedef struct pool_file {
 /* What a thread keeps to itself. The last one is for threads that are too many. */
 typedef struct pool_stripe {
     _Alignas(64) uint64_t hit_count;
+    uint64_t seen_miss_count; /* of the pool, when the turns were given */
+    uint32_t turn_count;      /* so many more buffers of hits are handed in before the next miss */
     acre_policy_hits hits;
 } pool_stripe;
 
@@ -130,9 +132,15 @@ struct acre_buffer_pool {
     uint8_t *file_numbers;
     pool_file files[ACRE_BUFFER_POOL_FILES_MAX];
     acre_buffer_pool_options options;
-
-    _Alignas(64) uint32_t waiter_count; /* threads that sleep for a latch or a page */
-    uint32_t wake_count;                /* what they sleep on */
+    uint32_t waiter_count; /* threads that sleep for a latch or a page; seldom changes */
+    uint32_t wake_count;   /* what they sleep on */
+    acre_space meta, own_space;
+    acre_space *space;
+    uint64_t frames_bytes; /* reserved */
+    void *metadata;        /* all of the rest, pool included */
+    uint64_t metadata_bytes;
+    size_t policy_bytes;
+    pool_read *reads;
 
     _Alignas(64) acre_lock lock; /* policy, lists, ids */
     uint32_t free_head, free_count;
@@ -144,11 +152,11 @@ struct acre_buffer_pool {
     uint32_t read_count; /* in flight */
     bool is_filling;     /* the cleaner is on its way from the low to the high watermark */
 
-    _Alignas(64) acre_lock writing; /* one thread at a time writes back */
+    acre_lock writing; /* one thread at a time writes back */
     pool_batch *batches[2];
     uint32_t dirty_count;
 
-    _Alignas(64) acre_lock round; /* the checkpoint in progress */
+    acre_lock round; /* the checkpoint in progress */
     bool has_round, round_has_failed;
     uint64_t round_lsn, round_seen_lsn;
     acre_page_id *round_ids;
@@ -156,13 +164,6 @@ struct acre_buffer_pool {
     uint64_t checkpoint_lsn;
 
     pool_counts counts; /* by atomic instructions */
-    acre_space meta, own_space;
-    acre_space *space;
-    uint64_t frames_bytes; /* reserved */
-    void *metadata;        /* all of the rest, pool included */
-    uint64_t metadata_bytes;
-    size_t policy_bytes;
-    pool_read *reads;
     pool_stripe stripes[STRIPE_COUNT + 1];
 };
 

@@ -9,6 +9,7 @@
  * behind `hash`, under the shard's lock: a new value is a new entry. `pins` are answers, turns and waiters, and keep an entry's memory when
  * it is out of the list (`DETACHED`); whoever takes the last pin away frees it. The policy knows the entries with a value, by their slots.
  */
+#include <acre/budget.h>
 #include <acre/query_cache.h>
 
 #include "base/bits.h"
@@ -27,6 +28,8 @@ enum {
     WRITER_BITS = 16,
     CREDIT_MAX = 3,
     OFFERS_IN_MEAN = 64,
+    REQUESTS_A_PASS = 1024, /* that the curve does not want are counted in lots */
+    CURVE_SHARE = 100,
     WORTH_UNIT = 1024, /* costs are compared for so many bytes */
     EVICTIONS_A_RESIZE = 256,
     EVICT_ATTEMPTS = 4, /* each of which lowers the credit of 64 entries */
@@ -63,7 +66,7 @@ typedef struct entry {
     uint64_t unused;
 } entry; /* then: dependencies, the value, the statement, the parameters */
 
-typedef struct shard {
+typedef struct __attribute__((aligned(128))) shard {
     acre_lock lock;
     uint32_t head_mask;
     entry **heads;
@@ -77,17 +80,24 @@ typedef struct shard {
     uint64_t bytes_max;
     uint64_t mean_worth;
     uint64_t serial;
+    uint64_t request_count;             /* lookups */
+    uint64_t offer_count, offered_cost; /* results that said what they cost, and the sum of that */
     acre_query_figures figures;
-} shard __attribute__((aligned(128)));
+} shard;
 
 struct acre_query_cache {
+    uint64_t epoch; /* writers change it, and nobody reads the rest because of that */
+    unsigned char gap[120];
     acre_query_cache_options options;
-    uint64_t epoch __attribute__((aligned(128)));
-    uint64_t *versions __attribute__((aligned(128)));
+    uint64_t *versions;
     uint32_t version_mask;
     uint32_t shard_bits;
     shard *shards;
-    void *raw; /* as it was allocated */
+    void *raw;         /* as it was allocated */
+    acre_curve *curve; /* NULL: none. Its lock is taken inside that of a shard */
+    void *curve_memory;
+    acre_lock curve_lock;
+    uint64_t told_count, told_offers, told_cost; /* sums of the shards at the last acre_query_cache_read_costs */
 };
 
 /* --- hashes and versions --- */
@@ -318,8 +328,11 @@ static acre_status take_in(acre_query_cache *cache, shard *in, entry *old, entry
     const uint64_t worth = worth_of(in, newcomer, result->cost_ns);
     const bool is_renewed = has_value(old);
     uint32_t slot = old->slot;
-    in->mean_worth = in->mean_worth == 0 ? worth : in->mean_worth - in->mean_worth / OFFERS_IN_MEAN + worth / OFFERS_IN_MEAN; /* of all that is offered */
     acre_policy_origin origin = 0;
+    in->offer_count += result->cost_ns != 0;
+    in->offered_cost += result->cost_ns;
+    if (in->mean_worth == 0) in->mean_worth = worth;
+    in->mean_worth = in->mean_worth - in->mean_worth / OFFERS_IN_MEAN + worth / OFFERS_IN_MEAN; /* of all that is offered */
     if (is_renewed) {
         if (newcomer->bytes > in->bytes_max / 4) return ACRE_DENIED;
         acre_policy_hit(in->policy, slot);
@@ -339,6 +352,19 @@ static acre_status take_in(acre_query_cache *cache, shard *in, entry *old, entry
 }
 
 /* --- looking up --- */
+
+/* Under the shard's lock. */
+static void note_request(acre_query_cache *cache, shard *in, uint64_t hash)
+{
+    const bool is_lot = ++in->request_count % REQUESTS_A_PASS == 0;
+    if (cache->curve == NULL) return;
+    const bool is_wanted = acre_curve_wants(cache->curve, hash);
+    if (!is_wanted && !is_lot) return;
+    acre_lock_take(&cache->curve_lock);
+    if (is_lot) acre_curve_pass(cache->curve, REQUESTS_A_PASS); /* with those that were wanted, few as they are */
+    if (is_wanted && acre_curve_wants(cache->curve, hash)) acre_curve_take(cache->curve, hash);
+    acre_lock_drop(&cache->curve_lock);
+}
 
 static shard *shard_of(const acre_query_cache *cache, uint64_t hash, uint32_t *number)
 {
@@ -428,6 +454,7 @@ acre_status acre_query_cache_get(acre_query_cache *cache, const acre_query *quer
     shard *const in = shard_of(cache, hash, &answer->shard);
     uint64_t wait_until_ns = 0;
     acre_lock_take(&in->lock);
+    note_request(cache, in, hash);
     for (;;) {
         entry *self = *place_of(in, query, hash);
         if (self != NULL && has_value(self) && give_value(cache, in, self, now_ns, wishes->stale_ns, answer)) break;
@@ -587,6 +614,16 @@ static acre_status open_shard(const acre_query_cache_options *options, shard *in
     return acre_policy_init(&in->policy, &policy_options, in->policy_memory, policy_bytes);
 }
 
+static acre_status open_curve(acre_query_cache *cache)
+{
+    const acre_curve_options options = {.keys_max = cache->options.curve_keys_max, .share = CURVE_SHARE};
+    const size_t bytes = acre_curve_bytes(&options);
+    if (bytes == 0) return acre_fail(ACRE_INVALID, "query cache: there is no curve of %u keys", options.keys_max);
+    cache->curve_memory = get_zeroed(&cache->options, bytes);
+    if (cache->curve_memory == NULL) return acre_fail(ACRE_NO_MEMORY, "query cache: no memory for a curve of %u keys", options.keys_max);
+    return acre_curve_init(&cache->curve, &options, cache->curve_memory, bytes);
+}
+
 static void close_shard(acre_query_cache *cache, shard *in)
 {
     for (uint32_t i = 0; in->heads != NULL && i <= in->head_mask; i++) {
@@ -622,6 +659,7 @@ acre_status acre_query_cache_open(acre_query_cache **cache, const acre_query_cac
     self->versions = get_zeroed(&with, with.version_count * sizeof *self->versions);
     if (self->versions == NULL) status = acre_fail(ACRE_NO_MEMORY, "query cache: no memory for %u versions", with.version_count);
     for (uint32_t i = 0; i < with.shard_count && status == ACRE_OK; i++) status = open_shard(&with, &self->shards[i]);
+    if (status == ACRE_OK && with.curve_keys_max != 0) status = open_curve(self);
     if (status != ACRE_OK) {
         acre_query_cache_close(self);
         return status;
@@ -636,6 +674,7 @@ void acre_query_cache_close(acre_query_cache *cache)
     for (uint32_t i = 0; i < cache->options.shard_count; i++) close_shard(cache, &cache->shards[i]);
     const acre_query_cache_options options = cache->options;
     give_back(&options, cache->versions);
+    give_back(&options, cache->curve_memory);
     give_back(&options, cache->raw);
 }
 
@@ -655,6 +694,35 @@ uint64_t acre_query_cache_resize(void *cache, uint64_t bytes)
         acre_lock_drop(&in->lock);
     }
     return kept < bytes ? bytes : kept;
+}
+
+void acre_query_cache_read_costs(void *cache, const uint64_t *sizes, uint64_t *costs, size_t count)
+{
+    acre_query_cache *const self = cache;
+    uint64_t requests = 0, offers = 0, cost = 0, bytes = 0, entries = 0;
+    if (costs == NULL) return;
+    for (size_t i = 0; i < count; i++) costs[i] = 0;
+    if (self == NULL || self->curve == NULL) return;
+    for (uint32_t i = 0; i < self->options.shard_count; i++) {
+        shard *const in = &self->shards[i];
+        acre_lock_take(&in->lock);
+        requests += in->request_count;
+        offers += in->offer_count;
+        cost += in->offered_cost;
+        bytes += bytes_in(in);
+        entries += in->slot_count - in->free_count;
+        acre_lock_drop(&in->lock);
+    }
+    const uint64_t new_requests = requests - self->told_count, new_offers = offers - self->told_offers, new_cost = cost - self->told_cost;
+    self->told_count = requests;
+    self->told_offers = offers;
+    self->told_cost = cost;
+    /* Where nothing was made anew since, what all of it has cost so far. */
+    const uint64_t mean_cost = new_offers > 0 ? new_cost / new_offers : offers > 0 ? cost / offers : 1;
+    const uint64_t mean_bytes = entries > 0 ? bytes / entries : BYTES_AN_ENTRY;
+    acre_lock_take(&self->curve_lock);
+    (void)acre_budget_read_curve(self->curve, new_requests, mean_cost, mean_bytes, sizes, costs, count);
+    acre_lock_drop(&self->curve_lock);
 }
 
 acre_status acre_query_cache_read_figures(acre_query_cache *cache, acre_query_figures *figures)

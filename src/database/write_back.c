@@ -13,7 +13,11 @@
 
 #include <string.h>
 
-enum { WAIT_NS = 10000000, LATCH_TRIES_MAX = 8 };
+enum {
+    WAIT_NS = 10000000,
+    LATCH_TRIES_MAX = 8,
+    RUNS_MAX = 32
+}; /* two batches: so deep is the queue of a device, and others wait behind it */
 
 /* ---- checksums ---- */
 
@@ -203,7 +207,8 @@ static acre_status flush_log(acre_buffer_pool *pool, pool_batch *batch)
         if (batch->pages[i].lsn > highest_lsn) highest_lsn = batch->pages[i].lsn;
     acre_status status = ACRE_OK;
     if (highest_lsn > log->durable_lsn(pool->options.log_context)) {
-        status = log->flush(pool->options.log_context, highest_lsn);
+        const uint64_t last_lsn = log->last_lsn(pool->options.log_context); /* for the batches that follow, too */
+        status = log->flush(pool->options.log_context, last_lsn > highest_lsn ? last_lsn : highest_lsn);
         count_up(&pool->counts.log_flush, 1);
     }
     keep_durable(pool, batch, log->durable_lsn(pool->options.log_context));
@@ -278,9 +283,11 @@ acre_status acre_pool_write_back(acre_buffer_pool *pool, acre_page_id *ids, size
         turn ^= 1;
         other = finish_batch(pool, batch);
         if (status == ACRE_OK) status = other;
+        uint32_t break_count = 0;
         while (i < count && batch->count < batch_pages_max(pool)) {
             fill_gap(pool, batch, ids[i]);
             if (batch->count == batch_pages_max(pool)) break;
+            if (batch->count > 0 && batch->pages[batch->count - 1].id + 1 != ids[i] && ++break_count == RUNS_MAX) break;
             if (stage(pool, batch, ids[i], false) == STAGE_LATCHED) ids[latched_count++] = ids[i];
             i++;
         }

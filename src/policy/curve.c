@@ -332,8 +332,8 @@ acre_status acre_curve_init(acre_curve **curve, const acre_curve_options *option
     if (curve == NULL || options == NULL || memory == NULL) return acre_fail(ACRE_INVALID, "curve: a NULL");
     const size_t needed = acre_curve_bytes(options);
     if (needed == 0)
-        return acre_fail(ACRE_INVALID, "curve: keys_max %u is not from %u to %u, or share %u is above %u",
-                         (unsigned)options->keys_max, (unsigned)ACRE_CURVE_KEYS_MIN, (unsigned)ACRE_CURVE_KEYS_MAX, (unsigned)options->share,
+        return acre_fail(ACRE_INVALID, "curve: keys_max %u is not from %u to %u, or share %u is above %u", (unsigned)options->keys_max,
+                         (unsigned)ACRE_CURVE_KEYS_MIN, (unsigned)ACRE_CURVE_KEYS_MAX, (unsigned)options->share,
                          (unsigned)ACRE_CURVE_SHARE_MAX);
     if (bytes < needed || (uintptr_t)memory % 8 != 0)
         return acre_fail(ACRE_INVALID, "curve: %zu bytes at %p, and %zu aligned to 8 are needed", bytes, memory, needed);

@@ -3,6 +3,7 @@
 #include "database/devices.h"
 #include "database/pages.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 
 enum { PAGE_BYTES = 4096 };
@@ -269,6 +270,19 @@ static void the_cleaner_keeps_frames_free(void **state)
         assert_true(figures_of(&f).free_count > 0);
     }
     assert_int_equal(figures_of(&f).foreground_write_count, 0);
+    close_fixture(&f);
+}
+
+static void a_pool_that_was_made_smaller_is_not_emptied(void **state)
+{
+    fixture f;
+    assert_true(open_fixture(&f, DEVICE_SIMULATED, (acre_buffer_pool_options){.frame_count = 4096, .free_low = 100, .free_high = 200}, 500));
+    for (uint32_t page = 0; page < 500; page++) write_page(&f, page, 1);
+    assert_int_equal(acre_buffer_pool_resize(f.pool, 64), ACRE_OK);
+    for (uint32_t page = 0; page < 64; page++) (void)byte_of(&f, page);
+    while (acre_buffer_pool_clean(f.pool, 0) != ACRE_JOB_IDLE) {}
+    assert_in_range(figures_of(&f).free_count, 31, 63);
+    for (uint32_t page = 0; page < 500; page++) assert_int_equal(byte_of(&f, page), 1);
     close_fixture(&f);
 }
 
@@ -617,6 +631,67 @@ static void threads_share_the_pool_over_a_simulated_device(void **state) { threa
 static void threads_share_the_pool_over_a_ring(void **state) { threads_share_the_pool(DEVICE_RING, ACRE_POLICY_S3_FIFO); }
 static void threads_share_the_pool_over_calls(void **state) { threads_share_the_pool(DEVICE_CACHED, ACRE_POLICY_CLOCK); }
 
+/* More threads than there are stripes: the others share one. */
+static void *touch_some(void *context)
+{
+    const fixture *const f = context;
+    for (uint32_t i = 0; i < 500; i++) {
+        acre_page_ref ref;
+        const acre_status status = acre_buffer_pool_fix(f->pool, acre_page(f->file, i * 7 % 100), ACRE_FIX_SHARED, &ref);
+        assert_int_equal(status, ACRE_OK);
+        assert_int_equal(acre_buffer_pool_unfix(&ref, 0), ACRE_OK);
+        if (i % 100 == 0) sched_yield();
+    }
+    return NULL;
+}
+
+static void many_threads_count_every_hit(void **state)
+{
+    enum { MANY = 100 };
+    for (acre_policy_kind kind = ACRE_POLICY_LRU; kind <= ACRE_POLICY_CLOCK; kind++) {
+        fixture f;
+        assert_true(open_fixture(&f, DEVICE_SIMULATED, (acre_buffer_pool_options){.frame_count = 90, .policy = kind}, 100));
+        pthread_t threads[MANY];
+        for (int i = 0; i < MANY; i++) assert_int_equal(pthread_create(&threads[i], NULL, touch_some, &f), 0);
+        for (int i = 0; i < MANY; i++) pthread_join(threads[i], NULL);
+        const acre_buffer_pool_figures figures = figures_of(&f);
+        assert_int_equal(figures.hit_count + figures.miss_count, MANY * 500);
+        close_fixture(&f);
+    }
+}
+
+/* Words of a file cost memory only where pages come in. */
+static void a_file_may_have_four_billion_pages(void **state)
+{
+    test_device d;
+    acre_buffer_pool *pool;
+    uint32_t file;
+    if (!test_device_open(&d, DEVICE_CALLS, 0)) return;
+    const acre_buffer_pool_options options = {.frame_count = 32, .has_checksum = true};
+    assert_int_equal(acre_buffer_pool_open(&options, &pool), ACRE_OK);
+    const acre_status status = acre_buffer_pool_add_file(pool, d.device, UINT32_MAX, &file);
+    if (status == ACRE_OK) { /* the address space may be limited */
+        for (uint32_t i = 0; i < 100; i++) {
+            acre_page_ref ref;
+            const acre_page_id id = acre_page(file, i * 1000000);
+            assert_int_equal(acre_buffer_pool_fix(pool, id, ACRE_FIX_EXCLUSIVE, &ref), ACRE_OK);
+            ref.page[50] = (unsigned char)i;
+            assert_int_equal(acre_buffer_pool_unfix(&ref, 1), ACRE_OK);
+        }
+        assert_int_equal(acre_buffer_pool_checkpoint(pool, NULL), ACRE_OK);
+        for (uint32_t i = 0; i < 100; i++) {
+            acre_page_ref ref;
+            assert_int_equal(acre_buffer_pool_fix(pool, acre_page(file, i * 1000000), ACRE_FIX_SHARED, &ref), ACRE_OK);
+            assert_int_equal(ref.page[50], i);
+            assert_int_equal(acre_buffer_pool_unfix(&ref, 0), ACRE_OK);
+        }
+    } else {
+        assert_int_equal(status, ACRE_NO_MEMORY);
+    }
+    assert_int_equal(acre_buffer_pool_close(pool), ACRE_OK);
+    test_device_close(&d);
+}
+
 /* ---- bad input, too little memory ---- */
 
 static void bad_arguments_are_refused(void **state)
@@ -744,6 +819,7 @@ int main(void)
         cmocka_unit_test(a_page_that_is_not_what_was_written_is_reported),
         cmocka_unit_test(pages_are_read_ahead_in_few_requests),
         cmocka_unit_test(the_cleaner_keeps_frames_free),
+        cmocka_unit_test(a_pool_that_was_made_smaller_is_not_emptied),
         cmocka_unit_test(checkpoints_follow_the_log),
         cmocka_unit_test(a_scheduler_can_run_the_cleaner),
         cmocka_unit_test(random_use_behaves_like_the_model_with_every_policy),
@@ -752,6 +828,8 @@ int main(void)
         cmocka_unit_test(threads_share_the_pool_over_a_simulated_device),
         cmocka_unit_test(threads_share_the_pool_over_a_ring),
         cmocka_unit_test(threads_share_the_pool_over_calls),
+        cmocka_unit_test(many_threads_count_every_hit),
+        cmocka_unit_test(a_file_may_have_four_billion_pages),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(too_little_memory_is_reported_and_nothing_kept),
     };

@@ -3,12 +3,21 @@
  *
  *     test_crash                 CUT_COUNT cuts, none of which may find a fault
  *     test_crash --must-fail     of a pool with a planted bug: cuts until one finds it
+ *     test_crash --must-fail-with-threads     the same where several threads work when the power fails
  */
 #include "database/pages.h"
 
 #include <stdio.h>
 
-enum { CUT_COUNT = 12000, PAGE_COUNT = 48, STEP_COUNT_MAX = 600, CUT_AFTER_MAX = 500, CELL_COUNT = 8 * CELLS_OF_SECTOR };
+enum {
+    CUT_COUNT = 12000,
+    THREAD_CUT_COUNT = 1000,
+    THREAD_COUNT = 3,
+    PAGE_COUNT = 48,
+    STEP_COUNT_MAX = 600,
+    CUT_AFTER_MAX = 500,
+    CELL_COUNT = 8 * CELLS_OF_SECTOR
+};
 
 typedef struct scene {
     simulated_world world;
@@ -70,9 +79,8 @@ static void close_scene(scene *s)
     test_log_close(&s->log);
 }
 
-static void random_step(scene *s)
+static void random_step(scene *s, uint64_t number)
 {
-    const uint64_t number = next_random(&s->random);
     const acre_page_id id = acre_page(s->file, (uint32_t)((number >> 8) % PAGE_COUNT));
     uint64_t lsn = 0;
     acre_page_ref ref;
@@ -185,17 +193,37 @@ static bool recover(scene *s)
     return is_right;
 }
 
+static bool has_power(scene *s)
+{
+    pthread_mutex_lock(&s->world.lock);
+    const bool is_on = !s->world.is_off;
+    pthread_mutex_unlock(&s->world.lock);
+    return is_on;
+}
+
+static void *work(void *context)
+{
+    scene *const s = context;
+    uint64_t random = __atomic_fetch_add(&s->random, 0x9e3779b97f4a7c15u, __ATOMIC_RELAXED) | 1;
+    for (int step = 0; step < STEP_COUNT_MAX && has_power(s); step++) random_step(s, next_random(&random));
+    return NULL;
+}
+
 /* True: the cut did no harm. */
-static bool survives_a_cut(uint64_t seed)
+static bool survives_a_cut(uint64_t seed, unsigned thread_count)
 {
     scene *const s = malloc(sizeof *s);
     open_scene(s, seed);
     acre_buffer_pool_figures figures;
-    for (int step = 0; step < STEP_COUNT_MAX && !s->world.is_off; step++) {
-        random_step(s);
-        assert_int_equal(acre_buffer_pool_read_figures(s->pool, &figures), ACRE_OK);
-        s->redo_lsn = figures.checkpoint_lsn;
+    if (thread_count == 1) {
+        for (int step = 0; step < STEP_COUNT_MAX && !s->world.is_off; step++) random_step(s, next_random(&s->random));
+    } else {
+        pthread_t threads[THREAD_COUNT];
+        for (unsigned i = 0; i < thread_count; i++) assert_int_equal(pthread_create(&threads[i], NULL, work, s), 0);
+        for (unsigned i = 0; i < thread_count; i++) pthread_join(threads[i], NULL);
     }
+    assert_int_equal(acre_buffer_pool_read_figures(s->pool, &figures), ACRE_OK);
+    s->redo_lsn = figures.checkpoint_lsn;
     total_cut_count += s->world.is_off;
     s->world.is_off = true;
     assert_int_equal(acre_buffer_pool_close(s->pool), ACRE_OK);
@@ -226,24 +254,41 @@ static bool survives_a_cut(uint64_t seed)
 
 static void no_cut_loses_a_committed_page_or_is_ahead_of_the_log(void **state)
 {
-    for (uint64_t seed = 1; seed <= CUT_COUNT; seed++) assert_true(survives_a_cut(seed));
+    for (uint64_t seed = 1; seed <= CUT_COUNT; seed++) assert_true(survives_a_cut(seed, 1));
     print_message("%llu cuts while working, %llu torn pages repaired, %llu records lost that were not durable\n",
                   (unsigned long long)total_cut_count, (unsigned long long)total_torn_count, (unsigned long long)total_lost_record_count);
     assert_true(total_cut_count > 10000);
     assert_true(total_torn_count > 100);
 }
 
+/* The same with threads in each other's way: not the same in every run. */
+static void no_cut_of_several_threads_does_harm(void **state)
+{
+    for (uint64_t seed = 1; seed <= THREAD_CUT_COUNT; seed++) assert_true(survives_a_cut(seed, THREAD_COUNT));
+}
+
+static void the_planted_bug_is_found_with_threads(void **state)
+{
+    uint64_t seed = 1;
+    while (seed <= CUT_COUNT && survives_a_cut(seed, THREAD_COUNT)) seed++;
+    assert_true(seed <= CUT_COUNT);
+}
+
 static void the_planted_bug_is_found(void **state)
 {
     uint64_t seed = 1;
-    while (seed <= CUT_COUNT && survives_a_cut(seed)) seed++;
+    while (seed <= CUT_COUNT && survives_a_cut(seed, 1)) seed++;
     assert_true(seed <= CUT_COUNT);
 }
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest good[] = {cmocka_unit_test(no_cut_loses_a_committed_page_or_is_ahead_of_the_log)};
+    const struct CMUnitTest good[] = {cmocka_unit_test(no_cut_loses_a_committed_page_or_is_ahead_of_the_log),
+                                      cmocka_unit_test(no_cut_of_several_threads_does_harm)};
     const struct CMUnitTest bad[] = {cmocka_unit_test(the_planted_bug_is_found)};
-    const bool must_fail = argc > 1 && strcmp(argv[1], "--must-fail") == 0;
-    return must_fail ? cmocka_run_group_tests(bad, NULL, NULL) : cmocka_run_group_tests(good, NULL, NULL);
+    const struct CMUnitTest bad_with_threads[] = {cmocka_unit_test(the_planted_bug_is_found_with_threads)};
+    const char *const how = argc > 1 ? argv[1] : "";
+    if (strcmp(how, "--must-fail") == 0) return cmocka_run_group_tests(bad, NULL, NULL);
+    if (strcmp(how, "--must-fail-with-threads") == 0) return cmocka_run_group_tests(bad_with_threads, NULL, NULL);
+    return cmocka_run_group_tests(good, NULL, NULL);
 }

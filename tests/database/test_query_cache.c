@@ -1,6 +1,7 @@
 /* test_query_cache.c - the query cache by itself: what is given and what is not, against a model; turns, old values, budget, failures. */
 #include "support/test.h"
 
+#include <acre/budget.h>
 #include <acre/query_cache.h>
 
 #include <pthread.h>
@@ -396,6 +397,42 @@ static void what_is_dear_stays_longer_and_what_is_too_large_is_not_taken(void **
     close_cache(cache);
 }
 
+/* One cache is asked for 100 results again and again, the other for 400 that cost a third: the first one's all fit, the rest is the
+ * other's. */
+static void a_budget_divides_memory_between_caches(void **state)
+{
+    enum { BUDGET = 100000, BYTES_EACH = 200 };
+    acre_query_cache_options options = usual();
+    options.bytes_max = BUDGET;
+    options.curve_keys_max = 1024;
+    acre_query_cache *const dear = open_cache(&options), *const cheap = open_cache(&options);
+    acre_budget budget;
+    acre_budget_member members[2] = {{.name = "dear"}, {.name = "cheap"}};
+    uint64_t seed = 3;
+    assert_int_equal(acre_budget_init(&budget, BUDGET), ACRE_OK);
+    for (int i = 0; i < 2; i++) {
+        members[i].read = acre_query_cache_read_costs;
+        members[i].resize = acre_query_cache_resize;
+        members[i].context = i == 0 ? dear : cheap;
+        members[i].bytes_min = 5000;
+        assert_int_equal(acre_budget_add(&budget, &members[i]), ACRE_OK);
+    }
+    for (int i = 0; i < 60000; i++) {
+        put_number(dear, next_random(&seed) % 100, BYTES_EACH, 30000);
+        put_number(cheap, next_random(&seed) % 400, BYTES_EACH, 10000);
+        if (i % 1000 == 0) (void)acre_budget_step(&budget);
+    }
+    acre_query_figures figures;
+    assert_int_equal(acre_query_cache_read_figures(dear, &figures), ACRE_OK);
+    assert_in_range(figures.entries, 98, 100); /* 31 KB of the budget: 314 bytes each */
+    assert_true(members[0].bytes < BUDGET / 2 && members[1].bytes > BUDGET / 2);
+    assert_true(budget.change_count < 10);
+    acre_query_cache_read_costs(NULL, NULL, NULL, 0);
+    assert_true(acre_query_cache_is_valid(dear));
+    acre_query_cache_close(dear);
+    close_cache(cheap);
+}
+
 /* --- a model --- */
 
 enum { MODEL_KEYS = 60, MODEL_OBJECTS = 7 };
@@ -487,6 +524,7 @@ static void allocation_may_fail_anywhere(void **state)
         acre_query_cache_options options = usual();
         options.shard_count = 2;
         options.bytes_max = 2 << 16;
+        options.curve_keys_max = 64;
         failing_allocation = failing;
         acre_query_cache *cache = NULL;
         const acre_status status = acre_query_cache_open(&cache, &options);
@@ -517,8 +555,8 @@ static void bad_options_are_refused(void **state)
 {
     const acre_query_cache_options good = usual();
     acre_query_cache *cache = NULL;
-    acre_query_cache_options bad[7];
-    for (int i = 0; i < 7; i++) bad[i] = good;
+    acre_query_cache_options bad[8];
+    for (int i = 0; i < 8; i++) bad[i] = good;
     bad[0].bytes_max = 4095;
     bad[1].shard_count = 3;
     bad[2].shard_count = 128;
@@ -527,7 +565,8 @@ static void bad_options_are_refused(void **state)
     bad[5].policy = (acre_policy_kind)99;
     bad[6].shard_count = 2;
     bad[6].entries_max = 1;
-    for (int i = 0; i < 7; i++) assert_int_equal(acre_query_cache_open(&cache, &bad[i]), ACRE_INVALID);
+    bad[7].curve_keys_max = 1;
+    for (int i = 0; i < 8; i++) assert_int_equal(acre_query_cache_open(&cache, &bad[i]), ACRE_INVALID);
     assert_int_equal(live_count, 0);
     assert_int_equal(acre_query_cache_open(NULL, &good), ACRE_INVALID);
     assert_int_equal(acre_query_cache_open(&cache, NULL), ACRE_INVALID);
@@ -609,6 +648,7 @@ int main(void)
         cmocka_unit_test(the_budget_is_kept_with_every_policy),
         cmocka_unit_test(what_is_held_stays_when_it_is_evicted),
         cmocka_unit_test(what_is_dear_stays_longer_and_what_is_too_large_is_not_taken),
+        cmocka_unit_test(a_budget_divides_memory_between_caches),
         cmocka_unit_test(the_cache_behaves_like_the_model),
         cmocka_unit_test(allocation_may_fail_anywhere),
         cmocka_unit_test(bad_options_are_refused),

@@ -121,14 +121,13 @@ static void end_request(simulated_device *d, acre_device_request *request)
         if (request->verb == ACRE_DEVICE_WRITE && request->offset + bytes_of(request) <= d->capacity_bytes)
             move_bytes(d, request, bytes_of(request));
     }
-    if (world->is_off)
+    const bool has_failed = world->is_off || (request->verb == ACRE_DEVICE_READ && happens(world, world->read_error));
+    if (has_failed)
         end_with(d, request, ACRE_IO, 5);
     else if (request->verb == ACRE_DEVICE_FLUSH)
         end_flush(d, request);
     else if (request->verb == ACRE_DEVICE_WRITE)
         end_write(d, request);
-    else if (happens(world, world->read_error))
-        end_with(d, request, ACRE_IO, 5);
     else
         move_bytes(d, request, bytes_of(request));
 }

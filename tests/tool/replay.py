@@ -110,7 +110,7 @@ def strategies_are_refused_what_they_can_not_use():
 
 
 def helps_fit_80_columns():
-    for words in ([], ["replay"], ["tour"], ["bench"], ["plan"], ["prove"], ["topology"]):
+    for words in ([], ["replay"], ["cache"], ["tour"], ["bench"], ["plan"], ["prove"], ["topology"]):
         for line in run(*words, "--help").stdout.decode().splitlines():
             check(len(line) <= 80 or "acre's source (" in line, f"{words}: {len(line)} columns: {line}")  # a path has the length that it has
 

@@ -20,13 +20,16 @@ enum { PATH_BYTES = 4096, POLICIES_OF_REFERENCE = 8 };
 
 typedef struct bytes {
     uint8_t *data;
-    size_t length;
+    size_t length, capacity;
 } bytes;
 
 static void append(bytes *to, const void *data, size_t length)
 {
-    to->data = realloc(to->data, to->length + length + 1);
-    assert_non_null(to->data);
+    if (to->length + length > to->capacity || to->data == NULL) {
+        to->capacity = 2 * (to->length + length) + 64;
+        to->data = realloc(to->data, to->capacity);
+        assert_non_null(to->data);
+    }
     if (length > 0) memcpy(to->data + to->length, data, length);
     to->length += length;
 }
@@ -35,7 +38,7 @@ static void append_text(bytes *to, const char *text) { append(to, text, strlen(t
 
 static bytes packed(const bytes *plain, int how)
 {
-    bytes out = {malloc(plain->length + 65536), plain->length + 65536};
+    bytes out = {malloc(plain->length + 65536), plain->length + 65536, 0};
     size_t at = 0;
     if (how == 0) {
         memcpy(out.data, plain->data, plain->length);
@@ -102,7 +105,7 @@ static bytes made(int kind, size_t count, const char **name, cache_format *forma
         CACHE_FORMAT_NUMBERS, CACHE_FORMAT_NUMBERS, CACHE_FORMAT_ADDRESSES, CACHE_FORMAT_CSV,  CACHE_FORMAT_CSV,
         CACHE_FORMAT_CSV,     CACHE_FORMAT_CSV,     CACHE_FORMAT_BE32,      CACHE_FORMAT_BE64, CACHE_FORMAT_ORACLE_GENERAL,
         CACHE_FORMAT_VSCSI,   CACHE_FORMAT_VSCSI,   CACHE_FORMAT_NUMBERS};
-    bytes out = {malloc(1), 0};
+    bytes out = {NULL, 0, 0};
     char line[200];
     *name = names[kind];
     *format = formats[kind];
@@ -201,7 +204,7 @@ static void members_of_a_packing_may_follow_one_another(void **state)
         const char *name;
         cache_format format;
         const bytes plain = made(0, 500, &name, &format), once = packed(&plain, how);
-        bytes twice = {NULL, 0};
+        bytes twice = {NULL, 0, 0};
         const cache_trace_options options = {0};
         cache_trace_info info;
         seen keys;
@@ -219,7 +222,7 @@ static void members_of_a_packing_may_follow_one_another(void **state)
 static void refused(const char *name, const char *text, size_t length, const cache_trace_options *options, acre_status expected,
                     const char *sentence)
 {
-    bytes from = {NULL, 0};
+    bytes from = {NULL, 0, 0};
     cache_trace_info info;
     seen keys;
     append(&from, text, length);
@@ -265,7 +268,7 @@ static void damage_is_told_with_its_place_and_value(void **state)
 
 static void a_line_that_has_no_end_is_refused(void **state)
 {
-    bytes from = {NULL, 0};
+    bytes from = {NULL, 0, 0};
     const cache_trace_options any = {0};
     append_text(&from, "12\n");
     for (int i = 0; i < 200000; i++) append_text(&from, "1");
@@ -309,7 +312,7 @@ static void damage_to_packed_data_is_never_read_as_other_keys(void **state)
         const cache_trace_options any = {.format = CACHE_FORMAT_NUMBERS};
         const bytes plain = made(0, 60, &name, &format), stored = packed(&plain, how);
         for (size_t at = 0; at < 2 * stored.length; at++) {
-            bytes bad = {NULL, 0};
+            bytes bad = {NULL, 0, 0};
             cache_trace_info info;
             seen keys;
             append(&bad, stored.data, at < stored.length ? stored.length : at - stored.length);
@@ -331,7 +334,7 @@ static void a_column_is_chosen_by_name_or_number(void **state)
     const char *const text = "id,other\n1,7\n2,8\n";
     const char *const columns[] = {"1", "2", "other", "id"};
     for (size_t i = 0; i < 4; i++) {
-        bytes from = {NULL, 0};
+        bytes from = {NULL, 0, 0};
         const cache_trace_options options = {.column = columns[i]};
         cache_trace_info info;
         seen keys;

@@ -8,7 +8,7 @@ static const command commands[] = {
     {"run", "run a program on acre and report what happened to its memory", command_run},
     {"report", "make the report of a recorded trace again", command_report},
     {"replay", "replay a recorded trace on chosen allocators and compare them", command_replay},
-    {"cache", "compare replacement policies on traces of what caches were asked for", command_cache},
+    {"cache", "compare replacement policies on recorded traces of caches", command_cache},
     {"plan", "plan pools from a trace, and the registers of protection domains", command_plan},
     {"stats", "show what the heaps of a running process are now", command_stats},
     {"top", "watch the heaps of a running process", command_top},
