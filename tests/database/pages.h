@@ -24,7 +24,6 @@ typedef struct test_log {
     log_record *records;    /* that of LSN n is records[n - 1] */
     uint64_t last_lsn, durable_lsn;
     size_t room;
-    size_t image_bytes;
     uint64_t flush_count;
     bool fails;
     bool is_replayed; /* images are there already */
@@ -117,7 +116,6 @@ static inline acre_status test_log_append_image(void *context, acre_page_id id, 
     if (log->fails) return ACRE_IO;
     unsigned char *const image = malloc(bytes);
     memcpy(image, page, bytes);
-    log->image_bytes = bytes;
     *lsn = test_log_append(log, (log_record){.id = id, .image = image});
     return ACRE_OK;
 }

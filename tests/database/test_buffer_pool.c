@@ -276,7 +276,8 @@ static void the_cleaner_keeps_frames_free(void **state)
 static void a_pool_that_was_made_smaller_is_not_emptied(void **state)
 {
     fixture f;
-    assert_true(open_fixture(&f, DEVICE_SIMULATED, (acre_buffer_pool_options){.frame_count = 4096, .free_low = 100, .free_high = 200}, 500));
+    assert_true(
+        open_fixture(&f, DEVICE_SIMULATED, (acre_buffer_pool_options){.frame_count = 4096, .free_low = 100, .free_high = 200}, 500));
     for (uint32_t page = 0; page < 500; page++) write_page(&f, page, 1);
     assert_int_equal(acre_buffer_pool_resize(f.pool, 64), ACRE_OK);
     for (uint32_t page = 0; page < 64; page++) (void)byte_of(&f, page);

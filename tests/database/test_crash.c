@@ -9,15 +9,12 @@
 
 #include <stdio.h>
 
-enum {
-    CUT_COUNT = 12000,
-    THREAD_CUT_COUNT = 1000,
-    THREAD_COUNT = 3,
-    PAGE_COUNT = 48,
-    STEP_COUNT_MAX = 600,
-    CUT_AFTER_MAX = 500,
-    CELL_COUNT = 8 * CELLS_OF_SECTOR
-};
+#ifdef __SANITIZE_THREAD__ /* slow, and one thread has nothing to find */
+enum { CUT_COUNT = 200, THREAD_CUT_COUNT = 100 };
+#else
+enum { CUT_COUNT = 12000, THREAD_CUT_COUNT = 1000 };
+#endif
+enum { THREAD_COUNT = 3, PAGE_COUNT = 48, STEP_COUNT_MAX = 600, CUT_AFTER_MAX = 500, CELL_COUNT = 8 * CELLS_OF_SECTOR };
 
 typedef struct scene {
     simulated_world world;
@@ -91,7 +88,7 @@ static void random_step(scene *s, uint64_t number)
         break;
     case 1:
     case 2:
-        (void)test_log_flush(&s->log, s->log.last_lsn);
+        (void)test_log_flush(&s->log, test_log_last(&s->log));
         break;
     case 3:
     case 4:
@@ -257,8 +254,8 @@ static void no_cut_loses_a_committed_page_or_is_ahead_of_the_log(void **state)
     for (uint64_t seed = 1; seed <= CUT_COUNT; seed++) assert_true(survives_a_cut(seed, 1));
     print_message("%llu cuts while working, %llu torn pages repaired, %llu records lost that were not durable\n",
                   (unsigned long long)total_cut_count, (unsigned long long)total_torn_count, (unsigned long long)total_lost_record_count);
-    assert_true(total_cut_count > 10000);
-    assert_true(total_torn_count > 100);
+    assert_true(total_cut_count > CUT_COUNT / 6 * 5);
+    assert_true(total_torn_count > CUT_COUNT / 100);
 }
 
 /* The same with threads in each other's way: not the same in every run. */
