@@ -220,7 +220,9 @@ static bool age(lirs *self)
         self->span = (uint8_t)((self->span + (1 << SPAN_SHIFT)) & SPAN_MASK);
     }
     acre_policy_slot bottom = acre_list_last(self->stack, stack_head(self));
-    if (bottom == stack_head(self) || (((self->span - (self->base.where[bottom] & SPAN_MASK)) & SPAN_MASK) >> SPAN_SHIFT) < SPANS_MAX) return false;
+    if (bottom == stack_head(self)) return false;
+    unsigned spans = (unsigned)((self->span - (self->base.where[bottom] & SPAN_MASK)) & SPAN_MASK) >> SPAN_SHIFT;
+    if (spans < SPANS_MAX) return false;
     demote(self);
     return true;
 }
