@@ -10,6 +10,7 @@
 #endif
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 enum { ROUND_COUNT = 10, PAGE_BYTES = 4096, HOT_COUNT = 16, KIND_COUNT = 4 };
@@ -49,6 +50,7 @@ typedef struct hit_work {
     uint64_t operation_count;
     uint64_t random;
     double ns;
+    acre_fix_mode mode;
 } hit_work;
 
 static void *hit(void *context)
@@ -59,7 +61,8 @@ static void *hit(void *context)
         const uint32_t page = (uint32_t)((next_random(&w->random) >> 32) * w->page_count >> 32);
         if (w->pool != NULL) {
             acre_page_ref ref;
-            if (acre_buffer_pool_fix(w->pool, page, ACRE_FIX_SHARED, &ref) != ACRE_OK) abort();
+            if (acre_buffer_pool_fix(w->pool, page, w->mode, &ref) != ACRE_OK) abort();
+            if (w->mode == ACRE_FIX_OPTIMISTIC && !acre_buffer_pool_validate(&ref)) abort();
             (void)acre_buffer_pool_unfix(&ref, 0);
         }
 #ifdef WITH_ROCKSDB
@@ -72,14 +75,20 @@ static void *hit(void *context)
 }
 
 /* The mean over the threads. */
-static double hit_ns(acre_buffer_pool *pool, void *peer, uint32_t page_count, unsigned thread_count, uint64_t operation_count)
+static double hit_ns(acre_buffer_pool *pool, void *peer, uint32_t page_count, unsigned thread_count, uint64_t operation_count,
+                     acre_fix_mode mode)
 {
     pthread_t threads[2];
     hit_work works[2];
     double sum = 0;
     for (unsigned i = 0; i < thread_count; i++) {
-        works[i] = (hit_work){.pool = pool, .peer = peer, .page_count = page_count, .operation_count = operation_count, .random = 77 + i};
+        works[i] = (hit_work){
+            .pool = pool, .peer = peer, .page_count = page_count, .operation_count = operation_count, .random = 77 + i, .mode = mode};
         if (pthread_create(&threads[i], NULL, hit, &works[i]) != 0) abort();
+        cpu_set_t core; /* each on its own: on one they would not be in each other's way */
+        CPU_ZERO(&core);
+        CPU_SET(i, &core);
+        (void)pthread_setaffinity_np(threads[i], sizeof core, &core);
     }
     for (unsigned i = 0; i < thread_count; i++) {
         (void)pthread_join(threads[i], NULL);
@@ -140,11 +149,20 @@ static void measure_hits(acre_device *device)
         double rounds[KIND_COUNT + 1][ROUND_COUNT];
         for (size_t round = 0; round < round_count; round++)
             for (size_t k = 0; k < peer_count; k++)
-                rounds[k][round] =
-                    hit_ns(k < KIND_COUNT ? pools[k] : NULL, peer, column < 2 ? HOT_COUNT : page_count, 1 + column % 2, operation_count);
+                rounds[k][round] = hit_ns(k < KIND_COUNT ? pools[k] : NULL, peer, column < 2 ? HOT_COUNT : page_count, 1 + column % 2,
+                                          operation_count, ACRE_FIX_SHARED);
         for (size_t k = 0; k < peer_count; k++) figures[k][column] = median(rounds[k], round_count);
     }
     print_hits(figures, peer != NULL);
+    printf("%-22s", "adaptive, optimistic");
+    for (unsigned column = 0; column < 4; column++) {
+        double rounds[ROUND_COUNT];
+        for (size_t round = 0; round < round_count; round++)
+            rounds[round] =
+                hit_ns(pools[0], NULL, column < 2 ? HOT_COUNT : page_count, 1 + column % 2, operation_count, ACRE_FIX_OPTIMISTIC);
+        printf(" %10.1f", median(rounds, round_count));
+    }
+    printf("\n");
 #ifdef WITH_ROCKSDB
     hyper_clock_close(peer);
 #endif

@@ -316,7 +316,7 @@ static page *create(cache *c, unsigned key, bool must)
     }
     /* SQLite writes changed pages back when it is told that there is no room, so that they can be taken. */
     tell_hits(g);
-    if (!must && g->pinned_bytes >= g->limit_bytes / 2) return NULL;
+    if (!must && g->pinned_bytes >= g->limit_bytes / 10 * 9) return NULL;
     if (g->free_count == 0 && g->used_bytes + c->bytes_each <= g->limit_bytes) (void)grow(g, c->bytes_each);
     const acre_policy_origin origin = g->policy == NULL ? 0 : acre_policy_miss(g->policy, policy_key(c, key));
     p = room_for_page(c, origin);
