@@ -1,4 +1,5 @@
 /* sqlite.c - eight connections share one budget of 2 MiB. */
+#define _POSIX_C_SOURCE 200809L /* mkstemp */
 #include <acre/sqlite.h>
 #include <inttypes.h>
 #include <sqlite3.h>

@@ -83,12 +83,10 @@ static void prune(lirs *self)
 {
     for (;;) {
         acre_policy_slot node = acre_list_last(self->stack, stack_head(self));
-        if (node == stack_head(self)) {
-            return;
-        } else if (node >= self->base.capacity_max) {
+        bool is_slot = node < self->base.capacity_max;
+        if (node == stack_head(self) || (is_slot && is_lir(self, node))) return;
+        if (!is_slot) {
             drop_ghost(self, (acre_policy_slot)(node - self->base.capacity_max));
-        } else if (is_lir(self, node)) {
-            return;
         } else {
             acre_list_remove(self->stack, node);
             self->base.where[node] = HIR;
