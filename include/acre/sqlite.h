@@ -14,7 +14,7 @@
  *
  * Each connection has copies of its own of the pages that it reads: that is how SQLite's page cache is made.
  *
- * Costs: a page that is there is found in O(1), some 60 instructions; memory beside the pages 53 bytes of the adaptive policy, 20 of tables
+ * Costs: a page that is there is found in O(1), some 60 instructions; memory beside the pages 50 bytes of the adaptive policy, 20 of tables
  * and 40 of SQLite's own struct for each.
  *
  * Threads: as SQLite. This library (libacre-sqlite) needs SQLite 3.7.14 or later.

@@ -2,8 +2,8 @@
  *
  * The stack has every LIR entry, and the HIR ones, in the cache or not, that were used since the LIR entry at its bottom was; one of those
  * that is asked for again has a shorter time between its uses than the bottom entry has since its last, so they change places. The queue
- * has the HIR entries in the cache, the next victim first. Those not in the cache are ghosts: as many as the cache has slots; their nodes
- * are used in turn, so a new one takes the place of the oldest. Invariant: the bottom of the stack is LIR.
+ * has the HIR entries in the cache, the next victim first. Those not in the cache are ghosts: 7/8 as many as the cache has slots; their
+ * nodes are used in turn, so a new one takes the place of the oldest. Invariant: the bottom of the stack is LIR.
  *
  * Added to the paper: LIR entries that nobody uses any longer would keep the cache for ever when the others come back too seldom to be in
  * the stack still. So what is at the bottom and was not used while the cache missed some 20 times as often as it has slots is demoted, and
@@ -15,7 +15,7 @@
 
 enum { LIR = 1, HIR = 2, IN_STACK = 4 }; /* where a slot is; LIR is always in the stack */
 enum { NEW, REMEMBERED };                /* origins */
-enum { HIR_PARTS = 100 };
+enum { HIR_PARTS = 100, GHOST_EIGHTHS = 7 };
 
 /* The time of a LIR entry's last use, in spans of misses, in the bits above. */
 enum { SPAN_SHIFT = 3, SPAN_MASK = 7 << SPAN_SHIFT, SPAN_MISSES_PER_SLOT = 4, SPANS_MAX = 5 };
@@ -41,15 +41,19 @@ static acre_policy_slot lir_limit(const lirs *self)
 
 static bool is_lir(const lirs *self, acre_policy_slot slot) { return (self->base.where[slot] & LIR) != 0; }
 static acre_policy_slot queue_head(const lirs *self) { return self->base.capacity_max; }
-static acre_policy_slot stack_head(const lirs *self) { return (acre_policy_slot)(2 * self->base.capacity_max); }
+static acre_policy_slot ghost_limit(acre_policy_slot capacity) { return (acre_policy_slot)((uint64_t)capacity * GHOST_EIGHTHS / 8 + 1); }
+static acre_policy_slot stack_head(const lirs *self)
+{
+    return (acre_policy_slot)(self->base.capacity_max + ghost_limit(self->base.capacity_max));
+}
 static acre_policy_slot ghost_node(const lirs *self, acre_policy_slot ghost) { return (acre_policy_slot)(self->base.capacity_max + ghost); }
 
 static void lay_out(acre_policy *policy, acre_carver *carver)
 {
     lirs *self = (lirs *)(void *)policy;
-    self->stack = acre_carve(carver, 2 * (size_t)policy->capacity_max + 1, sizeof *self->stack);
+    self->stack = acre_carve(carver, (size_t)stack_head(self) + 1, sizeof *self->stack);
     self->queue = acre_carve(carver, (size_t)policy->capacity_max + 1, sizeof *self->queue);
-    acre_index_lay_out(&self->index, carver, policy->capacity_max, policy->capacity_max);
+    acre_index_lay_out(&self->index, carver, ghost_limit(policy->capacity_max), ghost_limit(policy->capacity_max));
 }
 
 static void init(acre_policy *policy)
@@ -70,7 +74,7 @@ static void drop_ghost(lirs *self, acre_policy_slot ghost)
 /* A ghost for a key, in the stack in front of `slot`. */
 static void put_ghost(lirs *self, uint32_t fingerprint, acre_policy_slot slot)
 {
-    acre_policy_slot ghost = self->next_ghost < self->base.capacity ? self->next_ghost : 0;
+    acre_policy_slot ghost = self->next_ghost < ghost_limit(self->base.capacity) ? self->next_ghost : 0;
     if (self->index.nodes[ghost].fingerprint != 0) drop_ghost(self, ghost);
     acre_index_insert(&self->index, ghost, acre_fingerprint_word(fingerprint));
     acre_list_insert_before(self->stack, slot, ghost_node(self, ghost));
@@ -193,8 +197,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         /* When those of the queue are kept, the bottom of the stack has its turn. */
         bool from_stack = self->lir_count > 0 && kept >= acre_policy_patience(policy, queue_count);
-        acre_policy_slot slot =
-            from_stack ? acre_list_last(self->stack, stack_head(self)) : acre_list_first(self->queue, queue_head(self));
+        acre_policy_slot slot = from_stack ? acre_list_last(self->stack, stack_head(self)) : acre_list_first(self->queue, queue_head(self));
         if (acre_policy_may_take(look, context, slot, &kept)) {
             if (from_stack) demote(self);
             leave(self, slot);
@@ -257,7 +260,7 @@ bool acre_lirs_turn(acre_policy *policy)
 static void resize(acre_policy *policy)
 {
     lirs *self = (lirs *)(void *)policy;
-    for (acre_policy_slot ghost = policy->capacity; ghost < policy->capacity_max; ghost++) {
+    for (acre_policy_slot ghost = ghost_limit(policy->capacity); ghost < ghost_limit(policy->capacity_max); ghost++) {
         if (self->index.nodes[ghost].fingerprint != 0) drop_ghost(self, ghost);
     }
     while (self->lir_count > lir_limit(self) && !self->is_lru) demote(self);
@@ -272,7 +275,7 @@ static bool is_valid(const acre_policy *policy)
         lir_count += is_lir(self, slot);
     }
     size_t ghost_count = 0;
-    for (acre_policy_slot ghost = 0; ghost < policy->capacity_max; ghost++) {
+    for (acre_policy_slot ghost = 0; ghost < ghost_limit(policy->capacity_max); ghost++) {
         ghost_count += self->index.nodes[ghost].fingerprint != 0;
         if (self->index.nodes[ghost].fingerprint != 0 &&
             acre_index_find(&self->index, self->index.nodes[ghost].fingerprint) == ACRE_POLICY_NO_SLOT)
