@@ -57,24 +57,34 @@ static acre_status check_budget(uint64_t budget_bytes)
     return ACRE_OK;
 }
 
+/* SQLite is told. */
+static acre_status configure(bool keeps_malloc)
+{
+    if (!keeps_malloc && sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) != SQLITE_OK)
+        return acre_fail(ACRE_BUSY, "sqlite: is in use already: its memory cannot be another's");
+    if (sqlite3_config(SQLITE_CONFIG_PCACHE2, &acre_sqlite_pages) != SQLITE_OK)
+        return acre_fail(ACRE_BUSY, "sqlite: is in use already: its page cache cannot be another's");
+    return ACRE_OK;
+}
+
 acre_status acre_sqlite_install(const acre_sqlite_options *options)
 {
     static const acre_sqlite_options defaults = {.policy = ACRE_POLICY_ADAPTIVE};
     if (options == NULL) options = &defaults;
     if (acre_policy_name(options->policy) == NULL) return acre_fail(ACRE_INVALID, "sqlite: policy %u is none", (unsigned)options->policy);
     if (options->budget_bytes != 0 && check_budget(options->budget_bytes) != ACRE_OK) return ACRE_INVALID;
-    FILE *record_file = NULL;
-    if (options->record_path != NULL && (record_file = fopen(options->record_path, "wbe")) == NULL)
-        return acre_fail(ACRE_IO, "sqlite: '%s' cannot be written: errno %d", options->record_path, errno);
     acre_status status = ACRE_OK;
     if (heap == NULL) status = acre_heap_create(&(acre_heap_options){.name = "sqlite"}, &heap);
     if (status != ACRE_OK) return status;
-    if (!options->keeps_malloc && sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) != SQLITE_OK)
-        return acre_fail(ACRE_BUSY, "sqlite: is in use already: its memory cannot be another's");
-    if (sqlite3_config(SQLITE_CONFIG_PCACHE2, &acre_sqlite_pages) != SQLITE_OK)
-        return acre_fail(ACRE_BUSY, "sqlite: is in use already: its page cache cannot be another's");
-    acre_sqlite_set_up_pages(heap, options->policy, options->budget_bytes, record_file);
-    return ACRE_OK;
+    FILE *record_file = NULL;
+    if (options->record_path != NULL && (record_file = fopen(options->record_path, "wbe")) == NULL)
+        return acre_fail(ACRE_IO, "sqlite: '%s' cannot be written: errno %d", options->record_path, errno);
+    status = configure(options->keeps_malloc);
+    if (status == ACRE_OK)
+        acre_sqlite_set_up_pages(heap, options->policy, options->budget_bytes, record_file);
+    else if (record_file != NULL)
+        (void)fclose(record_file);
+    return status;
 }
 
 acre_status acre_sqlite_set_budget(uint64_t budget_bytes)

@@ -551,12 +551,15 @@ static acre_status note_change(acre_buffer_pool *pool, acre_page_id id, uint32_t
     acre_status status = ACRE_OK;
     const uint8_t flags = frame_flags(pool, frame);
     if (pool->options.torn_pages == ACRE_TORN_IMAGES && (flags & FLAG_IMAGED) == 0) {
+        /* Said before it is so: if a checkpoint begins between the two, it takes the flag away, and the next change has an image again. The
+         * other way round the flag would stand for an image that is before the checkpoint. */
         uint64_t image_lsn = 0;
+        (void)__atomic_fetch_or(&pool->flags[frame], FLAG_IMAGED, __ATOMIC_SEQ_CST);
         status = pool->options.log->append_image(pool->options.log_context, id, frame_bytes(pool, frame), pool->page_bytes, &image_lsn);
-        if (status == ACRE_OK) {
-            (void)__atomic_fetch_or(&pool->flags[frame], FLAG_IMAGED, __ATOMIC_ACQ_REL);
-            if (image_lsn > lsn) lsn = image_lsn;
-        }
+        if (status != ACRE_OK)
+            (void)__atomic_fetch_and(&pool->flags[frame], (uint8_t)~FLAG_IMAGED, __ATOMIC_SEQ_CST);
+        else if (image_lsn > lsn)
+            lsn = image_lsn;
     }
     if (lsn > pool->lsns[frame]) pool->lsns[frame] = lsn;
     acre_pool_mark_dirty(pool, frame);

@@ -11,8 +11,8 @@
  * has claimed the word; flags by atomic instructions. DIRTY is set by who holds the page exclusively, and cleared by the writer, who shares
  * it and has set WRITING before. A frame that is DIRTY or WRITING is not given up.
  *
- * Order of locks: round, writing, lock. A device is never submitted to or polled under `lock`, and nobody waits for a latch under any of
- * them.
+ * Order of locks: round, writing, flushing, lock. A device is never submitted to or polled under `lock`, and nobody waits for a latch under
+ * any of them.
  */
 #ifndef ACRE_DATABASE_POOL_H
 #define ACRE_DATABASE_POOL_H
@@ -71,7 +71,7 @@ typedef struct pool_file {
     uint64_t page_count;
     acre_device *device;
     size_t words_bytes;
-    bool is_unflushed; /* something was written since the last flush */
+    bool is_unflushed; /* a write has ended since the last flush began */
     bool is_doubtful;  /* a flush has failed: nobody knows what is durable */
 } pool_file;
 
@@ -103,6 +103,7 @@ typedef struct pool_run {
     acre_device_part part;
     uint32_t first, count; /* of the batch's pages */
     struct pool_batch *batch;
+    pool_file *file;
 } pool_run;
 
 /* Pages that are copied, and on their way. */
@@ -152,7 +153,8 @@ struct acre_buffer_pool {
     uint32_t read_count; /* in flight */
     bool is_filling;     /* the cleaner is on its way from the low to the high watermark */
 
-    acre_lock writing; /* one thread at a time writes back */
+    acre_lock writing;  /* one thread at a time writes back */
+    acre_lock flushing; /* and makes durable: who finds nothing to flush must know that no flush is under way */
     pool_batch *batches[2];
     uint32_t dirty_count;
 

@@ -155,6 +155,8 @@ static void give_back(acre_buffer_pool *pool, const staged_page *page)
 static void run_done(acre_device_request *request)
 {
     const pool_run *const run = request->context;
+    /* Not before the write has ended: a flush that another thread began meanwhile does not cover it. */
+    __atomic_store_n(&run->file->is_unflushed, true, __ATOMIC_RELEASE);
     (void)__atomic_fetch_sub(&run->batch->in_flight, 1, __ATOMIC_RELEASE);
 }
 
@@ -166,6 +168,7 @@ static void make_runs(acre_buffer_pool *pool, pool_batch *batch)
     for (uint32_t i = 0; i < batch->count;) {
         pool_run *const run = &batch->runs[batch->run_count++];
         run->batch = batch;
+        run->file = &pool->files[batch->pages[i].id >> 32];
         run->first = i++;
         while (i < batch->count && i - run->first < run_pages_max && batch->pages[i].id == batch->pages[i - 1].id + 1) i++;
         run->count = i - run->first;
@@ -234,7 +237,6 @@ static acre_status submit_batch(acre_buffer_pool *pool, pool_batch *batch)
         acre_device_request *requests[STAGED_PAGES_MAX];
         const uint32_t file = (uint32_t)(batch->pages[batch->runs[i].first].id >> 32);
         uint32_t count = 0;
-        __atomic_store_n(&pool->files[file].is_unflushed, true, __ATOMIC_RELAXED);
         while (i < batch->run_count && batch->pages[batch->runs[i].first].id >> 32 == file) requests[count++] = &batch->runs[i++].request;
         const acre_status submitted = acre_device_submit(pool->files[file].device, requests, count);
         assert(submitted == ACRE_OK);
@@ -304,10 +306,9 @@ acre_status acre_pool_write_back(acre_buffer_pool *pool, acre_page_id *ids, size
 
 /* ---- durable ---- */
 
-acre_status acre_pool_flush_file(acre_buffer_pool *pool, uint32_t number)
+static acre_status flush_device(acre_buffer_pool *pool, uint32_t number)
 {
     pool_file *const file = &pool->files[number];
-    if (file->words == NULL) return ACRE_OK;
     if (__atomic_load_n(&file->is_doubtful, __ATOMIC_RELAXED))
         return acre_fail(ACRE_IO, "buffer pool: a flush of file %u has failed before: it is to be recovered from the log", number);
     if (!__atomic_exchange_n(&file->is_unflushed, false, __ATOMIC_ACQ_REL)) return ACRE_OK;
@@ -317,6 +318,15 @@ acre_status acre_pool_flush_file(acre_buffer_pool *pool, uint32_t number)
         __atomic_store_n(&file->is_doubtful, true, __ATOMIC_RELAXED);
         count_up(&pool->counts.error, 1);
     }
+    return status;
+}
+
+acre_status acre_pool_flush_file(acre_buffer_pool *pool, uint32_t number)
+{
+    if (pool->files[number].words == NULL) return ACRE_OK;
+    acre_lock_take(&pool->flushing);
+    const acre_status status = flush_device(pool, number);
+    acre_lock_drop(&pool->flushing);
     return status;
 }
 
