@@ -66,6 +66,14 @@ static struct {
     FILE *record; /* NULL: nobody wants to know which pages are asked for */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER, .shared = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
+/* A number of pages that others look at while one thread changes it. */
+static unsigned add(unsigned *figure, unsigned by)
+{
+    const unsigned sum = *figure + by;
+    __atomic_store_n(figure, sum, __ATOMIC_RELAXED);
+    return sum;
+}
+
 /* Figures that others look at while one thread counts. */
 static void count(uint64_t *figure) { __atomic_store_n(figure, __atomic_load_n(figure, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED); }
 
@@ -204,7 +212,7 @@ static void set_pinned(page *p, bool is_pinned)
     cache *c = p->owner;
     assert(p->is_pinned != is_pinned);
     p->is_pinned = is_pinned;
-    c->pinned_count += is_pinned ? 1u : UINT32_MAX;
+    (void)add(&c->pinned_count, is_pinned ? 1u : UINT32_MAX);
     if (c->group != NULL) c->group->pinned_bytes += is_pinned ? c->bytes_each : 0 - c->bytes_each;
 }
 
@@ -220,7 +228,7 @@ static void detach(page *p)
     cache *c = p->owner;
     unchain(c, p);
     if (p->is_pinned) set_pinned(p, false);
-    c->count--;
+    (void)add(&c->count, UINT32_MAX);
     if (p->slot != ACRE_POLICY_NO_SLOT) free_slot(c->group, p);
 }
 
@@ -299,7 +307,7 @@ static void set_up(cache *c, page *p, unsigned key)
     p->is_pinned = false;
     memset(p->handed_out.pExtra, 0, c->extra_bytes);
     chain(c, p);
-    if (++c->count > c->chain_mask) spread(c);
+    if (add(&c->count, 1) > c->chain_mask) spread(c);
     set_pinned(p, true);
 }
 
@@ -566,7 +574,7 @@ acre_status acre_sqlite_set_pages_budget(uint64_t budget_bytes)
     if (is_shared) {
         const acre_policy_slot count = g->policy == NULL ? 0 : g->policy->count;
         const uint64_t bytes_each = count == 0 ? 0 : g->used_bytes / count;
-        g->limit_bytes = budget_bytes;
+        __atomic_store_n(&g->limit_bytes, budget_bytes, __ATOMIC_RELAXED);
         if (bytes_each != 0) (void)acre_policy_resize(g->policy, capacity_of(g, bytes_each, g->slot_count));
         keep_limit(g);
     }
@@ -580,7 +588,7 @@ void acre_sqlite_read_figures(acre_sqlite_figures *figures)
     *figures = (acre_sqlite_figures){.hit_count = all.closed_hits,
                                      .miss_count = all.closed_misses,
                                      .evict_count = all.closed_evictions + __atomic_load_n(&all.shared.evict_count, __ATOMIC_RELAXED),
-                                     .budget_bytes = all.shared.limit_bytes};
+                                     .budget_bytes = __atomic_load_n(&all.shared.limit_bytes, __ATOMIC_RELAXED)};
     for (const cache *c = all.caches; c != NULL; c = c->next) {
         const unsigned pages = __atomic_load_n(&c->count, __ATOMIC_RELAXED);
         figures->cache_count++;
