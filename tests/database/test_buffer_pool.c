@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { PAGE_BYTES = 4096 };
 
@@ -809,6 +810,83 @@ static void too_little_memory_is_reported_and_nothing_kept(void **state)
 #endif
 }
 
+/* ---- a checkpoint that begins while the image of a page is taken ---- */
+
+typedef struct image_scene {
+    test_log log;
+    acre_buffer_pool *pool;
+    pthread_t checkpointer;
+    unsigned image_count;
+    bool begins;    /* with the next image */
+    uint32_t asked; /* how often the log's last LSN was asked for */
+} image_scene;
+
+static void *checkpoint_once(void *context)
+{
+    image_scene *const s = context;
+    (void)acre_buffer_pool_checkpoint(s->pool, NULL);
+    return NULL;
+}
+
+static uint64_t scene_last(void *context)
+{
+    image_scene *const s = context;
+    (void)__atomic_fetch_add(&s->asked, 1, __ATOMIC_SEQ_CST);
+    return test_log_last(&s->log);
+}
+
+static uint64_t scene_durable(void *context) { return test_log_durable(&((image_scene *)context)->log); }
+static acre_status scene_flush(void *context, uint64_t lsn) { return test_log_flush(&((image_scene *)context)->log, lsn); }
+
+/* The image is in the log, the pool has not heard of it yet: a checkpoint looks at all frames in that moment. */
+static acre_status scene_append_image(void *context, acre_page_id id, const void *page, size_t bytes, uint64_t *lsn)
+{
+    image_scene *const s = context;
+    const acre_status status = test_log_append_image(&s->log, id, page, bytes, lsn);
+    s->image_count++;
+    if (s->begins) {
+        s->begins = false;
+        const uint32_t before = __atomic_load_n(&s->asked, __ATOMIC_SEQ_CST);
+        assert_int_equal(pthread_create(&s->checkpointer, NULL, checkpoint_once, s), 0);
+        while (__atomic_load_n(&s->asked, __ATOMIC_SEQ_CST) == before) sched_yield();
+        usleep(50000); /* for its look at 16 frames */
+    }
+    return status;
+}
+
+static void a_checkpoint_during_an_image_makes_the_next_change_have_one_again(void **state)
+{
+    static const acre_log_ops ops = {.size_bytes = sizeof(acre_log_ops),
+                                     .durable_lsn = scene_durable,
+                                     .flush = scene_flush,
+                                     .last_lsn = scene_last,
+                                     .append_image = scene_append_image};
+    image_scene s = {.begins = true};
+    simulated_world world;
+    simulated_device device;
+    uint32_t file;
+    uint64_t lsn = 0;
+    (void)state;
+    simulated_world_init(&world, 1);
+    simulated_open(&device, &world, 64 * 4096);
+    test_log_open(&s.log, NULL);
+    const acre_buffer_pool_options options = {
+        .page_bytes = 4096, .frame_count = 16, .has_checksum = true, .log = &ops, .log_context = &s, .torn_pages = ACRE_TORN_IMAGES};
+    assert_int_equal(acre_buffer_pool_open(&options, &s.pool), ACRE_OK);
+    assert_int_equal(acre_buffer_pool_add_file(s.pool, &device.device, 64, &file), ACRE_OK);
+    assert_int_equal(change_page(s.pool, &s.log, acre_page(file, 3), 4096, 1, 1, &lsn), ACRE_OK);
+    assert_int_equal(pthread_join(s.checkpointer, NULL), 0);
+    assert_int_equal(s.image_count, 1);
+    /* That image is before the checkpoint, so recovery does not see it. */
+    assert_int_equal(change_page(s.pool, &s.log, acre_page(file, 3), 4096, 2, 2, &lsn), ACRE_OK);
+    assert_int_equal(s.image_count, 2);
+    assert_int_equal(change_page(s.pool, &s.log, acre_page(file, 3), 4096, 3, 3, &lsn), ACRE_OK);
+    assert_int_equal(s.image_count, 2);
+    assert_int_equal(acre_buffer_pool_close(s.pool), ACRE_OK);
+    simulated_close(&device);
+    test_log_close(&s.log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -831,6 +909,7 @@ int main(void)
         cmocka_unit_test(threads_share_the_pool_over_calls),
         cmocka_unit_test(many_threads_count_every_hit),
         cmocka_unit_test(a_file_may_have_four_billion_pages),
+        cmocka_unit_test(a_checkpoint_during_an_image_makes_the_next_change_have_one_again),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(too_little_memory_is_reported_and_nothing_kept),
     };
