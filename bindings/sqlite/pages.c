@@ -47,7 +47,7 @@ struct cache {
     uint64_t bytes_each; /* of a page, with what stands beside it */
     uint64_t number;     /* in keys of a group */
     page **chains;
-    unsigned chain_mask, key_max, count, pinned_count, length; /* length: PRAGMA cache_size */
+    unsigned chain_mask, key_max, count, pinned_count;
     uint64_t hit_count, miss_count;
     cache *next, *previous; /* of all caches */
 };
@@ -399,13 +399,13 @@ static sqlite3_pcache *open_cache(int page_bytes, int extra_bytes, int is_purgea
     return (sqlite3_pcache *)c;
 }
 
+/* `length`: PRAGMA cache_size, in pages. */
 static void set_length(sqlite3_pcache *pcache, int length)
 {
     cache *c = (cache *)pcache;
     group *g = c->group;
-    c->length = length < 0 ? 0 : (unsigned)length;
     if (g == NULL || g->is_shared) return;
-    g->limit_bytes = c->length * c->bytes_each;
+    g->limit_bytes = length < 0 ? 0 : (unsigned)length * c->bytes_each;
     if (g->policy != NULL) (void)acre_policy_resize(g->policy, capacity_of(g, c->bytes_each, g->slot_count));
     keep_limit(g);
 }

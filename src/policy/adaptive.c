@@ -9,7 +9,7 @@
  * in which the rule before would have evicted them, so a change of rules needs no pause. There is no further change until they have all
  * moved. Victims are taken from what has not moved.
  *
- * Over the reference traces: see docs/cache.md. */
+ * Over the reference traces: see docs/policies.md. */
 #include "policy/lirs.h"
 #include "policy/shadow.h"
 
