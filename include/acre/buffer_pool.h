@@ -33,6 +33,10 @@
  * With a checksum (4 bytes at `checksum_offset` in each page, which are the pool's) a page that is not what was written, or that belongs
  * to another place, is found when it is read: ACRE_CORRUPT. A page of zeros is one that was never written, and is good.
  *
+ * With `reads_ahead` pages come before they are asked for, where the order of those that were missing tells which will be
+ * (acre/prefetch.h). With a curve the pool knows what another number of frames would be worth, so that one budget can be divided between
+ * several pools and caches (acre/budget.h).
+ *
  * The *cleaner* keeps frames free ahead of time, and writes dirty pages as fast as the log grows: call acre_buffer_pool_clean from a loop,
  * or let it be a job of a scheduler (acre/scheduler.h). Without it the threads that miss do its work.
  *
@@ -53,6 +57,7 @@
 
 #include <acre/device.h>
 #include <acre/policy.h>
+#include <acre/prefetch.h>
 #include <acre/scheduler.h>
 #include <acre/space.h>
 #include <acre/status.h>
@@ -113,7 +118,12 @@ typedef struct acre_buffer_pool_options {
     acre_device *double_write; /* 1 MiB and one page of it are used, from its beginning. Stays the caller's */
     uint32_t gap_pages; /* how many clean pages in memory are written along to make one run of two: up to 16. UINT32_MAX means none, 0 the
                          * default of 2. None in any case with ACRE_TORN_IMAGES */
-    acre_space *space;  /* where frames lie: host memory. NULL: anonymous huge pages. Stays the caller's */
+    bool reads_ahead;   /* pages are read before they are asked for, when that can be foreseen */
+    acre_prefetch_options ahead; /* how: 0 means its defaults, but for `outstanding`, a quarter of the frames up to 4,096, and
+                                  * `depth_max`, a quarter of that up to 128: so four scans do not disturb each other */
+    uint32_t curve_keys_max;     /* keys of a live miss-ratio curve (acre/curve.h), which looks at no more than one fix in 100; 0: there is
+                                  * none */
+    acre_space *space;           /* where frames lie: host memory. NULL: anonymous huge pages. Stays the caller's */
 } acre_buffer_pool_options;
 
 /* ACRE_INVALID: a NULL, options out of their ranges. ACRE_NO_MEMORY. Nothing is held then. O(frames). */
@@ -190,6 +200,18 @@ ACRE_API size_t acre_buffer_pool_prefetch(acre_buffer_pool *pool, const acre_pag
 /* Handles what devices have finished; for a loop that neither fixes nor prefetches for a while. Returns how many requests. */
 ACRE_API size_t acre_buffer_pool_poll(acre_buffer_pool *pool);
 
+/* misses[i]: of a million fixes those that would miss with frame_counts[i] frames under LRU; counts ascend. ACRE_INVALID: a NULL, or they
+ * do not ascend. ACRE_UNSUPPORTED: there is no curve. O(curve_keys_max + count). */
+ACRE_API acre_status acre_buffer_pool_read_curve(acre_buffer_pool *pool, const uint64_t *frame_counts, uint32_t *misses, size_t count);
+
+/* What misses would have cost since the last call, as acre_budget_read wants it (context: a pool with a curve): nanoseconds, by the mean
+ * time of a read. One call at a time. All 0 without a curve. O(curve_keys_max). */
+ACRE_API void acre_buffer_pool_read_costs(void *pool, const uint64_t *sizes, uint64_t *costs, size_t count);
+
+/* acre_buffer_pool_resize to that many bytes of frames, as acre_budget_resize wants it (context: the pool). Returns what is kept to: more
+ * than `bytes` when pages are fixed that stand in the way, or below 16 frames. */
+ACRE_API uint64_t acre_buffer_pool_resize_bytes(void *pool, uint64_t bytes);
+
 /* ---- writing back ---- */
 
 /* Writes everything that was changed before it began, and makes it durable. `*lsn` (may be NULL): changes up to and including this LSN need
@@ -219,9 +241,10 @@ typedef struct acre_buffer_pool_figures {
     uint64_t hit_count, miss_count;                /* fixes; one that waited for a page that was being read is a hit */
     uint64_t evict_count, read_count, write_count; /* pages */
     uint64_t read_request_count, write_request_count, flush_count, log_flush_count;
-    uint64_t prefetch_count;                         /* pages that were read ahead */
-    uint64_t foreground_write_count;                 /* pages that a thread had to write because it found no frame */
-    uint64_t busy_count, corrupt_count, error_count; /* fixes refused; pages with a wrong checksum; requests that failed */
+    uint64_t prefetch_count;                                /* pages that were read ahead */
+    uint64_t foreseen_count, useful_count, polluting_count; /* of what reads_ahead foresaw: all, asked for in time, and not */
+    uint64_t foreground_write_count;                        /* pages that a thread had to write because it found no frame */
+    uint64_t busy_count, corrupt_count, error_count;        /* fixes refused; pages with a wrong checksum; requests that failed */
     uint64_t checkpoint_count, checkpoint_lsn;
     uint64_t bookkeeping_bytes; /* for all frames, policy and words of resident pages included */
     acre_policy_kind rule;      /* that the policy follows */

@@ -14,7 +14,8 @@
  * Each source is judged by its own counts. What it predicts is remembered until it is asked for (useful), or until as many more predictions
  * have been made as options.outstanding (polluting: it took the place of something else). A source of which less than a quarter was useful
  * is switched off; it goes on predicting for itself, and is switched on when half of that would have been useful. The number of keys ahead
- * of a sequence grows from 1 to depth_max as long as they are used.
+ * of a sequence grows from 1 to depth_max as long as they are used; more are predicted when half of them have been, so that several come in
+ * one request.
  *
  * No I/O, no clock, no allocation. One call at a time on one prefetcher. Costs: O(1) and some 100 instructions an access, and what is
  * predicted. Memory: 72 bytes a stream, 40 a context, 56 a pair, 14 an outstanding key.
@@ -44,8 +45,11 @@ typedef struct acre_prefetch_options {
     acre_policy_slot context_count; /* contexts whose strides are known: 0 means 64 */
     acre_policy_slot pair_count;    /* keys whose followers are known: 0 means 1024 */
     acre_policy_slot outstanding;   /* predictions that may still turn out useful: 0 means 256. An eighth of the cache is a good measure */
-    uint8_t depth_max;              /* keys ahead of a sequence or along a stride, 1 to 64: 0 means 16 */
+    uint8_t depth_max;              /* keys ahead of a sequence or along a stride, 1 to
+                                     * ACRE_PREFETCH_DEPTH_MAX: 0 means 16 */
 } acre_prefetch_options;
+
+#define ACRE_PREFETCH_DEPTH_MAX 128u
 
 /* Each of the four counts is at most this. */
 #define ACRE_PREFETCH_COUNT_MAX ((acre_policy_slot)(ACRE_POLICY_CAPACITY_MAX / 2))

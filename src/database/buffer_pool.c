@@ -4,7 +4,15 @@
 
 #include <string.h>
 
-enum { HUGE_BYTES = 2 << 20, KEEP_APART_BYTES = 4096, DIRTY_ROUNDS_MAX = 16, HIT_TURNS_MAX = 16, WAIT_NS = 1000000 };
+enum {
+    HUGE_BYTES = 2 << 20,
+    KEEP_APART_BYTES = 4096,
+    DIRTY_ROUNDS_MAX = 16,
+    HIT_TURNS_MAX = 16,
+    WAIT_NS = 1000000,
+    OUTSTANDING_MAX = 4096, /* pages that were foreseen */
+    CURVE_SHARE = 100,      /* of requests that the curve looks at: one in so many */
+};
 
 /* ---- what a thread keeps to itself ---- */
 
@@ -70,9 +78,21 @@ static inline void note_in_buffer(acre_buffer_pool *pool, pool_stripe *mine, uin
     (void)acre_policy_note(pool->policy, frame, &mine->hits);
 }
 
-static inline void note_hit(acre_buffer_pool *pool, uint32_t frame)
+/* A request of this thread is counted for the curve, when there is one. */
+static inline void note_request(acre_buffer_pool *pool, pool_stripe *mine, acre_page_id id)
+{
+    if (acre_likely(pool->curve == NULL)) return;
+    if (mine == &pool->stripes[STRIPE_COUNT])
+        tell_curve(pool, id, __atomic_add_fetch(&mine->request_count, 1, __ATOMIC_RELAXED));
+    else
+        tell_curve(pool, id, ++mine->request_count);
+}
+
+static inline void note_hit(acre_buffer_pool *pool, acre_page_id id, uint32_t frame)
 {
     pool_stripe *const mine = my_stripe(pool);
+    note_request(pool, mine, id);
+    if (acre_unlikely(pool->prefetcher != NULL) && (frame_flags(pool, frame) & FLAG_AHEAD)) acre_pool_meet(pool, mine, id, frame);
     if (acre_unlikely(mine == &pool->stripes[STRIPE_COUNT])) { /* not this thread's alone: it has no buffer */
         count_up(&mine->hit_count, 1);
         if (!pool->has_hit_buffers) (void)acre_policy_note(pool->policy, frame, &mine->hits);
@@ -86,6 +106,16 @@ static inline void note_hit(acre_buffer_pool *pool, uint32_t frame)
 }
 
 /* ---- opening ---- */
+
+static acre_curve_options curve_options(const acre_buffer_pool_options *o) { return (acre_curve_options){o->curve_keys_max, CURVE_SHARE}; }
+
+static size_t prefetcher_bytes(const acre_buffer_pool_options *o) { return o->reads_ahead ? acre_prefetch_bytes(&o->ahead) : 0; }
+
+static size_t curve_bytes(const acre_buffer_pool_options *o)
+{
+    const acre_curve_options options = curve_options(o);
+    return o->curve_keys_max == 0 ? 0 : acre_curve_bytes(&options);
+}
 
 static acre_status check_options(acre_buffer_pool_options *o)
 {
@@ -116,6 +146,14 @@ static acre_status check_options(acre_buffer_pool_options *o)
         return acre_fail(ACRE_INVALID, "buffer pool: images of pages need a log that takes them");
     if (o->torn_pages == ACRE_TORN_DOUBLE_WRITE && (o->double_write == NULL || o->page_bytes % o->double_write->alignment_bytes != 0))
         return acre_fail(ACRE_INVALID, "buffer pool: double write needs a device with an alignment that divides %u", o->page_bytes);
+    if (o->reads_ahead) {
+        acre_prefetch_options *const ahead = &o->ahead;
+        if (ahead->outstanding == 0) ahead->outstanding = (uint32_t)acre_max_size(acre_min_size(o->frame_count / 4, OUTSTANDING_MAX), 4);
+        if (ahead->depth_max == 0) ahead->depth_max = (uint8_t)acre_min_size(ahead->outstanding / 4, ACRE_PREFETCH_DEPTH_MAX);
+        if (acre_prefetch_bytes(ahead) == 0) return acre_fail(ACRE_INVALID, "buffer pool: what is read ahead: a count out of its range");
+    }
+    if (o->curve_keys_max != 0 && curve_bytes(o) == 0)
+        return acre_fail(ACRE_INVALID, "buffer pool: there is no curve of %u keys", o->curve_keys_max);
     if (o->gap_pages == 0) o->gap_pages = 2;
     if (o->gap_pages == UINT32_MAX || o->torn_pages == ACRE_TORN_IMAGES) o->gap_pages = 0;
     if (o->gap_pages > 16) return acre_fail(ACRE_INVALID, "buffer pool: gaps of %u pages: at most 16", o->gap_pages);
@@ -142,8 +180,13 @@ static void *carve(char *memory, uint64_t *used_bytes, uint64_t bytes)
     return piece;
 }
 
+/* What has memory of its own within the pool's. */
+typedef struct pool_parts {
+    void *policy, *prefetcher, *curve;
+} pool_parts;
+
 /* Where everything lies in the metadata; returns its size. `pool` is a scratch one when memory is NULL. */
-static uint64_t lay_out(acre_buffer_pool *pool, char *memory, void **policy_memory)
+static uint64_t lay_out(acre_buffer_pool *pool, char *memory, pool_parts *parts)
 {
     const acre_buffer_pool_options *const o = &pool->options;
     const uint64_t count = o->frame_count_max;
@@ -157,7 +200,9 @@ static uint64_t lay_out(acre_buffer_pool *pool, char *memory, void **policy_memo
         pool->pages = carve(memory, &used_bytes, count * sizeof(uint32_t));
         pool->file_numbers = carve(memory, &used_bytes, count);
     }
-    *policy_memory = carve(memory, &used_bytes, pool->policy_bytes);
+    parts->policy = carve(memory, &used_bytes, pool->policy_bytes);
+    parts->prefetcher = carve(memory, &used_bytes, prefetcher_bytes(o));
+    parts->curve = carve(memory, &used_bytes, curve_bytes(o));
     pool->round_ids = carve(memory, &used_bytes, count * sizeof(acre_page_id));
     pool->reads = carve(memory, &used_bytes, READ_COUNT_MAX * sizeof(pool_read));
     for (unsigned i = 0; i < 2; i++) pool->batches[i] = carve(memory, &used_bytes, sizeof(pool_batch));
@@ -172,7 +217,7 @@ static acre_status take_metadata(const acre_buffer_pool_options *options, acre_b
     acre_status status = acre_space_open_pages(&meta, NULL);
     if (status != ACRE_OK) return status;
     /* The structure is too large for a stack of small programs: only its beginning is looked at. */
-    void *policy_memory = NULL;
+    pool_parts parts = {NULL, NULL, NULL};
     const size_t policy_bytes = acre_policy_bytes(&policy);
     if (policy_bytes == 0) return acre_fail(ACRE_INVALID, "buffer pool: no such policy of %u frames", options->frame_count);
     acre_addr at = 0;
@@ -186,7 +231,7 @@ static acre_status take_metadata(const acre_buffer_pool_options *options, acre_b
         scratch = acre_space_pointer(&meta, at);
         scratch->options = *options;
         scratch->policy_bytes = policy_bytes;
-        bytes = acre_align_up(lay_out(scratch, NULL, &policy_memory) + 2 * STAGED_BYTES_MAX, grain);
+        bytes = acre_align_up(lay_out(scratch, NULL, &parts) + 2 * STAGED_BYTES_MAX, grain);
     }
     (void)acre_space_release(&meta, at, first_bytes);
     if (status != ACRE_OK) return status;
@@ -204,11 +249,20 @@ static acre_status take_metadata(const acre_buffer_pool_options *options, acre_b
     pool->meta = meta;
     pool->metadata = pool;
     pool->metadata_bytes = bytes;
-    const uint64_t used_bytes = lay_out(pool, (char *)pool, &policy_memory);
+    const uint64_t used_bytes = lay_out(pool, (char *)pool, &parts);
     for (unsigned i = 0; i < 2; i++) pool->batches[i]->bytes = (unsigned char *)pool + used_bytes + (size_t)i * STAGED_BYTES_MAX;
     policy.keys = pool->keys;
-    status = acre_policy_init(&pool->policy, &policy, policy_memory, policy_bytes);
+    status = acre_policy_init(&pool->policy, &policy, parts.policy, policy_bytes);
     assert(status == ACRE_OK);
+    if (options->reads_ahead) {
+        status = acre_prefetch_init(&pool->prefetcher, &pool->options.ahead, parts.prefetcher, prefetcher_bytes(options));
+        assert(status == ACRE_OK);
+    }
+    if (options->curve_keys_max != 0) {
+        const acre_curve_options of_curve = curve_options(options);
+        status = acre_curve_init(&pool->curve, &of_curve, parts.curve, curve_bytes(options));
+        assert(status == ACRE_OK);
+    }
     *opened = pool;
     return status;
 }
@@ -388,7 +442,9 @@ static acre_status read_page(acre_buffer_pool *pool, acre_page_id id, uint32_t f
         .verb = ACRE_DEVICE_READ, .parts = &part, .part_count = 1, .offset = (uint64_t)(uint32_t)id << pool->page_shift};
     count_up(&pool->counts.read, 1);
     count_up(&pool->counts.read_request, 1);
+    const uint64_t begin_ns = pool->curve == NULL ? 0 : acre_os_now_ns();
     const acre_status status = acre_device_do(pool->files[id >> 32].device, &read);
+    if (pool->curve != NULL) count_up(&pool->counts.read_ns, acre_os_now_ns() - begin_ns);
     if (status != ACRE_OK) {
         count_up(&pool->counts.error, 1);
         return acre_fail(status, "buffer pool: page %u of file %u cannot be read (errno %d)", (unsigned)(uint32_t)id, (unsigned)(id >> 32),
@@ -428,6 +484,7 @@ static acre_status find_frame(acre_buffer_pool *pool, acre_page_id id, uint32_t 
 /* Brings in a page whose word is claimed and was `seen` before. */
 static acre_status load(acre_buffer_pool *pool, acre_page_id id, uint64_t *word, uint64_t seen, unsigned mode, acre_page_ref *ref)
 {
+    pool_stripe *const mine = my_stripe(pool);
     uint32_t frame = NO_FRAME;
     acre_status status = find_frame(pool, id, &frame);
     if (status != ACRE_OK) {
@@ -435,6 +492,8 @@ static acre_status load(acre_buffer_pool *pool, acre_page_id id, uint64_t *word,
         return status;
     }
     count_up(&pool->counts.miss, 1);
+    note_request(pool, mine, id);
+    if (pool->prefetcher != NULL && mode != ACRE_FIX_NEW) acre_pool_foresee(pool, mine, id, true);
     if (mode == ACRE_FIX_NEW)
         memset(frame_bytes(pool, frame), 0, pool->page_bytes);
     else
@@ -487,7 +546,7 @@ ACRE_SELDOM static acre_status fix_slowly(acre_buffer_pool *pool, acre_page_id i
         }
         acre_pool_wait_for(pool, id, word, seen);
     }
-    note_hit(pool, word_frame(ref->seen));
+    note_hit(pool, id, word_frame(ref->seen));
     return ACRE_OK;
 }
 
@@ -510,14 +569,14 @@ acre_status acre_buffer_pool_fix(acre_buffer_pool *pool, acre_page_id id, unsign
         if (plain == ACRE_FIX_OPTIMISTIC) {
             if (acre_likely(word_latch(seen) != LATCH_EXCLUSIVE)) {
                 fill_ref(ref, pool, id, word, seen, plain);
-                note_hit(pool, word_frame(seen));
+                note_hit(pool, id, word_frame(seen));
                 return ACRE_OK;
             }
         } else {
             const uint64_t next = latched(seen, plain);
             if (acre_likely(next != seen) && acre_likely(word_change(word, seen, next))) {
                 fill_ref(ref, pool, id, word, next, plain == ACRE_FIX_NEW ? ACRE_FIX_EXCLUSIVE : plain);
-                note_hit(pool, word_frame(seen));
+                note_hit(pool, id, word_frame(seen));
                 return ACRE_OK;
             }
         }
@@ -592,6 +651,16 @@ acre_status acre_buffer_pool_read_figures(acre_buffer_pool *pool, acre_buffer_po
     uint64_t hit_count = 0;
     for (unsigned i = 0; i <= STRIPE_COUNT; i++) hit_count += __atomic_load_n(&pool->stripes[i].hit_count, __ATOMIC_RELAXED);
     const uint64_t frame_bytes_each = sizeof(uint64_t) + 1 + (pool->keys != NULL ? sizeof(uint64_t) : sizeof(uint32_t) + 1);
+    acre_prefetch_figures foreseen = {0};
+    for (unsigned i = 0; pool->prefetcher != NULL && i < ACRE_PREFETCH_SOURCE_COUNT; i++) {
+        acre_prefetch_figures one;
+        acre_lock_take(&pool->foreseeing);
+        (void)acre_prefetch_read_figures(pool->prefetcher, (acre_prefetch_source)i, &one);
+        acre_lock_drop(&pool->foreseeing);
+        foreseen.issued_count += one.issued_count;
+        foreseen.useful_count += one.useful_count;
+        foreseen.polluting_count += one.polluting_count;
+    }
     acre_lock_take(&pool->lock);
     const pool_counts *const c = &pool->counts;
     *figures = (acre_buffer_pool_figures){
@@ -608,6 +677,9 @@ acre_status acre_buffer_pool_read_figures(acre_buffer_pool *pool, acre_buffer_po
         .flush_count = acre_load_figure(&c->flush),
         .log_flush_count = acre_load_figure(&c->log_flush),
         .prefetch_count = acre_load_figure(&c->prefetch),
+        .foreseen_count = foreseen.issued_count,
+        .useful_count = foreseen.useful_count,
+        .polluting_count = foreseen.polluting_count,
         .foreground_write_count = acre_load_figure(&c->foreground),
         .busy_count = acre_load_figure(&c->busy),
         .corrupt_count = acre_load_figure(&c->corrupt),

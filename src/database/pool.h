@@ -22,6 +22,7 @@
 #include "os/os.h"
 
 #include <acre/buffer_pool.h>
+#include <acre/curve.h>
 #include <assert.h>
 
 #define LATCH_MASK       0xffu
@@ -53,7 +54,9 @@ static inline uint64_t word_next(uint64_t word, uint32_t frame_plus_1, uint32_t 
     return ((word & ~(WORD_VERSION - 1)) + WORD_VERSION) | (uint64_t)frame_plus_1 << 8 | latch;
 }
 
-enum { FLAG_DIRTY = 1, FLAG_WRITING = 2, FLAG_IMAGED = 4 }; /* IMAGED: the log has an image since the last checkpoint began */
+/* IMAGED: the log has an image since the last checkpoint began. AHEAD: it was brought because it was foreseen, and nobody has asked for it
+ * yet. */
+enum { FLAG_DIRTY = 1, FLAG_WRITING = 2, FLAG_IMAGED = 4, FLAG_AHEAD = 8 };
 
 enum {
     STRIPE_COUNT = 64,
@@ -71,13 +74,15 @@ typedef struct pool_file {
     uint64_t page_count;
     acre_device *device;
     size_t words_bytes;
-    bool is_unflushed; /* a write has ended since the last flush began */
-    bool is_doubtful;  /* a flush has failed: nobody knows what is durable */
+    uint64_t device_count; /* pages that the device is known to have */
+    bool is_unflushed;     /* a write has ended since the last flush began */
+    bool is_doubtful;      /* a flush has failed: nobody knows what is durable */
 } pool_file;
 
 /* What a thread keeps to itself. The last one is for threads that are too many. */
 typedef struct pool_stripe {
     _Alignas(64) uint64_t hit_count;
+    uint64_t request_count;   /* while there is a curve */
     uint64_t seen_miss_count; /* of the pool, when the turns were given */
     uint32_t turn_count;      /* so many more buffers of hits are handed in before the next miss */
     acre_policy_hits hits;
@@ -117,7 +122,7 @@ typedef struct pool_batch {
 
 typedef struct pool_counts {
     uint64_t miss, evict, read, write, read_request, write_request, flush, log_flush, prefetch, foreground, busy, corrupt, error,
-        checkpoint;
+        checkpoint, read_ns;
 } pool_counts;
 
 struct acre_buffer_pool {
@@ -142,6 +147,11 @@ struct acre_buffer_pool {
     uint64_t metadata_bytes;
     size_t policy_bytes;
     pool_read *reads;
+    acre_prefetcher *prefetcher; /* NULL: nothing is foreseen */
+    acre_lock foreseeing;        /* of the prefetcher */
+    acre_curve *curve;           /* NULL: there is none */
+    acre_lock curve_lock;
+    uint64_t told_requests, told_misses, told_read_ns; /* when it was asked for costs last */
 
     _Alignas(64) acre_lock lock; /* policy, lists, ids */
     uint32_t free_head, free_count;
@@ -251,6 +261,28 @@ void acre_pool_deliver_hits(acre_buffer_pool *pool);
 /* Tells a device of frames and copies. */
 void acre_pool_tell_device(acre_buffer_pool *pool, acre_device *device);
 
+/* ---- ahead.c ---- */
+
+/* `id` was missing, or was there because it had been foreseen: what the thread of `stripe` will ask for next begins to come. */
+void acre_pool_foresee(acre_buffer_pool *pool, const pool_stripe *stripe, acre_page_id id, bool was_missing);
+
+/* A page of AHEAD frames is asked for. */
+void acre_pool_meet(acre_buffer_pool *pool, const pool_stripe *stripe, acre_page_id id, uint32_t frame);
+
+/* ---- worth.c ---- */
+
+/* The curve is told of a request: of one that it wants, or that many have passed. */
+void acre_pool_tell_curve(acre_buffer_pool *pool, acre_page_id id, bool is_lot);
+
+enum { REQUESTS_A_LOT = 1024 };
+
+/* A request of a thread that is the `count`th one of its own. */
+static inline void tell_curve(acre_buffer_pool *pool, acre_page_id id, uint64_t count)
+{
+    const bool is_lot = count % REQUESTS_A_LOT == 0;
+    if (acre_unlikely(is_lot) || acre_unlikely(acre_curve_wants(pool->curve, id))) acre_pool_tell_curve(pool, id, is_lot);
+}
+
 /* ---- write_back.c ---- */
 
 /* The checksum of a page as it belongs in the page. */
@@ -275,6 +307,9 @@ void acre_pool_sort(acre_page_id *ids, size_t count);
 acre_status acre_pool_write_twice(acre_buffer_pool *pool, pool_batch *batch);
 
 /* ---- prefetch.c ---- */
+
+/* acre_buffer_pool_prefetch; `flag` is put on the frames of pages that it begins to read. */
+size_t acre_pool_read_ahead(acre_buffer_pool *pool, const acre_page_id *ids, size_t count, uint8_t flag);
 
 /* Waits until no read ahead is in flight, or until about `limit_ns` have passed. */
 void acre_pool_finish_reads(acre_buffer_pool *pool, uint64_t limit_ns);

@@ -58,7 +58,7 @@ static bool follows(const acre_buffer_pool *pool, const pool_read *read, acre_pa
 
 /* Under `lock`. Takes pages until a limit is met; returns how many are looked after. */
 static size_t claim_pages(acre_buffer_pool *pool, const acre_page_id *ids, size_t count, acre_device_request **requests,
-                          size_t *request_count)
+                          size_t *request_count, uint8_t flag)
 {
     pool_read *read = NULL;
     size_t at = 0;
@@ -76,6 +76,7 @@ static size_t claim_pages(acre_buffer_pool *pool, const acre_page_id *ids, size_
             word_publish(pool, word, seen);
             break;
         }
+        __atomic_store_n(&pool->flags[frame], flag, __ATOMIC_RELAXED);
         if (read == NULL || !follows(pool, read, id)) {
             read = begin_read(pool, id);
             requests[(*request_count)++] = &read->request;
@@ -104,22 +105,26 @@ static void submit_all(acre_buffer_pool *pool, acre_device_request **requests, s
     }
 }
 
-size_t acre_buffer_pool_prefetch(acre_buffer_pool *pool, const acre_page_id *ids, size_t count)
+size_t acre_pool_read_ahead(acre_buffer_pool *pool, const acre_page_id *ids, size_t count, uint8_t flag)
 {
     size_t done = 0;
-    if (pool == NULL || ids == NULL) return 0;
     while (done < count) {
         acre_device_request *requests[LOCKED_PAGES_MAX];
         size_t request_count = 0;
         acre_lock_take(&pool->lock);
         pool->victim_count = 0;
-        const size_t taken = claim_pages(pool, ids + done, count - done, requests, &request_count);
+        const size_t taken = claim_pages(pool, ids + done, count - done, requests, &request_count, flag);
         acre_lock_drop(&pool->lock);
         submit_all(pool, requests, request_count);
         done += taken;
         if (taken == 0) break;
     }
     return done;
+}
+
+size_t acre_buffer_pool_prefetch(acre_buffer_pool *pool, const acre_page_id *ids, size_t count)
+{
+    return pool == NULL || ids == NULL ? 0 : acre_pool_read_ahead(pool, ids, count, 0);
 }
 
 size_t acre_buffer_pool_poll(acre_buffer_pool *pool)

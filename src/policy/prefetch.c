@@ -84,7 +84,7 @@ static void lay_out(acre_prefetcher *p, const acre_prefetch_options *options, ac
 static bool are_valid(const acre_prefetch_options *options)
 {
     return options->stream_count <= ACRE_PREFETCH_COUNT_MAX && options->context_count <= ACRE_PREFETCH_COUNT_MAX &&
-           options->pair_count <= ACRE_PREFETCH_COUNT_MAX && options->outstanding <= ACRE_PREFETCH_COUNT_MAX && options->depth_max <= 64;
+           options->pair_count <= ACRE_PREFETCH_COUNT_MAX && options->outstanding <= ACRE_PREFETCH_COUNT_MAX && options->depth_max <= ACRE_PREFETCH_DEPTH_MAX;
 }
 
 size_t acre_prefetch_bytes(const acre_prefetch_options *options)
@@ -104,9 +104,9 @@ acre_status acre_prefetch_init(acre_prefetcher **prefetcher, const acre_prefetch
     if (prefetcher == NULL || memory == NULL) return acre_fail(ACRE_INVALID, "prefetcher: the place for it, or its memory, is NULL");
     if (options == NULL) options = &defaults;
     if (!are_valid(options))
-        return acre_fail(ACRE_INVALID, "prefetcher: a count of %u, %u, %u, %u is above %u, or the depth of %u above 64",
+        return acre_fail(ACRE_INVALID, "prefetcher: a count of %u, %u, %u, %u is above %u, or the depth of %u above %u",
                          (unsigned)options->stream_count, (unsigned)options->context_count, (unsigned)options->pair_count,
-                         (unsigned)options->outstanding, (unsigned)ACRE_PREFETCH_COUNT_MAX, options->depth_max);
+                         (unsigned)options->outstanding, (unsigned)ACRE_PREFETCH_COUNT_MAX, options->depth_max, ACRE_PREFETCH_DEPTH_MAX);
     size_t needed = acre_prefetch_bytes(options);
     if (bytes < needed || (uintptr_t)memory % sizeof(uint64_t) != 0)
         return acre_fail(ACRE_INVALID, "prefetcher: %zu bytes at %p are not %zu bytes aligned to 8", bytes, memory, needed);
@@ -214,6 +214,7 @@ static void follow_sequence(acre_prefetcher *p, uint64_t key, bool was_predicted
     if (s->run < RUN_MIN && ++s->run < RUN_MIN) return;
     if (was_predicted && s->depth < p->depth_max) s->depth = (uint8_t)(s->depth * 2 < p->depth_max ? s->depth * 2 : p->depth_max);
     if (s->issued - key > p->depth_max) s->issued = key; /* it has fallen behind, or wrapped */
+    if (s->issued - key > s->depth / 2u) return;         /* many at a time: they make one request */
     while (s->issued - key < s->depth && out->count < out->count_max) put(p, out, ++s->issued, ACRE_PREFETCH_SEQUENCE);
 }
 

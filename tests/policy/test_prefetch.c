@@ -24,7 +24,7 @@ static acre_prefetch_figures figures_of(const acre_prefetcher *p, acre_prefetch_
     return figures;
 }
 
-static void a_sequence_is_predicted_from_its_second_step_and_further_and_further(void **state)
+static void a_sequence_is_predicted_from_its_second_step_and_further_and_further_in_lots(void **state)
 {
     (void)state;
     uint64_t keys[OUT_MAX], reached = 0;
@@ -37,7 +37,7 @@ static void a_sequence_is_predicted_from_its_second_step_and_further_and_further
             reached = keys[i];
         }
         assert_true(reached > key);
-        if (key > 110) assert_int_equal(reached, key + 8);
+        if (key > 110) assert_true(count == 0 ? reached > key + 4 : count == 4 && reached == key + 8);
     }
 }
 
@@ -147,7 +147,7 @@ static void bad_options_are_refused(void **state)
     acre_prefetcher *p = NULL;
     acre_prefetch_figures figures;
     uint64_t words[4];
-    const acre_prefetch_options deep = {.depth_max = 65}, many = {.pair_count = ACRE_PREFETCH_COUNT_MAX + 1};
+    const acre_prefetch_options deep = {.depth_max = ACRE_PREFETCH_DEPTH_MAX + 1}, many = {.pair_count = ACRE_PREFETCH_COUNT_MAX + 1};
     assert_int_equal(acre_prefetch_bytes(&deep), 0);
     assert_int_equal(acre_prefetch_bytes(&many), 0);
     assert_int_equal(acre_prefetch_init(&p, &deep, words, sizeof words), ACRE_INVALID);
@@ -166,7 +166,7 @@ static void bad_options_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sequence_is_predicted_from_its_second_step_and_further_and_further),
+        cmocka_unit_test(a_sequence_is_predicted_from_its_second_step_and_further_and_further_in_lots),
         cmocka_unit_test(a_hundred_mixed_sequences_are_all_followed),
         cmocka_unit_test(strides_are_those_of_a_context),
         cmocka_unit_test(a_key_that_followed_twice_is_predicted),
