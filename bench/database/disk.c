@@ -109,7 +109,7 @@ static uint32_t *numbers(uint32_t count, bool is_shuffled, uint64_t seed)
     return places;
 }
 
-/* Reads ahead by a list, with `depth` pages on their way, and fixes them in the order of the list. */
+/* Reads ahead by a list, with `depth` pages on their way, and fixes them in the order of the list. A depth of 0: not by a list. */
 static double pool_read_seconds(acre_buffer_pool *pool, const uint32_t *places, uint32_t count, uint32_t depth, uint32_t step)
 {
     acre_page_id *const ids = malloc(count * sizeof *ids);
@@ -118,7 +118,7 @@ static double pool_read_seconds(acre_buffer_pool *pool, const uint32_t *places, 
     size_t ahead = 0;
     uint64_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (ahead < count && ahead <= (size_t)i + depth - step) {
+        if (depth > 0 && ahead < count && ahead <= (size_t)i + depth - step) {
             const size_t wanted = (size_t)i + depth - ahead;
             ahead += acre_buffer_pool_prefetch(pool, ids + ahead, ahead + wanted > count ? count - ahead : wanted);
         }
@@ -134,8 +134,12 @@ static double pool_read_seconds(acre_buffer_pool *pool, const uint32_t *places, 
     return seconds;
 }
 
-static void measure_reads(bool is_scan)
+typedef enum order { RANDOM, SCAN, SCAN_FORESEEN } order;
+
+static void measure_reads(order order)
 {
+    static const char *const names[] = {"cold random reads by prefetch lists", "scan by prefetch lists", "scan that the pool foresees"};
+    const bool is_scan = order != RANDOM;
     const size_t round_count = is_quick() ? 1 : ROUND_COUNT;
     const uint32_t count = is_scan ? page_count : page_count < 100000 ? page_count : 100000;
     acre_device device;
@@ -147,18 +151,20 @@ static void measure_reads(bool is_scan)
     double ratios[ROUND_COUNT];
     for (size_t round = 0; round < round_count; round++) {
         uint32_t *const places = numbers(page_count, !is_scan, round + 1);
-        acre_buffer_pool *const pool = open_pool(&(acre_buffer_pool_options){.frame_count = 8192}, &device, page_count);
-        ours[round] = count / pool_read_seconds(pool, places, count, is_scan ? 1024 : DEPTH + 16, is_scan ? 256 : 16);
+        acre_buffer_pool *const pool =
+            open_pool(&(acre_buffer_pool_options){.frame_count = 8192, .reads_ahead = order == SCAN_FORESEEN}, &device, page_count);
+        ours[round] =
+            count / (order == SCAN_FORESEEN ? pool_read_seconds(pool, places, count, 0, 0)
+                                            : pool_read_seconds(pool, places, count, is_scan ? 1024 : DEPTH + 16, is_scan ? 256 : 16));
         must(acre_buffer_pool_close(pool));
         theirs[round] = is_scan ? count / plain_seconds(&p, false, places, count / (SCAN_BYTES / PAGE_BYTES), SCAN_BYTES, 4)
                                 : count / plain_seconds(&p, false, places, count, PAGE_BYTES, DEPTH);
         ratios[round] = ours[round] / theirs[round];
         free(places);
     }
-    printf("%s: pool %.0f pages/s, plain io_uring %s %.0f, ratio %.2f (medians of %zu rounds; ring: %s)\n",
-           is_scan ? "scan by prefetch lists" : "cold random reads by prefetch lists", median(ours, round_count),
-           is_scan ? "4 x 256 KiB" : "depth 64", median(theirs, round_count), median(ratios, round_count), round_count,
-           acre_device_has_ring(&device) ? "yes" : "no");
+    printf("%s: pool %.0f pages/s, plain io_uring %s %.0f, ratio %.2f (medians of %zu rounds; ring: %s)\n", names[order],
+           median(ours, round_count), is_scan ? "4 x 256 KiB" : "depth 64", median(theirs, round_count), median(ratios, round_count),
+           round_count, acre_device_has_ring(&device) ? "yes" : "no");
     close_plain(&p);
     acre_device_close(&device);
 }
@@ -299,8 +305,9 @@ int main(int argc, char **argv)
     page_count = is_quick() ? 16384 : 262144;
     const uint32_t dirty_count = page_count / 4;
     make_file();
-    if (*only == 0 || strcmp(only, "reads") == 0) measure_reads(false);
-    if (*only == 0 || strcmp(only, "scan") == 0) measure_reads(true);
+    if (*only == 0 || strcmp(only, "reads") == 0) measure_reads(RANDOM);
+    if (*only == 0 || strcmp(only, "scan") == 0) measure_reads(SCAN);
+    if (*only == 0 || strcmp(only, "scan") == 0) measure_reads(SCAN_FORESEEN);
     if (*only == 0 || strcmp(only, "checkpoint") == 0) {
         measure_checkpoint(dirty_count, dirty_count * 5 / 4, ACRE_TORN_NEVER);
         measure_checkpoint(dirty_count, dirty_count * 2, ACRE_TORN_NEVER);

@@ -370,7 +370,7 @@ static void measure_busy(acre_device *device)
         if (fixed_count > 8) abort();
         qsort(ns, busy_count, sizeof *ns, by_value);
         printf("  %-10s busy %u times: median %.2f us, p99 %.2f, p99.9 %.2f, most %.2f; %u of the 8 were found\n", acre_policy_name(kind),
-               busy_count, ns[busy_count / 2] / 1000, ns[busy_count * 99 / 100] / 1000, ns[busy_count / 1000 * 999] / 1000,
+               busy_count, ns[busy_count / 2] / 1000, ns[busy_count * 99 / 100] / 1000, ns[busy_count * 999 / 1000] / 1000,
                ns[busy_count - 1] / 1000, fixed_count);
         while (fixed_count > 0) must(acre_buffer_pool_unfix(&fixed[--fixed_count], 0));
         for (uint32_t page = 0; page < frame_count; page++)

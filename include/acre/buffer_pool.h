@@ -44,7 +44,7 @@
  * sleeps; a thread that fixes several pages does so in an order of its own choosing that has no cycle, as with locks.
  *
  * Costs: a hit takes two atomic instructions (optimistic: none). A miss takes the pool's lock once, for finding a frame. Memory for each
- * frame beside the page: 8 bytes for its word and 8 for its id (7 with a policy that needs no keys), the policy's (acre/policy.h), and 8
+ * frame beside the page: 8 bytes for its word and 6 for its id and flags, the policy's (acre/policy.h), and 8
  * once it has been changed. A word is taken for each page of the file in whose neighbourhood (512 pages) some page was ever in memory.
  *
  * Limits: 64 files of 2^32 - 1 pages; 2^24 - 2 frames (64 GiB of 4 KiB pages); 251 threads that share a page. An optimistic reader that

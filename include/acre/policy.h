@@ -91,10 +91,11 @@ typedef struct acre_policy_options {
     acre_policy_kind kind;
     acre_policy_slot capacity;     /* slots that may be in use: 1 to ACRE_POLICY_CAPACITY_MAX */
     acre_policy_slot capacity_max; /* acre_policy_resize may go up to that; 0: `capacity`. What memory is needed for */
-    const void *keys; /* the cache's own: the 64-bit key of the entry in slot i is at keys + i * key_stride_bytes, aligned to 8 bytes.
-                       * Any bijection or hash of what the cache finds entries by; need not be well mixed. fifo, lru, clock and
-                       * sieve need none */
-    size_t key_stride_bytes; /* 0: 8 */
+    const void *keys;      /* the cache's own: the 64-bit key of the entry in slot i is at keys + i * key_stride_bytes, aligned to 8 bytes.
+                            * Any bijection or hash of what the cache finds entries by; need not be well mixed. fifo, lru, clock and
+                            * sieve need none */
+    bool has_fingerprints; /* `keys` are fingerprints instead, acre_policy_fingerprint_of(key): 32 bits, aligned to 4 bytes */
+    size_t key_stride_bytes; /* 0: 8, of fingerprints 4 */
     uint32_t effort;         /* how many slots evict may find kept before it gives up: 0 means 64 */
 } acre_policy_options;
 
@@ -117,6 +118,7 @@ struct acre_policy {
     uint8_t *where;    /* a byte a slot: 0 when it is not in use */
     uint8_t hit_limit; /* 0: touch is called for each hit */
     uint8_t kind;
+    bool has_fingerprints;
     void (*touch)(acre_policy *policy, acre_policy_slot slot);
     const struct acre_policy_operations *operations;
     const unsigned char *keys;
@@ -127,6 +129,11 @@ struct acre_policy {
 };
 
 #define ACRE_POLICY_NOTED 0x80u
+
+/* All that a policy knows of a key. A bijection of its lower 32 bits for given upper ones, so that a cache which has the upper bits
+ * elsewhere can keep this instead of the lower ones: acre_policy_key_of gives them back. Any thread. O(1). */
+ACRE_API uint32_t acre_policy_fingerprint_of(uint64_t key);
+ACRE_API uint64_t acre_policy_key_of(uint32_t fingerprint, uint32_t upper);
 
 /* The memory that a policy of these options takes, 0 when they are not valid. O(1). */
 ACRE_API size_t acre_policy_bytes(const acre_policy_options *options);

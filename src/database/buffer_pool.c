@@ -162,14 +162,10 @@ static acre_status check_options(acre_buffer_pool_options *o)
     return ACRE_OK;
 }
 
-static acre_policy_options policy_options(const acre_buffer_pool_options *o, const uint64_t *keys)
+static acre_policy_options policy_options(const acre_buffer_pool_options *o, const uint32_t *fingerprints)
 {
-    return (acre_policy_options){.kind = o->policy, .capacity = o->frame_count, .capacity_max = o->frame_count_max, .keys = keys};
-}
-
-static bool policy_needs_keys(acre_policy_kind kind)
-{
-    return kind != ACRE_POLICY_FIFO && kind != ACRE_POLICY_LRU && kind != ACRE_POLICY_CLOCK && kind != ACRE_POLICY_SIEVE;
+    return (acre_policy_options){
+        .kind = o->policy, .capacity = o->frame_count, .capacity_max = o->frame_count_max, .keys = fingerprints, .has_fingerprints = true};
 }
 
 /* Takes the next `bytes` of the metadata, at `memory` or, to find out how many there are, at NULL. */
@@ -194,12 +190,8 @@ static uint64_t lay_out(acre_buffer_pool *pool, char *memory, pool_parts *parts)
     (void)carve(memory, &used_bytes, sizeof *pool);
     pool->flags = carve(memory, &used_bytes, count);
     pool->lsns = carve(memory, &used_bytes, count * sizeof(uint64_t));
-    if (policy_needs_keys(o->policy)) {
-        pool->keys = carve(memory, &used_bytes, count * sizeof(uint64_t));
-    } else {
-        pool->pages = carve(memory, &used_bytes, count * sizeof(uint32_t));
-        pool->file_numbers = carve(memory, &used_bytes, count);
-    }
+    pool->fingerprints = carve(memory, &used_bytes, count * sizeof(uint32_t));
+    pool->file_numbers = carve(memory, &used_bytes, count);
     parts->policy = carve(memory, &used_bytes, pool->policy_bytes);
     parts->prefetcher = carve(memory, &used_bytes, prefetcher_bytes(o));
     parts->curve = carve(memory, &used_bytes, curve_bytes(o));
@@ -211,7 +203,7 @@ static uint64_t lay_out(acre_buffer_pool *pool, char *memory, pool_parts *parts)
 
 static acre_status take_metadata(const acre_buffer_pool_options *options, acre_buffer_pool **opened)
 {
-    acre_policy_options policy = policy_options(options, (const uint64_t *)(uintptr_t)8);
+    acre_policy_options policy = policy_options(options, (const uint32_t *)(uintptr_t)8);
     acre_buffer_pool *scratch = NULL;
     acre_space meta;
     acre_status status = acre_space_open_pages(&meta, NULL);
@@ -251,7 +243,7 @@ static acre_status take_metadata(const acre_buffer_pool_options *options, acre_b
     pool->metadata_bytes = bytes;
     const uint64_t used_bytes = lay_out(pool, (char *)pool, &parts);
     for (unsigned i = 0; i < 2; i++) pool->batches[i]->bytes = (unsigned char *)pool + used_bytes + (size_t)i * STAGED_BYTES_MAX;
-    policy.keys = pool->keys;
+    policy.keys = pool->fingerprints;
     status = acre_policy_init(&pool->policy, &policy, parts.policy, policy_bytes);
     assert(status == ACRE_OK);
     if (options->reads_ahead) {
@@ -650,7 +642,8 @@ acre_status acre_buffer_pool_read_figures(acre_buffer_pool *pool, acre_buffer_po
     if (pool == NULL || figures == NULL) return acre_fail(ACRE_INVALID, "buffer pool: a NULL");
     uint64_t hit_count = 0;
     for (unsigned i = 0; i <= STRIPE_COUNT; i++) hit_count += __atomic_load_n(&pool->stripes[i].hit_count, __ATOMIC_RELAXED);
-    const uint64_t frame_bytes_each = sizeof(uint64_t) + 1 + (pool->keys != NULL ? sizeof(uint64_t) : sizeof(uint32_t) + 1);
+    const uint64_t frame_bytes_each =
+        sizeof *pool->files[0].words + sizeof *pool->flags + sizeof *pool->fingerprints + sizeof *pool->file_numbers;
     acre_prefetch_figures foreseen = {0};
     for (unsigned i = 0; pool->prefetcher != NULL && i < ACRE_PREFETCH_SOURCE_COUNT; i++) {
         acre_prefetch_figures one;
@@ -708,7 +701,7 @@ bool acre_buffer_pool_is_valid(acre_buffer_pool *pool)
     uint32_t free_count = 0;
     for (uint32_t frame = pool->free_head; frame != NO_FRAME; free_count++) {
         if (frame >= pool->frame_count || acre_policy_holds(pool->policy, frame) || free_count > pool->frame_count) return false;
-        frame = pool->keys != NULL ? (uint32_t)(UINT64_MAX - pool->keys[frame]) : pool->pages[frame];
+        frame = pool->fingerprints[frame];
     }
     uint32_t resident_count = 0;
     for (uint32_t i = 0; i < ACRE_BUFFER_POOL_FILES_MAX; i++) {

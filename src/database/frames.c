@@ -10,15 +10,8 @@ enum { PATIENCE_NS = 100000000 }; /* with reads that are on their way */
 
 static void set_next_free(acre_buffer_pool *pool, uint32_t frame, uint32_t next)
 {
-    if (pool->keys != NULL)
-        __atomic_store_n(&pool->keys[frame], UINT64_MAX - next, __ATOMIC_RELAXED); /* no file has such a number */
-    else
-        set_frame_id(pool, frame, acre_page(UINT8_MAX, next));
-}
-
-static uint32_t next_free(const acre_buffer_pool *pool, uint32_t frame)
-{
-    return pool->keys != NULL ? (uint32_t)(UINT64_MAX - pool->keys[frame]) : pool->pages[frame];
+    __atomic_store_n(&pool->fingerprints[frame], next, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool->file_numbers[frame], UINT8_MAX, __ATOMIC_RELAXED); /* no file has such a number */
 }
 
 void acre_pool_put_free(acre_buffer_pool *pool, uint32_t frame)
@@ -38,7 +31,7 @@ static uint32_t take_free(acre_buffer_pool *pool)
     const uint32_t frame = pool->free_head;
     if (frame == NO_FRAME) return NO_FRAME;
     assert(pool->free_count > 0 && !acre_policy_holds(pool->policy, frame));
-    pool->free_head = next_free(pool, frame);
+    pool->free_head = pool->fingerprints[frame];
     pool->free_count--;
     return frame;
 }
@@ -179,7 +172,7 @@ static void retire_free(acre_buffer_pool *pool)
     pool->free_head = NO_FRAME;
     pool->free_count = 0;
     while (frame != NO_FRAME) {
-        const uint32_t next = next_free(pool, frame);
+        const uint32_t next = pool->fingerprints[frame];
         acre_pool_put_free(pool, frame);
         frame = next;
     }

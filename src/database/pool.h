@@ -20,6 +20,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "os/os.h"
+#include "policy/index.h"
 
 #include <acre/buffer_pool.h>
 #include <acre/curve.h>
@@ -132,9 +133,8 @@ struct acre_buffer_pool {
     uint32_t page_bytes;
     bool has_hit_buffers; /* of threads: the policy wants to hear of each hit */
     uint8_t *flags;
-    uint64_t *lsns; /* of the last change of dirty frames; what a clean one has is durable */
-    uint64_t *keys; /* ids of frames: in keys, or in pages and file_numbers */
-    uint32_t *pages;
+    uint64_t *lsns;         /* of the last change of dirty frames; what a clean one has is durable */
+    uint32_t *fingerprints; /* of the ids of frames, which they are with the file's number; of a free frame, the next free one */
     uint8_t *file_numbers;
     pool_file files[ACRE_BUFFER_POOL_FILES_MAX];
     acre_buffer_pool_options options;
@@ -191,18 +191,14 @@ static inline uint64_t *word_of(const acre_buffer_pool *pool, acre_page_id id)
 
 static inline acre_page_id frame_id(const acre_buffer_pool *pool, uint32_t frame)
 {
-    if (pool->keys != NULL) return __atomic_load_n(&pool->keys[frame], __ATOMIC_RELAXED);
-    return acre_page(__atomic_load_n(&pool->file_numbers[frame], __ATOMIC_RELAXED), __atomic_load_n(&pool->pages[frame], __ATOMIC_RELAXED));
+    return acre_fingerprint_key(__atomic_load_n(&pool->fingerprints[frame], __ATOMIC_RELAXED),
+                                __atomic_load_n(&pool->file_numbers[frame], __ATOMIC_RELAXED));
 }
 
 static inline void set_frame_id(acre_buffer_pool *pool, uint32_t frame, acre_page_id id)
 {
-    if (pool->keys != NULL) {
-        __atomic_store_n(&pool->keys[frame], id, __ATOMIC_RELAXED);
-    } else {
-        __atomic_store_n(&pool->pages[frame], (uint32_t)id, __ATOMIC_RELAXED);
-        __atomic_store_n(&pool->file_numbers[frame], (uint8_t)(id >> 32), __ATOMIC_RELAXED);
-    }
+    __atomic_store_n(&pool->fingerprints[frame], acre_fingerprint(id), __ATOMIC_RELAXED);
+    __atomic_store_n(&pool->file_numbers[frame], (uint8_t)(id >> 32), __ATOMIC_RELAXED);
 }
 
 static inline unsigned char *frame_bytes(const acre_buffer_pool *pool, uint32_t frame)

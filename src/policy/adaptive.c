@@ -63,6 +63,7 @@ static void lay_out(acre_policy *policy, acre_carver *carver)
                                        .capacity = policy->capacity,
                                        .capacity_max = policy->capacity_max,
                                        .keys = policy->keys,
+                                       .has_fingerprints = policy->has_fingerprints,
                                        .key_stride_bytes = policy->key_stride_bytes,
                                        .effort = policy->effort};
         uint8_t none;

@@ -13,7 +13,9 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
     acre_arc_lists *self = (acre_arc_lists *)(void *)policy;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
         acre_policy_slot t1_count = self->counts[ACRE_ARC_T1];
-        bool from_t1 = t1_count > 0 && (t1_count * ACRE_ARC_ONE >= self->target || self->counts[ACRE_ARC_T2] == 0);
+        acre_policy_slot t2_count = self->counts[ACRE_ARC_T2];
+        /* When those of T2 are kept, T1 has its turn all the same. */
+        bool from_t1 = t1_count > 0 && (t1_count * ACRE_ARC_ONE >= self->target || kept >= acre_policy_patience(policy, t2_count));
         acre_policy_slot slot = acre_arc_last(self, from_t1 ? ACRE_ARC_T1 : ACRE_ARC_T2);
         bool was_used = acre_policy_hits_of(policy, slot) != 0;
         if (!was_used && acre_policy_may_take(look, context, slot, &kept)) {

@@ -31,10 +31,22 @@ static inline uint32_t acre_mix32(uint32_t value)
     return value ^ value >> 16;
 }
 
-static inline uint32_t acre_fingerprint(uint64_t key)
+/* The other way round: multiplications by inverses modulo 2^32, and each shift undone from the top. */
+static inline uint32_t acre_unmix32(uint32_t value)
 {
-    uint32_t upper = (uint32_t)(key >> 32);
-    return acre_mix32((uint32_t)key ^ (upper == 0 ? 0 : acre_mix32(upper + 0x9e3779b9u)));
+    value = (value ^ value >> 16) * 0x43021123u;
+    value = (value ^ value >> 15 ^ value >> 30) * 0x1d69e2a5u;
+    return value ^ value >> 16;
+}
+
+static inline uint32_t acre_mix_upper(uint32_t upper) { return upper == 0 ? 0 : acre_mix32(upper + 0x9e3779b9u); }
+
+static inline uint32_t acre_fingerprint(uint64_t key) { return acre_mix32((uint32_t)key ^ acre_mix_upper((uint32_t)(key >> 32))); }
+
+/* The key with these upper bits. */
+static inline uint64_t acre_fingerprint_key(uint32_t fingerprint, uint32_t upper)
+{
+    return (uint64_t)upper << 32 | (acre_unmix32(fingerprint) ^ acre_mix_upper(upper));
 }
 
 /* The same where 0 means none: the one key in 2^32 that has it goes as 1. */

@@ -26,6 +26,10 @@ static const struct {
 
 const char *acre_policy_name(acre_policy_kind kind) { return (unsigned)kind < ACRE_POLICY_KIND_COUNT ? kinds[kind].name : NULL; }
 
+uint32_t acre_policy_fingerprint_of(uint64_t key) { return acre_fingerprint(key); }
+
+uint64_t acre_policy_key_of(uint32_t fingerprint, uint32_t upper) { return acre_fingerprint_key(fingerprint, upper); }
+
 static bool is_same(const char *a, const char *b)
 {
     while (*a != 0 && *a == *b) {
@@ -47,6 +51,8 @@ acre_status acre_policy_named(const char *name, acre_policy_kind *kind)
     return acre_fail(ACRE_INVALID, "policy: there is none called '%s'", name);
 }
 
+static unsigned bytes_of_key(const acre_policy_options *options) { return options->has_fingerprints ? sizeof(uint32_t) : sizeof(uint64_t); }
+
 static acre_status check_options(const acre_policy_options *options)
 {
     if (options == NULL) return acre_fail(ACRE_INVALID, "policy: options are NULL");
@@ -61,10 +67,12 @@ static acre_status check_options(const acre_policy_options *options)
                          (unsigned)options->capacity_max, (unsigned)options->capacity, (unsigned)ACRE_POLICY_CAPACITY_MAX);
     if (options->keys == NULL && kinds[options->kind].operations->needs_keys)
         return acre_fail(ACRE_INVALID, "policy %s: needs keys, which are NULL", name);
-    if (options->key_stride_bytes % sizeof(uint64_t) != 0)
-        return acre_fail(ACRE_INVALID, "policy %s: key_stride_bytes %zu is not a multiple of 8", name, options->key_stride_bytes);
-    if ((uintptr_t)options->keys % sizeof(uint64_t) != 0)
-        return acre_fail(ACRE_INVALID, "policy %s: keys at %p are not aligned to 8", name, options->keys);
+    const unsigned key_bytes = bytes_of_key(options);
+    if (options->key_stride_bytes % key_bytes != 0)
+        return acre_fail(ACRE_INVALID, "policy %s: key_stride_bytes %zu is not a multiple of %u", name, options->key_stride_bytes,
+                         key_bytes);
+    if ((uintptr_t)options->keys % key_bytes != 0)
+        return acre_fail(ACRE_INVALID, "policy %s: keys at %p are not aligned to %u", name, options->keys, key_bytes);
     return ACRE_OK;
 }
 
@@ -79,7 +87,8 @@ static void lay_out(acre_policy *policy, const acre_policy_options *options, acr
         .touch = operations->touch,
         .operations = operations,
         .keys = options->keys,
-        .key_stride_bytes = options->key_stride_bytes == 0 ? sizeof(uint64_t) : options->key_stride_bytes,
+        .has_fingerprints = options->has_fingerprints,
+        .key_stride_bytes = options->key_stride_bytes == 0 ? bytes_of_key(options) : options->key_stride_bytes,
         .capacity = options->capacity,
         .capacity_max = options->capacity_max == 0 ? options->capacity : options->capacity_max,
         .effort = options->effort == 0 ? EFFORT_DEFAULT : options->effort,

@@ -31,13 +31,10 @@ typedef struct acre_policy_operations {
 extern const acre_policy_operations acre_policy_fifo, acre_policy_lru, acre_policy_clock, acre_policy_two_queue, acre_policy_arc,
     acre_policy_car, acre_policy_lirs, acre_policy_s3_fifo, acre_policy_sieve, acre_policy_w_tinylfu, acre_policy_adaptive;
 
-/* A stride with this bit: the cache has fingerprints of 32 bits instead of keys. */
-#define ACRE_POLICY_FINGERPRINTS ((size_t)1)
-
 static inline uint32_t acre_policy_fingerprint(const acre_policy *policy, acre_policy_slot slot)
 {
-    const unsigned char *key = policy->keys + slot * (policy->key_stride_bytes & ~ACRE_POLICY_FINGERPRINTS);
-    if (policy->key_stride_bytes & ACRE_POLICY_FINGERPRINTS) return *(const uint32_t *)(const void *)key;
+    const unsigned char *key = policy->keys + slot * policy->key_stride_bytes;
+    if (policy->has_fingerprints) return *(const uint32_t *)(const void *)key;
     return acre_fingerprint(*(const uint64_t *)(const void *)key);
 }
 
@@ -59,10 +56,11 @@ static inline bool acre_policy_may_take(acre_policy_look *look, void *context, a
     return false;
 }
 
-/* Whether so many slots were kept that the search ends: as many as the caller allows, or all. */
+/* Whether so many slots were kept that the search ends: as many as the caller allows, or all, as often as others may be passed over that
+ * are not. */
 static inline bool acre_policy_gives_up(const acre_policy *policy, uint32_t kept)
 {
-    return kept >= policy->effort || kept >= policy->count;
+    return kept >= policy->effort || kept >= (policy->hit_limit + 4u) * policy->count;
 }
 
 /* How many of `count` slots that would go first may turn out kept before a policy takes one that it would rather not. */

@@ -84,7 +84,8 @@ static void lay_out(acre_prefetcher *p, const acre_prefetch_options *options, ac
 static bool are_valid(const acre_prefetch_options *options)
 {
     return options->stream_count <= ACRE_PREFETCH_COUNT_MAX && options->context_count <= ACRE_PREFETCH_COUNT_MAX &&
-           options->pair_count <= ACRE_PREFETCH_COUNT_MAX && options->outstanding <= ACRE_PREFETCH_COUNT_MAX && options->depth_max <= ACRE_PREFETCH_DEPTH_MAX;
+           options->pair_count <= ACRE_PREFETCH_COUNT_MAX && options->outstanding <= ACRE_PREFETCH_COUNT_MAX &&
+           options->depth_max <= ACRE_PREFETCH_DEPTH_MAX;
 }
 
 size_t acre_prefetch_bytes(const acre_prefetch_options *options)

@@ -20,7 +20,8 @@ static inline void acre_shadow_lay_out(acre_shadow *shadow, acre_carver *carver,
     acre_policy_options options = {.kind = kind,
                                    .capacity = capacity,
                                    .keys = shadow->index.nodes,
-                                   .key_stride_bytes = sizeof *shadow->index.nodes | ACRE_POLICY_FINGERPRINTS};
+                                   .has_fingerprints = true,
+                                   .key_stride_bytes = sizeof *shadow->index.nodes};
     shadow->policy = acre_policy_carve(&options, carver, NULL);
 }
 

@@ -411,15 +411,62 @@ static void several_victims_come_in_the_order_of_single_ones(void **state)
     }
 }
 
+static void fingerprints_do_as_well_as_keys(void **state)
+{
+    enum { C = 40, UPPER = 3 };
+    (void)state;
+    for (uint64_t key = 0; key < 100000; key++) {
+        const uint64_t spread = key * 0x9e3779b97f4a7c15u;
+        assert_int_equal(acre_policy_key_of(acre_policy_fingerprint_of(spread), (uint32_t)(spread >> 32)), spread);
+        assert_int_equal(acre_policy_key_of(acre_policy_fingerprint_of(key), 0), key);
+    }
+    for (unsigned kind = 0; kind < ACRE_POLICY_KIND_COUNT; kind++) {
+        uint64_t keys[C], random = kind + 1;
+        uint32_t fingerprints[C];
+        void *memory[2];
+        acre_policy *policy[2];
+        for (unsigned i = 0; i < 2; i++) {
+            const acre_policy_options options = {
+                .kind = (acre_policy_kind)kind, .capacity = C, .keys = i == 0 ? (void *)keys : fingerprints, .has_fingerprints = i == 1};
+            const size_t bytes = acre_policy_bytes(&options);
+            memory[i] = calloc(1, bytes);
+            assert_int_equal(acre_policy_init(&policy[i], &options, memory[i], bytes), ACRE_OK);
+        }
+        for (unsigned step = 0, used = 0; step < 20000; step++) {
+            const uint64_t a = next_random(&random) % 100, b = next_random(&random) % 100;
+            const uint64_t key = (uint64_t)UPPER << 32 | (a < b ? a : b);
+            acre_policy_slot slot = 0;
+            while (slot < used && keys[slot] != key) slot++;
+            for (unsigned i = 0; i < 2 && slot < used; i++) acre_policy_hit(policy[i], slot);
+            if (slot < used) continue;
+            const acre_policy_origin origin = acre_policy_miss(policy[0], key);
+            assert_int_equal(acre_policy_miss(policy[1], key), origin);
+            if (used == C) {
+                slot = acre_policy_evict(policy[0], origin, NULL, NULL);
+                assert_int_equal(acre_policy_evict(policy[1], origin, NULL, NULL), slot);
+            } else {
+                slot = used++;
+            }
+            keys[slot] = key;
+            fingerprints[slot] = acre_policy_fingerprint_of(key);
+            for (unsigned i = 0; i < 2; i++) acre_policy_admit(policy[i], slot, origin);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            assert_true(acre_policy_is_valid(policy[i]));
+            free(memory[i]);
+        }
+    }
+}
+
 static void bad_options_are_refused_with_their_values(void **state)
 {
     uint64_t keys[8], memory[1024];
     acre_policy *policy = NULL;
     acre_policy_kind kind;
     const acre_policy_options good = {.kind = ACRE_POLICY_ARC, .capacity = 8, .keys = keys};
-    acre_policy_options bad[7];
+    acre_policy_options bad[9];
     (void)state;
-    for (unsigned i = 0; i < 7; i++) bad[i] = good;
+    for (unsigned i = 0; i < 9; i++) bad[i] = good;
     bad[0].kind = (acre_policy_kind)ACRE_POLICY_KIND_COUNT;
     bad[1].capacity = 0;
     bad[2].capacity = ACRE_POLICY_CAPACITY_MAX + 1;
@@ -427,7 +474,10 @@ static void bad_options_are_refused_with_their_values(void **state)
     bad[4].keys = NULL;
     bad[5].key_stride_bytes = 12;
     bad[6].keys = (const char *)keys + 4;
-    for (unsigned i = 0; i < 7; i++) {
+    bad[7].has_fingerprints = bad[8].has_fingerprints = true;
+    bad[7].key_stride_bytes = 6;
+    bad[8].keys = (const char *)keys + 2;
+    for (unsigned i = 0; i < 9; i++) {
         assert_int_equal(acre_policy_bytes(&bad[i]), 0);
         assert_int_equal(acre_policy_init(&policy, &bad[i], memory, sizeof memory), ACRE_INVALID);
         assert_null(policy);
@@ -551,6 +601,7 @@ int main(void)
         cmocka_unit_test(every_policy_is_valid_after_any_operation),
         cmocka_unit_test(an_evict_looks_at_no_more_kept_slots_than_its_effort),
         cmocka_unit_test(several_victims_come_in_the_order_of_single_ones),
+        cmocka_unit_test(fingerprints_do_as_well_as_keys),
         cmocka_unit_test(bad_options_are_refused_with_their_values),
         cmocka_unit_test(a_slot_costs_what_the_header_says),
         cmocka_unit_test(the_adaptive_policy_follows_the_phases),
