@@ -33,6 +33,11 @@
  * With a checksum (4 bytes at `checksum_offset` in each page, which are the pool's) a page that is not what was written, or that belongs
  * to another place, is found when it is read: ACRE_CORRUPT. A page of zeros is one that was never written, and is good.
  *
+ * With `is_mapped` each page of a file has an address of its own, as long as the file is there: neighbours lie side by side, so an object
+ * of several pages that are all fixed is one piece of memory, and pointers into pages that are fixed again later are right again. A page
+ * that is replaced gives its memory back: many in one call of the system (process_madvise on oneself, Linux 6.14 and later; before, one
+ * call for each), which costs about 1 us a page and as much again when it comes, and pages are small ones for the MMU.
+ *
  * With `reads_ahead` pages come before they are asked for, where the order of those that were missing tells which will be
  * (acre/prefetch.h). With a curve the pool knows what another number of frames would be worth, so that one budget can be divided between
  * several pools and caches (acre/budget.h).
@@ -121,6 +126,7 @@ typedef struct acre_buffer_pool_options {
     bool reads_ahead;   /* pages are read before they are asked for, when that can be foreseen */
     acre_prefetch_options ahead; /* how: 0 means its defaults, but for `outstanding`, a quarter of the frames up to 4,096, and
                                   * `depth_max`, a quarter of that up to 128: so four scans do not disturb each other */
+    bool is_mapped;              /* each page has an address of its own, see above; `space` is NULL */
     uint32_t curve_keys_max;     /* keys of a live miss-ratio curve (acre/curve.h), which looks at no more than one fix in 100; 0: there is
                                   * none */
     acre_space *space;           /* where frames lie: host memory. NULL: anonymous huge pages. Stays the caller's */

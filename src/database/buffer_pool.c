@@ -157,6 +157,7 @@ static acre_status check_options(acre_buffer_pool_options *o)
     if (o->gap_pages == 0) o->gap_pages = 2;
     if (o->gap_pages == UINT32_MAX || o->torn_pages == ACRE_TORN_IMAGES) o->gap_pages = 0;
     if (o->gap_pages > 16) return acre_fail(ACRE_INVALID, "buffer pool: gaps of %u pages: at most 16", o->gap_pages);
+    if (o->is_mapped && o->space != NULL) return acre_fail(ACRE_INVALID, "buffer pool: mapped pages lie in no space but their own");
     if (o->space != NULL && !(o->space->info.capabilities & ACRE_CAP_HOST_ACCESS))
         return acre_fail(ACRE_INVALID, "buffer pool: frames in a space that the host cannot touch");
     return ACRE_OK;
@@ -263,13 +264,14 @@ static acre_status take_frames(acre_buffer_pool *pool)
 {
     acre_status status = ACRE_OK;
     if (pool->options.space == NULL) {
-        const acre_pages_options pages = {.huge_pages = ACRE_HUGE_PREFER, .numa_node = -1};
+        const acre_pages_options pages = {.huge_pages = pool->is_mapped ? ACRE_HUGE_NEVER : ACRE_HUGE_PREFER, .numa_node = -1};
         status = acre_space_open_pages(&pool->own_space, &pages);
         if (status != ACRE_OK) return status;
         pool->space = &pool->own_space;
     } else {
         pool->space = pool->options.space;
     }
+    if (pool->is_mapped) return ACRE_OK;
     const uint64_t grain = acre_max_size(pool->space->info.grain_bytes, pool->page_bytes);
     const uint64_t wanted = (uint64_t)pool->options.frame_count_max << pool->page_shift;
     const uint64_t alignment = pool->options.space == NULL && wanted >= HUGE_BYTES ? HUGE_BYTES : grain;
@@ -295,6 +297,7 @@ acre_status acre_buffer_pool_open(const acre_buffer_pool_options *options, acre_
     if (pool == NULL) return status;
     pool->page_bytes = o.page_bytes;
     pool->page_shift = acre_log2_floor(o.page_bytes);
+    pool->is_mapped = o.is_mapped;
     pool->has_hit_buffers = pool->policy->hit_limit == 0;
     status = take_frames(pool);
     if (status != ACRE_OK) {
@@ -327,9 +330,15 @@ static bool has_fixed(const acre_buffer_pool *pool, uint32_t file)
     return false;
 }
 
+static uint64_t mapped_bytes(const acre_buffer_pool *pool, uint64_t page_count)
+{
+    return acre_align_up(page_count << pool->page_shift, acre_max_size(pool->space->info.grain_bytes, pool->page_bytes));
+}
+
 static void release_words(acre_buffer_pool *pool, pool_file *file)
 {
     (void)acre_device_use_memory(file->device, NULL, 0);
+    if (file->pages != NULL) (void)acre_space_release(pool->space, (uintptr_t)file->pages, mapped_bytes(pool, file->page_count));
     (void)acre_space_release(&pool->meta, (uintptr_t)file->words, file->words_bytes);
     *file = (pool_file){.words = NULL};
 }
@@ -341,7 +350,7 @@ acre_status acre_buffer_pool_close(acre_buffer_pool *pool)
     if (has_fixed(pool, ACRE_BUFFER_POOL_FILES_MAX)) return acre_fail(ACRE_BUSY, "buffer pool: a page is fixed");
     for (uint32_t i = 0; i < ACRE_BUFFER_POOL_FILES_MAX; i++)
         if (pool->files[i].words != NULL) release_words(pool, &pool->files[i]);
-    (void)acre_space_release(pool->space, (uintptr_t)pool->frames, pool->frames_bytes);
+    if (!pool->is_mapped) (void)acre_space_release(pool->space, (uintptr_t)pool->frames, pool->frames_bytes);
     acre_space meta = pool->meta;
     return acre_space_release(&meta, (uintptr_t)pool->metadata, pool->metadata_bytes);
 }
@@ -353,8 +362,21 @@ void acre_pool_tell_device(acre_buffer_pool *pool, acre_device *device)
     const uint64_t piece_bytes_max = (uint64_t)1 << 30; /* of io_uring */
     const uint64_t bytes = (uint64_t)pool->frame_count << pool->page_shift;
     (void)acre_device_use_memory(device, pool->batches[0]->bytes, 2 * STAGED_BYTES_MAX);
-    for (uint64_t at = 0; at < bytes; at += piece_bytes_max)
+    for (uint64_t at = 0; at < bytes && !pool->is_mapped; at += piece_bytes_max)
         if (acre_device_use_memory(device, pool->frames + at, acre_min_size(bytes - at, piece_bytes_max)) != ACRE_OK) break;
+}
+
+/* Addresses for pages: memory comes to be behind them when they are read, and goes when they are replaced. */
+static acre_status map_pages(acre_buffer_pool *pool, uint64_t page_count, unsigned char **pages)
+{
+    const uint64_t bytes = mapped_bytes(pool, page_count);
+    acre_addr at = 0;
+    acre_status status = acre_space_reserve(pool->space, bytes, acre_max_size(pool->space->info.grain_bytes, pool->page_bytes), NULL, &at);
+    if (status != ACRE_OK) return status;
+    status = acre_space_commit(pool->space, at, bytes);
+    if (status != ACRE_OK) (void)acre_space_release(pool->space, at, bytes);
+    *pages = acre_space_pointer(pool->space, at);
+    return status;
 }
 
 acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *device, uint64_t page_count, uint32_t *number)
@@ -368,7 +390,7 @@ acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *devic
     if (free == ACRE_BUFFER_POOL_FILES_MAX) return acre_fail(ACRE_NO_MEMORY, "buffer pool: it has %u files", ACRE_BUFFER_POOL_FILES_MAX);
     /* Never touched is never there: a word costs memory when a page near it comes in. */
     const uint64_t words_bytes = page_count * sizeof(uint64_t);
-    const bool is_small = words_bytes <= pool->frames_bytes / 32;
+    const bool is_small = words_bytes <= ((uint64_t)pool->options.frame_count_max << pool->page_shift) / 32;
     const uint64_t grain = is_small && words_bytes >= HUGE_BYTES ? HUGE_BYTES : pool->meta.info.grain_bytes;
     const uint64_t bytes = acre_align_up(words_bytes, grain);
     acre_addr at = 0;
@@ -380,8 +402,17 @@ acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *devic
         (void)acre_space_release(&pool->meta, at, bytes);
         return status;
     }
-    pool->files[free] =
-        (pool_file){.words = acre_space_pointer(&pool->meta, at), .page_count = page_count, .device = device, .words_bytes = (size_t)bytes};
+    unsigned char *pages = NULL;
+    if (pool->is_mapped) status = map_pages(pool, page_count, &pages);
+    if (status != ACRE_OK) {
+        (void)acre_space_release(&pool->meta, at, bytes);
+        return status;
+    }
+    pool->files[free] = (pool_file){.pages = pages,
+                                    .words = acre_space_pointer(&pool->meta, at),
+                                    .page_count = page_count,
+                                    .device = device,
+                                    .words_bytes = (size_t)bytes};
     acre_pool_tell_device(pool, device);
     *number = free;
     return ACRE_OK;
@@ -415,7 +446,7 @@ acre_status acre_buffer_pool_remove_file(acre_buffer_pool *pool, uint32_t number
 
 static void fill_ref(acre_page_ref *ref, acre_buffer_pool *pool, acre_page_id id, uint64_t *word, uint64_t seen, unsigned mode)
 {
-    *ref = (acre_page_ref){.page = frame_bytes(pool, word_frame(seen)), .pool = pool, .word = word, .seen = seen, .id = id, .mode = mode};
+    *ref = (acre_page_ref){.page = page_at(pool, id, word_frame(seen)), .pool = pool, .word = word, .seen = seen, .id = id, .mode = mode};
 }
 
 void acre_pool_wait_for(acre_buffer_pool *pool, acre_page_id id, const uint64_t *word, uint64_t seen)
@@ -429,7 +460,7 @@ void acre_pool_wait_for(acre_buffer_pool *pool, acre_page_id id, const uint64_t 
 
 static acre_status read_page(acre_buffer_pool *pool, acre_page_id id, uint32_t frame)
 {
-    const acre_device_part part = {.bytes = frame_bytes(pool, frame), .size_bytes = pool->page_bytes};
+    const acre_device_part part = {.bytes = page_at(pool, id, frame), .size_bytes = pool->page_bytes};
     acre_device_request read = {
         .verb = ACRE_DEVICE_READ, .parts = &part, .part_count = 1, .offset = (uint64_t)(uint32_t)id << pool->page_shift};
     count_up(&pool->counts.read, 1);
@@ -487,7 +518,7 @@ static acre_status load(acre_buffer_pool *pool, acre_page_id id, uint64_t *word,
     note_request(pool, mine, id);
     if (pool->prefetcher != NULL && mode != ACRE_FIX_NEW) acre_pool_foresee(pool, mine, id, true);
     if (mode == ACRE_FIX_NEW)
-        memset(frame_bytes(pool, frame), 0, pool->page_bytes);
+        memset(page_at(pool, id, frame), 0, pool->page_bytes);
     else
         status = read_page(pool, id, frame);
     if (status != ACRE_OK) {
@@ -606,7 +637,7 @@ static acre_status note_change(acre_buffer_pool *pool, acre_page_id id, uint32_t
          * other way round the flag would stand for an image that is before the checkpoint. */
         uint64_t image_lsn = 0;
         (void)__atomic_fetch_or(&pool->flags[frame], FLAG_IMAGED, __ATOMIC_SEQ_CST);
-        status = pool->options.log->append_image(pool->options.log_context, id, frame_bytes(pool, frame), pool->page_bytes, &image_lsn);
+        status = pool->options.log->append_image(pool->options.log_context, id, page_at(pool, id, frame), pool->page_bytes, &image_lsn);
         if (status != ACRE_OK)
             (void)__atomic_fetch_and(&pool->flags[frame], (uint8_t)~FLAG_IMAGED, __ATOMIC_SEQ_CST);
         else if (image_lsn > lsn)

@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-enum { PATIENCE_NS = 100000000 }; /* with reads that are on their way */
+enum {
+    PATIENCE_NS = 100000000, /* with reads that are on their way */
+    BATCH_MAX = VICTIM_COUNT_MAX,
+};
 
 /* ---- free frames: a list through their ids ---- */
 
@@ -55,31 +58,51 @@ static acre_verdict look(void *context, acre_policy_slot frame)
     return word_change(word, seen, seen | LATCH_EXCLUSIVE) ? ACRE_EVICT : ACRE_KEEP;
 }
 
-/* Under `lock`. The frame, which belongs to nobody then. */
-static uint32_t evict_one(acre_buffer_pool *pool, acre_policy_origin origin)
+/* Under `lock`. The pages of these frames, which are claimed, are not in memory any more; mapped ones give it back. */
+static void let_go(acre_buffer_pool *pool, const uint32_t *frames, uint32_t count)
 {
-    const acre_policy_slot frame = acre_policy_evict(pool->policy, origin, look, pool);
-    if (frame == ACRE_POLICY_NO_SLOT) return NO_FRAME;
-    uint64_t *const word = word_of(pool, frame_id(pool, frame));
-    const uint64_t seen = word_load(word);
-    assert(word_latch(seen) == LATCH_EXCLUSIVE && word_frame(seen) == frame);
-    word_publish(pool, word, word_next(seen, 0, 0));
-    pool->counts.evict++;
-    return frame;
+    if (pool->is_mapped && count > 0) {
+        void *pages[BATCH_MAX];
+        assert(count <= BATCH_MAX);
+        for (uint32_t i = 0; i < count; i++) pages[i] = page_at(pool, frame_id(pool, frames[i]), frames[i]);
+        (void)acre_os_purge_pieces(pages, count, pool->page_bytes); /* what stays is overwritten when the page comes again */
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t *const word = word_of(pool, frame_id(pool, frames[i]));
+        const uint64_t seen = word_load(word);
+        assert(word_latch(seen) == LATCH_EXCLUSIVE && word_frame(seen) == frames[i]);
+        word_publish(pool, word, word_next(seen, 0, 0));
+    }
+    pool->counts.evict += count;
+}
+
+/* Under `lock`. Frees up to `count` frames, at most BATCH_MAX; returns how many. */
+static uint32_t evict_some(acre_buffer_pool *pool, acre_policy_origin origin, uint32_t count)
+{
+    uint32_t frames[BATCH_MAX];
+    uint32_t evicted = 0;
+    while (evicted < count) {
+        const acre_policy_slot frame = acre_policy_evict(pool->policy, evicted == 0 ? origin : 0, look, pool);
+        if (frame == ACRE_POLICY_NO_SLOT) break;
+        frames[evicted++] = frame;
+    }
+    let_go(pool, frames, evicted);
+    for (uint32_t i = 0; i < evicted; i++) acre_pool_put_free(pool, frames[i]);
+    return evicted;
+}
+
+/* How many frames a thread frees that needs one: more at a time where they cost a call of the system. */
+static uint32_t batch_of(const acre_buffer_pool *pool)
+{
+    return pool->is_mapped ? (uint32_t)acre_max_size(acre_min_size(pool->frame_count / 16, BATCH_MAX), 1) : 1;
 }
 
 uint32_t acre_pool_take_frame(acre_buffer_pool *pool, acre_page_id id)
 {
     const acre_policy_origin origin = acre_policy_miss(pool->policy, id);
-    uint32_t frame = take_free(pool);
-    while (frame == NO_FRAME) {
-        frame = evict_one(pool, origin);
-        if (frame == NO_FRAME) return NO_FRAME;
-        if (frame >= pool->frame_count) { /* resize is at work */
-            acre_pool_put_free(pool, frame);
-            frame = NO_FRAME;
-        }
-    }
+    uint32_t frame;
+    while ((frame = take_free(pool)) == NO_FRAME) /* not at once when resize is at work: frames that go are not free */
+        if (evict_some(pool, origin, batch_of(pool)) == 0) return NO_FRAME;
     set_frame_id(pool, frame, id);
     __atomic_store_n(&pool->flags[frame], 0, __ATOMIC_RELAXED);
     acre_policy_admit(pool->policy, frame, origin);
@@ -89,6 +112,7 @@ uint32_t acre_pool_take_frame(acre_buffer_pool *pool, acre_page_id id)
 void acre_pool_drop_frame(acre_buffer_pool *pool, uint32_t frame)
 {
     acre_lock_take(&pool->lock);
+    if (pool->is_mapped) (void)acre_os_purge(page_at(pool, frame_id(pool, frame), frame), pool->page_bytes);
     acre_policy_forget(pool->policy, frame);
     acre_pool_put_free(pool, frame);
     acre_lock_drop(&pool->lock);
@@ -99,35 +123,30 @@ uint32_t acre_pool_evict(acre_buffer_pool *pool, uint32_t count, acre_page_id *v
     uint32_t evicted = 0;
     acre_lock_take(&pool->lock);
     pool->victim_count = 0;
-    for (; evicted < count; evicted++) {
-        const uint32_t frame = evict_one(pool, 0);
-        if (frame == NO_FRAME) break;
-        acre_pool_put_free(pool, frame);
-    }
+    for (uint32_t some = 1; evicted < count && some > 0; evicted += some)
+        some = evict_some(pool, 0, (uint32_t)acre_min_size(count - evicted, BATCH_MAX));
     *victim_count = pool->victim_count;
     for (uint32_t i = 0; i < pool->victim_count; i++) victims[i] = pool->victims[i];
     acre_lock_drop(&pool->lock);
     return evicted;
 }
 
-/* Under `lock`. A page that nobody has latched and that is clean goes. */
-static bool free_clean(acre_buffer_pool *pool, acre_page_id id)
+/* Under `lock`. Claims a page that nobody has latched and that is clean, to let it go. */
+static bool claim_clean(acre_buffer_pool *pool, acre_page_id id, uint32_t *frame)
 {
     uint64_t *const word = word_of(pool, id);
     const uint64_t seen = word_load(word);
     if (!word_is_resident(seen) || word_latch(seen) != 0) return false;
-    const uint32_t frame = word_frame(seen);
-    if ((frame_flags(pool, frame) & (FLAG_DIRTY | FLAG_WRITING)) || !word_change(word, seen, seen | LATCH_EXCLUSIVE)) return false;
-    word_publish(pool, word, word_next(seen, 0, 0));
-    acre_policy_forget(pool->policy, frame);
-    acre_pool_put_free(pool, frame);
-    pool->counts.evict++;
+    *frame = word_frame(seen);
+    if ((frame_flags(pool, *frame) & (FLAG_DIRTY | FLAG_WRITING)) || !word_change(word, seen, seen | LATCH_EXCLUSIVE)) return false;
+    acre_policy_forget(pool->policy, *frame);
     return true;
 }
 
 acre_status acre_pool_write_and_free(acre_buffer_pool *pool, acre_page_id *victims, uint32_t victim_count, uint32_t *freed)
 {
     acre_page_id written[VICTIM_COUNT_MAX];
+    uint32_t frames[VICTIM_COUNT_MAX];
     size_t left = 0;
     *freed = 0;
     acre_pool_sort(victims, victim_count);
@@ -137,7 +156,9 @@ acre_status acre_pool_write_and_free(acre_buffer_pool *pool, acre_page_id *victi
     acre_lock_drop(&pool->writing);
     acre_lock_take(&pool->lock);
     for (uint32_t i = 0; i < victim_count; i++)
-        if (free_clean(pool, written[i])) (*freed)++;
+        if (claim_clean(pool, written[i], &frames[*freed])) ++*freed;
+    let_go(pool, frames, *freed);
+    for (uint32_t i = 0; i < *freed; i++) acre_pool_put_free(pool, frames[i]);
     acre_lock_drop(&pool->lock);
     return status;
 }
@@ -146,7 +167,9 @@ acre_status acre_pool_write_and_free(acre_buffer_pool *pool, acre_page_id *victi
 
 static acre_status grow(acre_buffer_pool *pool, uint32_t frame_count)
 {
-    if (frame_count > pool->frame_end) {
+    if (frame_count > pool->frame_end && pool->is_mapped) {
+        pool->frame_end = frame_count;
+    } else if (frame_count > pool->frame_end) {
         const uint64_t from = acre_align_up((uint64_t)pool->frame_end << pool->page_shift, pool->space->info.grain_bytes);
         const uint64_t to = acre_align_up((uint64_t)frame_count << pool->page_shift, pool->space->info.grain_bytes);
         if (to > from) {
@@ -193,7 +216,7 @@ static bool move_down(acre_buffer_pool *pool, uint32_t from)
     }
     const uint8_t flags = frame_flags(pool, from);
     assert(to < pool->frame_count && !(flags & FLAG_WRITING));
-    memcpy(frame_bytes(pool, to), frame_bytes(pool, from), pool->page_bytes);
+    if (!pool->is_mapped) memcpy(page_at(pool, id, to), page_at(pool, id, from), pool->page_bytes);
     set_frame_id(pool, to, id);
     if (flags & FLAG_DIRTY) pool->lsns[to] = pool->lsns[from];
     __atomic_store_n(&pool->flags[to], flags, __ATOMIC_RELEASE);
@@ -249,6 +272,7 @@ static acre_status shrink(acre_buffer_pool *pool, uint32_t frame_count)
     acre_lock_drop(&pool->writing);
     if (stuck_count > 0) return acre_fail(ACRE_BUSY, "buffer pool: %u pages are fixed in frames that are to go: call again", stuck_count);
 
+    if (pool->is_mapped) return ACRE_OK;
     tell_devices(pool, false);
     const uint64_t grain = pool->space->info.page_bytes;
     const uint64_t from = acre_align_up((uint64_t)frame_count << pool->page_shift, grain);

@@ -71,7 +71,8 @@ enum {
 #define NO_FRAME UINT32_MAX
 
 typedef struct pool_file {
-    uint64_t *words; /* NULL: no such file */
+    uint64_t *words;      /* NULL: no such file */
+    unsigned char *pages; /* when they are mapped: page_count of them, of which memory is behind those that are in the pool */
     uint64_t page_count;
     acre_device *device;
     size_t words_bytes;
@@ -131,6 +132,7 @@ struct acre_buffer_pool {
     acre_policy *policy;
     unsigned page_shift;
     uint32_t page_bytes;
+    bool is_mapped;       /* each page has an address of its own; else it is at its frame */
     bool has_hit_buffers; /* of threads: the policy wants to hear of each hit */
     uint8_t *flags;
     uint64_t *lsns;         /* of the last change of dirty frames; what a clean one has is durable */
@@ -201,8 +203,9 @@ static inline void set_frame_id(acre_buffer_pool *pool, uint32_t frame, acre_pag
     __atomic_store_n(&pool->file_numbers[frame], (uint8_t)(id >> 32), __ATOMIC_RELAXED);
 }
 
-static inline unsigned char *frame_bytes(const acre_buffer_pool *pool, uint32_t frame)
+static inline unsigned char *page_at(const acre_buffer_pool *pool, acre_page_id id, uint32_t frame)
 {
+    if (acre_unlikely(pool->is_mapped)) return pool->files[id >> 32].pages + ((size_t)(uint32_t)id << pool->page_shift);
     return pool->frames + ((size_t)frame << pool->page_shift);
 }
 

@@ -13,7 +13,7 @@ static void publish_pages(acre_buffer_pool *pool, pool_read *read)
         uint64_t *const word = word_of(pool, id);
         const uint64_t seen = word_load(word);
         assert(!word_is_resident(seen) && word_latch(seen) == LATCH_EXCLUSIVE);
-        if (read->request.status == ACRE_OK && acre_pool_is_intact(pool, id, frame_bytes(pool, read->frames[i]))) {
+        if (read->request.status == ACRE_OK && acre_pool_is_intact(pool, id, page_at(pool, id, read->frames[i]))) {
             word_publish(pool, word, word_next(seen, read->frames[i] + 1, 0));
         } else { /* who fixes it reads it again, and hears of it */
             acre_pool_drop_frame(pool, read->frames[i]);
@@ -83,7 +83,7 @@ static size_t claim_pages(acre_buffer_pool *pool, const acre_page_id *ids, size_
         }
         const uint32_t part = read->request.part_count++;
         read->frames[part] = frame;
-        read->parts[part] = (acre_device_part){.bytes = frame_bytes(pool, frame), .size_bytes = pool->page_bytes};
+        read->parts[part] = (acre_device_part){.bytes = page_at(pool, id, frame), .size_bytes = pool->page_bytes};
     }
     return at;
 }

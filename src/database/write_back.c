@@ -119,7 +119,7 @@ static stage_result stage(acre_buffer_pool *pool, pool_batch *batch, acre_page_i
     }
     batch->pages[batch->count] = (staged_page){.id = id, .lsn = flags & FLAG_DIRTY ? pool->lsns[frame] : 0, .frame = frame};
     unsigned char *const copy = batch->bytes + ((size_t)batch->count << pool->page_shift);
-    memcpy(copy, frame_bytes(pool, frame), pool->page_bytes);
+    memcpy(copy, page_at(pool, id, frame), pool->page_bytes);
     unshare(pool, word);
     stamp(pool, id, copy);
     batch->count++;

@@ -45,10 +45,7 @@ static acre_status fail_errno(acre_status status, const char *what, const void *
 }
 
 /* ENOMEM and EAGAIN mean that memory is short (or a limit is reached); anything else is a failure of another kind. */
-static acre_status memory_status(void)
-{
-    return errno == ENOMEM || errno == EAGAIN || errno == ENOSPC ? ACRE_NO_MEMORY : ACRE_IO;
-}
+static acre_status memory_status(void) { return errno == ENOMEM || errno == EAGAIN || errno == ENOSPC ? ACRE_NO_MEMORY : ACRE_IO; }
 
 /* ---- pages ---- */
 
@@ -146,8 +143,7 @@ acre_status acre_os_reserve(size_t size, size_t alignment, void **address)
     /* Take enough to cut an aligned piece out of it, and give the two ends back. */
     munmap(base, size);
     if (size > SIZE_MAX - alignment) {
-        return acre_fail(ACRE_NO_MEMORY, "reserve of %zu bytes aligned to %zu: larger than the address space", size,
-                         alignment);
+        return acre_fail(ACRE_NO_MEMORY, "reserve of %zu bytes aligned to %zu: larger than the address space", size, alignment);
     }
     const size_t larger = size + alignment - acre_os_page_size();
     base = mmap(NULL, larger, PROT_NONE, flags, -1, 0);
@@ -190,6 +186,25 @@ acre_status acre_os_purge(void *address, size_t size)
 {
     if (madvise(address, size, MADV_DONTNEED) != 0) return fail_errno(ACRE_IO, "purge", address, size);
     return ACRE_OK;
+}
+
+acre_status acre_os_purge_pieces(void *const *pieces, size_t count, size_t piece_bytes)
+{
+    enum { PIECES_MAX = 64, THIS_PROCESS = -10001 }; /* PIDFD_SELF_THREAD_GROUP: Linux 6.14 and later */
+    acre_status status = ACRE_OK;
+    for (size_t done = 0; done < count;) {
+        struct iovec vector[PIECES_MAX];
+        const size_t some = acre_min_size(count - done, PIECES_MAX);
+        for (size_t i = 0; i < some; i++) vector[i] = (struct iovec){.iov_base = pieces[done + i], .iov_len = piece_bytes};
+        const long purged = syscall(SYS_process_madvise, THIS_PROCESS, vector, some, MADV_DONTNEED, 0);
+        size_t whole = purged < 0 ? 0 : (size_t)purged / piece_bytes;
+        for (; whole < some; whole++) { /* an older kernel, or a piece that cannot be purged */
+            const acre_status one = acre_os_purge(pieces[done + whole], piece_bytes);
+            if (status == ACRE_OK) status = one;
+        }
+        done += some;
+    }
+    return status;
 }
 
 /* Whether the kernel has markers for pages without access: 0 not known yet, 1 yes, 2 no. */
@@ -252,8 +267,8 @@ acre_status acre_os_move_pages(void *from, void *to, size_t size)
 acre_status acre_os_advise(void *address, size_t size, acre_os_advice advice)
 {
     static const int advices[] = {
-        [ACRE_OS_HUGE] = MADV_HUGEPAGE,     [ACRE_OS_NO_HUGE] = MADV_NOHUGEPAGE,  [ACRE_OS_SEQUENTIAL] = MADV_SEQUENTIAL,
-        [ACRE_OS_RANDOM] = MADV_RANDOM,     [ACRE_OS_WILL_NEED] = MADV_WILLNEED, [ACRE_OS_COLD] = MADV_COLD,
+        [ACRE_OS_HUGE] = MADV_HUGEPAGE,    [ACRE_OS_NO_HUGE] = MADV_NOHUGEPAGE, [ACRE_OS_SEQUENTIAL] = MADV_SEQUENTIAL,
+        [ACRE_OS_RANDOM] = MADV_RANDOM,    [ACRE_OS_WILL_NEED] = MADV_WILLNEED, [ACRE_OS_COLD] = MADV_COLD,
         [ACRE_OS_PAGE_OUT] = MADV_PAGEOUT,
     };
     if (madvise(address, size, advices[advice]) != 0) return fail_errno(ACRE_IO, "advice", address, size);
@@ -280,8 +295,7 @@ static acre_status sized(int file, uint64_t size, const char *what, int *descrip
     if (!is_large_enough && ftruncate(file, (off_t)size) != 0) {
         const int code = errno;
         close(file);
-        return acre_fail(ACRE_NO_MEMORY, "%s: cannot be made %llu bytes long (errno %d)", what,
-                         (unsigned long long)size, code);
+        return acre_fail(ACRE_NO_MEMORY, "%s: cannot be made %llu bytes long (errno %d)", what, (unsigned long long)size, code);
     }
     *descriptor = file;
     return ACRE_OK;

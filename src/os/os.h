@@ -41,6 +41,8 @@ acre_status acre_os_protect(void *address, size_t size, acre_os_access access);
 
 /* Gives the memory behind private pages back; they read as zero afterwards. */
 acre_status acre_os_purge(void *address, size_t size);
+/* The same for `count` pieces, in as few calls of the system as it takes. The first failure; the other pieces are tried all the same. */
+acre_status acre_os_purge_pieces(void *const *pieces, size_t count, size_t piece_bytes);
 
 /* Of a reserved range, makes [begin, begin + bytes) usable, which reads as zero, and leaves the rest without access; and takes access and
  * memory away from all of it. By markers in the page table where the kernel has them (MADV_GUARD_INSTALL, Linux 6.13), so that the range

@@ -4,6 +4,7 @@
 #include "database/pages.h"
 
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -408,11 +409,15 @@ static void model_write_back(fixture *f, model *m, uint64_t number)
     }
 }
 
-static void random_use_behaves_like_the_model(test_device_kind kind, acre_policy_kind policy, bool is_checked)
+static void random_use_behaves_like_the_model(test_device_kind kind, acre_policy_kind policy, bool is_checked, bool is_mapped)
 {
     fixture f;
-    const acre_buffer_pool_options options = {
-        .frame_count = 40, .frame_count_max = 100, .policy = policy, .has_checksum = is_checked, .checksum_offset = 12};
+    const acre_buffer_pool_options options = {.frame_count = 40,
+                                              .frame_count_max = 100,
+                                              .policy = policy,
+                                              .has_checksum = is_checked,
+                                              .checksum_offset = 12,
+                                              .is_mapped = is_mapped};
     if (!open_fixture(&f, kind, options, MODEL_PAGES)) return;
     model *const m = calloc(1, sizeof *m);
     uint64_t random = 11 + (uint64_t)policy;
@@ -450,13 +455,51 @@ static void random_use_behaves_like_the_model(test_device_kind kind, acre_policy
 static void random_use_behaves_like_the_model_with_every_policy(void **state)
 {
     for (acre_policy_kind kind = 0; kind < ACRE_POLICY_KIND_COUNT; kind++)
-        random_use_behaves_like_the_model(DEVICE_SIMULATED, kind, kind % 2);
+        random_use_behaves_like_the_model(DEVICE_SIMULATED, kind, kind % 2, false);
 }
 
 static void random_use_behaves_like_the_model_over_files(void **state)
 {
     for (test_device_kind kind = DEVICE_CALLS; kind < DEVICE_KIND_COUNT; kind++)
-        random_use_behaves_like_the_model(kind, ACRE_POLICY_CLOCK, true);
+        random_use_behaves_like_the_model(kind, ACRE_POLICY_CLOCK, true, false);
+}
+
+static void random_use_of_mapped_pages_behaves_like_the_model(void **state)
+{
+    for (test_device_kind kind = 0; kind < DEVICE_KIND_COUNT; kind++)
+        random_use_behaves_like_the_model(kind, kind % 2 ? ACRE_POLICY_S3_FIFO : ACRE_POLICY_ADAPTIVE, true, true);
+}
+
+/* Where each page is, always, and that no more memory is behind them than frames. */
+static void mapped_pages_have_their_places_and_no_memory_but_when_they_are_there(void **state)
+{
+    enum { FRAMES = 64, PAGES = 2000 };
+    fixture f;
+    assert_true(open_fixture(&f, DEVICE_SIMULATED, (acre_buffer_pool_options){.frame_count = FRAMES, .is_mapped = true}, PAGES));
+    acre_page_ref ref = fixed(&f, 0, ACRE_FIX_SHARED);
+    unsigned char *const first = ref.page;
+    assert_int_equal(acre_buffer_pool_unfix(&ref, 0), ACRE_OK);
+    for (uint32_t page = 0; page < PAGES; page++) write_page(&f, page, (int)(page % 251));
+    uint64_t random = 2;
+    for (int i = 0; i < 5000; i++) {
+        const uint32_t page = (uint32_t)(next_random(&random) % PAGES);
+        ref = fixed(&f, page, ACRE_FIX_SHARED);
+        assert_ptr_equal(ref.page, first + (size_t)page * PAGE_BYTES);
+        assert_int_equal(ref.page[700], page % 251);
+        assert_int_equal(acre_buffer_pool_unfix(&ref, 0), ACRE_OK);
+    }
+    unsigned char present[PAGES];
+    unsigned count = 0;
+    assert_int_equal(mincore(first, (size_t)PAGES * PAGE_BYTES, present), 0);
+    for (int i = 0; i < PAGES; i++) count += present[i] & 1;
+    assert_in_range(count, FRAMES / 2, FRAMES);
+    /* Neighbours that are fixed are one piece. */
+    acre_page_ref neighbours[4];
+    for (uint32_t i = 0; i < 4; i++) neighbours[i] = fixed(&f, 100 + i, ACRE_FIX_SHARED);
+    for (size_t at = 0; at < 4 * PAGE_BYTES; at++) assert_int_equal(neighbours[0].page[at], 100 + at / PAGE_BYTES);
+    for (uint32_t i = 0; i < 4; i++) assert_int_equal(acre_buffer_pool_unfix(&neighbours[i], 0), ACRE_OK);
+    assert_int_equal(acre_buffer_pool_remove_file(f.pool, f.file), ACRE_OK);
+    close_fixture(&f);
 }
 
 /* ---- faults ---- */
@@ -597,7 +640,7 @@ static void *look_after(void *context)
     return NULL;
 }
 
-static void threads_share_the_pool(test_device_kind kind, acre_policy_kind policy)
+static void threads_share_the_pool(test_device_kind kind, acre_policy_kind policy, bool is_mapped)
 {
     shared_scene *const s = calloc(1, sizeof *s);
     test_log_open(&s->log, NULL);
@@ -605,6 +648,7 @@ static void threads_share_the_pool(test_device_kind kind, acre_policy_kind polic
                                               .frame_count_max = 100,
                                               .policy = policy,
                                               .has_checksum = true,
+                                              .is_mapped = is_mapped,
                                               .log = &test_log_ops,
                                               .log_context = &s->log,
                                               .log_distance_max = 5000};
@@ -629,9 +673,17 @@ static void threads_share_the_pool(test_device_kind kind, acre_policy_kind polic
     free(s);
 }
 
-static void threads_share_the_pool_over_a_simulated_device(void **state) { threads_share_the_pool(DEVICE_SIMULATED, ACRE_POLICY_LRU); }
-static void threads_share_the_pool_over_a_ring(void **state) { threads_share_the_pool(DEVICE_RING, ACRE_POLICY_S3_FIFO); }
-static void threads_share_the_pool_over_calls(void **state) { threads_share_the_pool(DEVICE_CACHED, ACRE_POLICY_CLOCK); }
+static void threads_share_the_pool_over_a_simulated_device(void **state)
+{
+    threads_share_the_pool(DEVICE_SIMULATED, ACRE_POLICY_LRU, false);
+}
+static void threads_share_the_pool_over_a_ring(void **state) { threads_share_the_pool(DEVICE_RING, ACRE_POLICY_S3_FIFO, false); }
+static void threads_share_mapped_pages(void **state)
+{
+    threads_share_the_pool(DEVICE_SIMULATED, ACRE_POLICY_S3_FIFO, true);
+    threads_share_the_pool(DEVICE_RING, ACRE_POLICY_CLOCK, true);
+}
+static void threads_share_the_pool_over_calls(void **state) { threads_share_the_pool(DEVICE_CACHED, ACRE_POLICY_CLOCK, false); }
 
 /* More threads than there are stripes: the others share one. */
 static void *touch_some(void *context)
@@ -663,13 +715,13 @@ static void many_threads_count_every_hit(void **state)
 }
 
 /* Words of a file cost memory only where pages come in. */
-static void a_file_may_have_four_billion_pages(void **state)
+static void use_four_billion_pages(bool is_mapped)
 {
     test_device d;
     acre_buffer_pool *pool;
     uint32_t file;
     if (!test_device_open(&d, DEVICE_CALLS, 0)) return;
-    const acre_buffer_pool_options options = {.frame_count = 32, .has_checksum = true};
+    const acre_buffer_pool_options options = {.frame_count = 32, .has_checksum = true, .is_mapped = is_mapped};
     assert_int_equal(acre_buffer_pool_open(&options, &pool), ACRE_OK);
     const acre_status status = acre_buffer_pool_add_file(pool, d.device, UINT32_MAX, &file);
     if (status == ACRE_OK) { /* the address space may be limited */
@@ -692,6 +744,12 @@ static void a_file_may_have_four_billion_pages(void **state)
     }
     assert_int_equal(acre_buffer_pool_close(pool), ACRE_OK);
     test_device_close(&d);
+}
+
+static void a_file_may_have_four_billion_pages(void **state)
+{
+    use_four_billion_pages(false);
+    use_four_billion_pages(true);
 }
 
 /* ---- bad input, too little memory ---- */
@@ -903,9 +961,12 @@ int main(void)
         cmocka_unit_test(a_scheduler_can_run_the_cleaner),
         cmocka_unit_test(random_use_behaves_like_the_model_with_every_policy),
         cmocka_unit_test(random_use_behaves_like_the_model_over_files),
+        cmocka_unit_test(random_use_of_mapped_pages_behaves_like_the_model),
+        cmocka_unit_test(mapped_pages_have_their_places_and_no_memory_but_when_they_are_there),
         cmocka_unit_test(faults_lose_nothing_that_was_acknowledged),
         cmocka_unit_test(threads_share_the_pool_over_a_simulated_device),
         cmocka_unit_test(threads_share_the_pool_over_a_ring),
+        cmocka_unit_test(threads_share_mapped_pages),
         cmocka_unit_test(threads_share_the_pool_over_calls),
         cmocka_unit_test(many_threads_count_every_hit),
         cmocka_unit_test(a_file_may_have_four_billion_pages),

@@ -57,6 +57,7 @@ static void open_scene(scene *s, uint64_t seed)
                                             .frame_count_max = 40,
                                             .policy = kinds[next_random(&s->random) % 5],
                                             .has_checksum = true,
+                                            .is_mapped = seed % 7 == 0,
                                             .log = &test_log_ops,
                                             .log_context = &s->log,
                                             .log_distance_max = seed % 3 == 0 ? 40 : 0,
