@@ -14,8 +14,8 @@
  * Each source is judged by its own counts. What it predicts is remembered until it is asked for (useful), or until as many more predictions
  * have been made as options.outstanding (polluting: it took the place of something else). A source of which less than a quarter was useful
  * is switched off; it goes on predicting for itself, and is switched on when half of that would have been useful. The number of keys ahead
- * of a sequence grows from 1 to depth_max as long as they are used; more are predicted when half of them have been, so that several come in
- * one request.
+ * of a sequence grows from 1 to depth_max as long as they are used, and to half of the sequence so far; more are predicted when half of them
+ * have been used, so that several come in one request. Strides are followed 16 keys ahead at most.
  *
  * No I/O, no clock, no allocation. One call at a time on one prefetcher. Costs: O(1) and some 100 instructions an access, and what is
  * predicted. Memory: 72 bytes a stream, 40 a context, 56 a pair, 14 an outstanding key.

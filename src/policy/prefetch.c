@@ -13,15 +13,25 @@
 #include <acre/prefetch.h>
 #include <string.h>
 
-enum { RUN_MIN = 2, FOLLOWERS = 2, CAUSES = 3, COUNT_SURE = 2, COUNT_TOP = 7, JUDGED = 64 };
+enum {
+    RUN_MIN = 2,
+    RUN_TOP = 1024,
+    RUN_PARTS = 2,
+    STRIDE_DEPTH_MAX = 16,
+    FOLLOWERS = 2,
+    CAUSES = 3,
+    COUNT_SURE = 2,
+    COUNT_TOP = 7,
+    JUDGED = 64
+};
 
 typedef struct stream {
     uint64_t next;   /* the key that is expected */
     uint64_t issued; /* the last key that was predicted; below next when there is none */
-    uint8_t run;     /* keys in sequence, up to RUN_MIN */
+    uint16_t run;    /* keys in sequence, up to RUN_TOP */
     uint8_t depth;
-    bool is_used;  /* in this round of the clock */
-    bool is_known; /* by the index */
+    bool is_used : 1;  /* in this round of the clock */
+    bool is_known : 1; /* by the index */
 } stream;
 
 typedef struct context {
@@ -212,8 +222,10 @@ static void follow_sequence(acre_prefetcher *p, uint64_t key, bool was_predicted
     stream *s = p->streams + number;
     s->is_used = true;
     expect(p, number, key + 1);
-    if (s->run < RUN_MIN && ++s->run < RUN_MIN) return;
-    if (was_predicted && s->depth < p->depth_max) s->depth = (uint8_t)(s->depth * 2 < p->depth_max ? s->depth * 2 : p->depth_max);
+    s->run = (uint16_t)(s->run < RUN_TOP ? s->run + 1 : RUN_TOP);
+    if (s->run < RUN_MIN) return;
+    uint32_t depth = s->run / RUN_PARTS; /* no further ahead than half of what was seen */
+    if (was_predicted && depth > s->depth) s->depth = (uint8_t)(depth < p->depth_max ? depth : p->depth_max);
     if (s->issued - key > p->depth_max) s->issued = key; /* it has fallen behind, or wrapped */
     if (s->issued - key > s->depth / 2u) return;         /* many at a time: they make one request */
     while (s->issued - key < s->depth && out->count < out->count_max) put(p, out, ++s->issued, ACRE_PREFETCH_SEQUENCE);
@@ -232,7 +244,8 @@ static void follow_stride(acre_prefetcher *p, uint64_t key, uint32_t number, boo
     if (stride == 0) return;
     bool is_same = stride == c->stride;
     c->run = is_same ? (uint8_t)(c->run < RUN_MIN ? c->run + 1 : RUN_MIN) : 1;
-    c->depth = !is_same || c->depth == 0 ? 1 : was_predicted && c->depth < p->depth_max ? (uint8_t)(c->depth + 1) : c->depth;
+    const uint8_t depth_max = p->depth_max < STRIDE_DEPTH_MAX ? p->depth_max : STRIDE_DEPTH_MAX;
+    c->depth = !is_same || c->depth == 0 ? 1 : was_predicted && c->depth < depth_max ? (uint8_t)(c->depth + 1) : c->depth;
     c->stride = stride;
     c->last = key;
     for (unsigned i = 1; stride != 1 && c->run >= RUN_MIN && i <= c->depth; i++) put(p, out, key + i * stride, ACRE_PREFETCH_STRIDE);

@@ -69,7 +69,7 @@ static void a_scan_is_read_ahead_in_long_requests_and_not_beyond_the_end(void **
             for (uint32_t page = 0; page < PAGE_COUNT; page++) assert_true(is_page_right(&f, page));
             const acre_buffer_pool_figures figures = figures_of(&f);
             if (is_ahead) {
-                assert_in_range(figures.read_request_count, PAGE_COUNT / 64, PAGE_COUNT / 64 + 20);
+                assert_in_range(figures.read_request_count, PAGE_COUNT / 64, PAGE_COUNT / 64 + 40);
                 assert_int_equal(figures.read_count, PAGE_COUNT);
                 assert_in_range(figures.miss_count, 2, 8);
                 assert_in_range(figures.useful_count, PAGE_COUNT - 10, PAGE_COUNT);

@@ -37,7 +37,7 @@ static void a_sequence_is_predicted_from_its_second_step_and_further_and_further
             reached = keys[i];
         }
         assert_true(reached > key);
-        if (key > 110) assert_true(count == 0 ? reached > key + 4 : count == 4 && reached == key + 8);
+        if (key > 130) assert_true(count == 0 ? reached > key + 4 : count == 4 && reached == key + 8);
     }
 }
 

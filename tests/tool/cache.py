@@ -90,7 +90,7 @@ def no_policy_misses_less_than_opt_and_many_threads_find_the_same():
 
 
 def tables_fit_80_columns():
-    for arguments in ([trace], ["--size", "1,2,3,4,5,6,7,8,9,1000000", trace, other], ["--sample", "0.2", trace], ["--help"]):
+    for arguments in ([trace], ["--size", "1,2,3,4,5,6,7,8,9,1000000", trace, other], ["--sample", "0.2", trace], ["--prefetch", trace], ["--help"]):
         result = run("--policy", RULES, *arguments)
         check(result.returncode == 0, f"{arguments}: {result.stderr}")
         for line in result.stdout.decode().splitlines():
@@ -109,6 +109,16 @@ def a_page_draws_a_curve_for_each_policy():
     check(len(found["traces"][0]["sizes"]) == 13 and 77 in found["traces"][0]["sizes"], f"{found['traces'][0]['sizes']}")
     check(found["traces"][0]["sizes"][-1] == len(set(keys)), "a curve ends with all objects")
     check(found["stops"][0]["lines"][0]["series"][0]["values"] == found["traces"][0]["policies"][0]["miss_ratio"], "the page shows others")
+
+
+def what_is_foreseen_is_read_and_not_missed():
+    scan = write("scan", [str(key) for _ in range(2) for key in range(5000)])
+    asked = "--policy", "lru,opt", "--size", "1000", scan
+    (lru, opt), (lru_ahead, opt_ahead) = (document(*more, *asked)["traces"][0]["policies"] for more in ((), ("--prefetch",)))
+    check(lru["misses"] == lru["reads"] == [10000], f"{lru}")
+    check(lru_ahead["misses"][0] < 20 and 10000 <= lru_ahead["reads"][0] < 10300, f"{lru_ahead}")
+    check(opt == opt_ahead, "opt knows the future without")
+    check(b"READS" in run("--prefetch", *asked).stdout and b"READS" not in run(*asked).stdout, "the table has the reads")
 
 
 def the_stated_error_of_samples_holds():
@@ -134,6 +144,7 @@ def what_can_not_be_is_refused_with_a_reason():
     for arguments, reason in (([], b"a trace is needed"), (["--policy", "mru", trace], b"'mru' is no policy"),
                               (["--size", "0", trace], b"'0' is no number of entries"), (["--size", "101%", trace], b"'101%'"),
                               (["--size", "1k", trace], b"'1k'"), (["--sample", "2.0", trace], b"'2.0'"), (["--sample", "5", trace], b"'5'"),
+                              (["--prefetch", "--sample", "0.5", trace], b"all keys"),
                               (["--format", "pdf", trace], b"'pdf' is no format"), (["--curve", "999", trace], b"'999'"),
                               (["--threads", "0", trace], b"'0'"), (["--process", "x", trace], b"'x'"), (["--wrong"], b"unknown option '--wrong'"),
                               (["--size"], b"needs a value"), (["--size", ",".join(["1"] * 65), trace], b"more than 64")):
@@ -160,7 +171,7 @@ def a_trace_of_acre_gives_the_pages_of_its_blocks():
 
 
 for test in (misses_are_exact_and_sizes_are_entries_or_shares, no_policy_misses_less_than_opt_and_many_threads_find_the_same, tables_fit_80_columns,
-             a_page_draws_a_curve_for_each_policy, the_stated_error_of_samples_holds, what_can_not_be_is_refused_with_a_reason,
+             a_page_draws_a_curve_for_each_policy, what_is_foreseen_is_read_and_not_missed, the_stated_error_of_samples_holds, what_can_not_be_is_refused_with_a_reason,
              a_trace_of_acre_gives_the_pages_of_its_blocks):
     before = len(failures)
     test()

@@ -36,6 +36,7 @@ typedef struct cache_options {
     double sample_rate;      /* 1: all */
     uint64_t sample_objects; /* 0: as many as there are */
     uint64_t thread_count;
+    bool reads_ahead;
     const char *json_path, *html_path;
 } cache_options;
 
@@ -56,6 +57,8 @@ static void print_help(void)
            "  --sample WHAT     replay a sample of the keys in caches as much smaller, and\n"
            "                    state the error: a rate as 0.01 or 1%%, or as many keys at\n"
            "                    most as a number says\n"
+           "  --prefetch        with what a buffer pool foresees and reads ahead; shows all\n"
+           "                    reads. Not with --sample, which takes neighbours apart\n"
            "  --format NAME     numbers, csv, addresses, be32, be64, oracleGeneral, vscsi,\n"
            "                    acre (default: by name and contents)\n"
            "  --key COLUMN      of csv: name or number, from 1, of the column of keys\n"
@@ -131,9 +134,10 @@ static int parse_options(cache_options *options, int argument_count, char **argu
 {
     static const struct option names[] = {
         {"policy", required_argument, NULL, 'p'},  {"size", required_argument, NULL, 's'},    {"curve", required_argument, NULL, 'c'},
-        {"sample", required_argument, NULL, 'S'},  {"format", required_argument, NULL, 'f'},  {"key", required_argument, NULL, 'k'},
-        {"process", required_argument, NULL, 'P'}, {"threads", required_argument, NULL, 't'}, {"json", required_argument, NULL, 'j'},
-        {"html", required_argument, NULL, 'H'},    {"help", no_argument, NULL, 'h'},          {0},
+        {"sample", required_argument, NULL, 'S'},  {"prefetch", no_argument, NULL, 'a'},      {"format", required_argument, NULL, 'f'},
+        {"key", required_argument, NULL, 'k'},     {"process", required_argument, NULL, 'P'}, {"threads", required_argument, NULL, 't'},
+        {"json", required_argument, NULL, 'j'},    {"html", required_argument, NULL, 'H'},    {"help", no_argument, NULL, 'h'},
+        {0},
     };
     bool has_curve = false;
     int result = take_policies(options, "all");
@@ -169,6 +173,9 @@ static int parse_options(cache_options *options, int argument_count, char **argu
             if (!parse_number(optarg, 1, 256, &options->thread_count))
                 return complain_usage("cache", "--threads '%s' is no number from 1 to 256", optarg);
             break;
+        case 'a':
+            options->reads_ahead = true;
+            break;
         case 'j':
             options->json_path = optarg;
             break;
@@ -186,6 +193,8 @@ static int parse_options(cache_options *options, int argument_count, char **argu
     }
     if (result >= 0) return result;
     if (!has_curve && options->html_path != NULL) options->curve_points = CURVE_DEFAULT;
+    if (options->reads_ahead && (options->sample_rate < 1 || options->sample_objects > 0))
+        return complain_usage("cache", "--prefetch needs all keys, and --sample takes some");
     if (argument_count == optind) return complain_usage("cache", "a trace is needed");
     if (argument_count - optind > TRACES_MAX) return complain_usage("cache", "at most %d traces at once", (int)TRACES_MAX);
     return -1;
@@ -300,6 +309,7 @@ static void make_jobs(cache_job *jobs, const cache_result *result, const cache_k
         jobs[i] = (cache_job){.keys = keys,
                               .next_uses = rule == CACHE_RULE_OPT ? next_uses : NULL,
                               .rule = rule,
+                              .reads_ahead = result->reads_ahead && rule != CACHE_RULE_OPT,
                               .capacity = (uint32_t)capacities[i],
                               .counts_squares = i == 0 && result->rate < 1};
 }
@@ -309,7 +319,8 @@ static cache_figure figure_of(const cache_job *jobs, const cache_result *result)
     if (jobs[0].failure != NULL) return (cache_figure){0};
     const double requests = (double)result->info.request_count, rate = result->rate;
     const double ratio = (double)jobs[0].miss_count / rate / requests;
-    cache_figure figure = {.is_known = true, .miss_count = jobs[0].miss_count, .miss_ratio = fmin(1, ratio)};
+    cache_figure figure = {
+        .is_known = true, .miss_count = jobs[0].miss_count, .read_count = jobs[0].read_count, .miss_ratio = fmin(1, ratio)};
     if (rate == 1) return figure;
     const double spread = fabs((double)jobs[1].miss_count - (double)jobs[2].miss_count) / 2 / rate / requests;
     const double by_keys = sqrt((1 - rate) * jobs[0].square_sum) / rate / requests;
@@ -344,7 +355,7 @@ static void replay_all(const cache_options *options, const cache_keys *keys, cac
 
 static bool run_trace(const cache_options *options, const char *path, cache_result *result)
 {
-    *result = (cache_result){.path = path, .rules = options->rules, .rule_count = options->rule_count};
+    *result = (cache_result){.path = path, .reads_ahead = options->reads_ahead, .rules = options->rules, .rule_count = options->rule_count};
     reading self = {.result = result, .is_terminal = isatty(STDERR_FILENO)};
     const bool is_read = read_trace(options, &self, result);
     if (is_read) {

@@ -92,6 +92,8 @@ bool cache_keys_take(void *context, uint64_t key)
     return true;
 }
 
+uint32_t cache_keys_object(const cache_keys *keys, uint64_t key) { return slot_of(keys, key, mixed(key))->object - 1; }
+
 void cache_keys_end(cache_keys *keys)
 {
     free(keys->objects);

@@ -35,6 +35,10 @@ void cache_keys_begin(cache_keys *keys, double rate, uint32_t object_max);
 
 /* A cache_trace_take; context: the cache_keys. False when there is no room for more. */
 bool cache_keys_take(void *context, uint64_t key);
+
+/* The object of a key, or UINT32_MAX. */
+uint32_t cache_keys_object(const cache_keys *keys, uint64_t key);
+
 void cache_keys_end(cache_keys *keys);
 
 /* Which share of all keys is in the sample; 1: all. */

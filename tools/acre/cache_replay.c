@@ -5,6 +5,7 @@
 #include "command.h"
 #include "policy/belady.h"
 
+#include <acre/prefetch.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,45 +52,100 @@ static void report(replay_team *team, size_t request)
     if (request % REQUESTS_A_REPORT == 0) __atomic_fetch_add(&team->done_requests, REQUESTS_A_REPORT, __ATOMIC_RELAXED);
 }
 
+/* A cache that is replayed. Objects have numbers; what is read ahead and is none of them is in a slot without object. */
+typedef struct replay {
+    acre_policy *policy;
+    uint64_t *keys; /* of slots: object, or a number beyond all objects */
+    uint32_t *slots;
+    bool *are_ahead; /* slots that were read ahead, and not asked for yet */
+    uint32_t used, capacity, object_count;
+    uint64_t stranger_count;
+} replay;
+
+static void bring(replay *self, uint32_t object, bool is_ahead)
+{
+    const uint64_t key = object != NOT_HELD ? object : ((uint64_t)1 << 32) + self->stranger_count++;
+    const acre_policy_origin origin = acre_policy_miss(self->policy, key);
+    uint32_t slot = self->used;
+    if (self->used < self->capacity) {
+        self->used++;
+    } else {
+        slot = acre_policy_evict(self->policy, origin, NULL, NULL);
+        if (self->keys[slot] < self->object_count) self->slots[self->keys[slot]] = NOT_HELD;
+    }
+    self->keys[slot] = key;
+    if (object != NOT_HELD) self->slots[object] = slot;
+    if (self->are_ahead != NULL) self->are_ahead[slot] = is_ahead;
+    acre_policy_admit(self->policy, slot, origin);
+}
+
+static void *open_prefetcher(uint32_t capacity, acre_prefetcher **prefetcher)
+{
+    enum { OUTSTANDING_MIN = 4, OUTSTANDING_MAX = 4096 }; /* as a buffer pool has it, which reads ahead */
+    uint32_t outstanding = capacity / 4;
+    if (outstanding < OUTSTANDING_MIN) outstanding = OUTSTANDING_MIN;
+    if (outstanding > OUTSTANDING_MAX) outstanding = OUTSTANDING_MAX;
+    const uint32_t depth = outstanding / 4 < ACRE_PREFETCH_DEPTH_MAX ? outstanding / 4 : ACRE_PREFETCH_DEPTH_MAX;
+    const acre_prefetch_options options = {.outstanding = outstanding, .depth_max = (uint8_t)depth};
+    const size_t bytes = acre_prefetch_bytes(&options);
+    void *const memory = must_alloc(bytes);
+    if (acre_prefetch_init(prefetcher, &options, memory, bytes) != ACRE_OK) abort();
+    return memory;
+}
+
+/* `object` was missing, or there because it had been read ahead: what comes next is brought. Returns how many objects. */
+static uint64_t read_ahead(replay *self, const cache_keys *keys, acre_prefetcher *prefetcher, uint32_t object, bool was_missing)
+{
+    enum { AHEAD_MAX = 64 };
+    uint64_t ahead[AHEAD_MAX], brought = 0;
+    const size_t count = acre_prefetch_access(prefetcher, keys->keys[object], 0, was_missing, ahead, AHEAD_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t next = cache_keys_object(keys, ahead[i]);
+        if (next != NOT_HELD && self->slots[next] != NOT_HELD) continue;
+        bring(self, next, true);
+        brought++;
+    }
+    return brought;
+}
+
 static void replay_policy(cache_job *job, misses *counts, replay_team *team)
 {
-    const uint32_t capacity = job->capacity;
-    uint64_t *const keys = must_calloc(capacity, sizeof *keys);
-    uint32_t *const slots = must_alloc(((size_t)job->keys->object_count + 1) * sizeof *slots);
-    const acre_policy_options options = {.kind = (acre_policy_kind)job->rule, .capacity = capacity, .keys = keys};
+    const uint32_t capacity = job->capacity, object_count = job->keys->object_count;
+    replay self = {.keys = must_calloc(capacity, sizeof *self.keys),
+                   .slots = must_alloc(((size_t)object_count + 1) * sizeof *self.slots),
+                   .are_ahead = job->reads_ahead ? must_calloc(capacity, sizeof *self.are_ahead) : NULL,
+                   .capacity = capacity,
+                   .object_count = object_count};
+    const acre_policy_options options = {.kind = (acre_policy_kind)job->rule, .capacity = capacity, .keys = self.keys};
     const size_t bytes = acre_policy_bytes(&options);
     void *const memory = bytes > 0 ? must_alloc(bytes) : NULL;
-    acre_policy *policy;
-    uint32_t used = 0;
-    memset(slots, 0xff, ((size_t)job->keys->object_count + 1) * sizeof *slots);
-    if (bytes == 0 || acre_policy_init(&policy, &options, memory, bytes) != ACRE_OK) {
+    acre_prefetcher *prefetcher = NULL;
+    void *const prefetcher_memory = job->reads_ahead ? open_prefetcher(capacity, &prefetcher) : NULL;
+    memset(self.slots, 0xff, ((size_t)object_count + 1) * sizeof *self.slots);
+    if (bytes == 0 || acre_policy_init(&self.policy, &options, memory, bytes) != ACRE_OK) {
         job->failure = "the policy does not take this capacity";
         goto out;
     }
     for (size_t i = 0; i < job->keys->count; i++) {
-        const uint32_t object = job->keys->objects[i];
-        uint32_t slot = slots[object];
+        const uint32_t object = job->keys->objects[i], slot = self.slots[object];
+        const bool is_missing = slot == NOT_HELD;
         report(team, i);
-        if (slot != NOT_HELD) {
-            acre_policy_hit(policy, slot);
-            continue;
-        }
-        const acre_policy_origin origin = acre_policy_miss(policy, object);
-        count_miss(counts, object);
-        if (used < capacity) {
-            slot = used++;
+        if (!is_missing) {
+            acre_policy_hit(self.policy, slot);
+            if (prefetcher == NULL || !self.are_ahead[slot]) continue;
+            self.are_ahead[slot] = false;
         } else {
-            slot = acre_policy_evict(policy, origin, NULL, NULL);
-            slots[keys[slot]] = NOT_HELD;
+            count_miss(counts, object);
+            bring(&self, object, false);
         }
-        keys[slot] = object;
-        slots[object] = slot;
-        acre_policy_admit(policy, slot, origin);
+        if (prefetcher != NULL) job->read_count += read_ahead(&self, job->keys, prefetcher, object, is_missing);
     }
 out:
+    free(prefetcher_memory);
     free(memory);
-    free(slots);
-    free(keys);
+    free(self.are_ahead);
+    free(self.slots);
+    free(self.keys);
 }
 
 static void replay_opt(cache_job *job, misses *counts, replay_team *team)
@@ -114,6 +170,7 @@ static void run_job(cache_job *job, replay_team *team)
     else
         replay_policy(job, &counts, team);
     job->miss_count = counts.count;
+    job->read_count += counts.count;
     for (uint32_t i = 0; counts.of_objects != NULL && i < job->keys->object_count; i++)
         job->square_sum += (double)counts.of_objects[i] * counts.of_objects[i];
     free(counts.of_objects);

@@ -20,7 +20,9 @@ typedef struct cache_job {
     unsigned rule;
     uint32_t capacity;
     bool counts_squares; /* square_sum is wanted */
+    bool reads_ahead;    /* with a prefetcher as a buffer pool has it; not opt */
     uint64_t miss_count;
+    uint64_t read_count; /* misses, and what was read ahead */
     double square_sum;   /* of the misses of each object */
     const char *failure; /* NULL: it was done */
 } cache_job;

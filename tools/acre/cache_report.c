@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_COLUMNS = 80, SIZES_ABREAST = 4, SAMPLED_SIZES_ABREAST = 3 };
+enum { TABLE_COLUMNS = 80, SIZES_ABREAST = 4, SAMPLED_SIZES_ABREAST = 3, READ_SIZES_ABREAST = 2 };
 
 static bool is_sampled(const cache_result *result) { return result->rate < 1; }
 
@@ -38,6 +38,7 @@ static void print_sizes(const cache_result *result, const size_t *sizes, size_t 
     for (size_t i = 0; i < count; i++) {
         (void)scols_table_new_column(table, count_text(result->sizes[sizes[i]]), 0, SCOLS_FL_RIGHT);
         (void)scols_table_new_column(table, "RATIO", 0, SCOLS_FL_RIGHT);
+        if (result->reads_ahead) (void)scols_table_new_column(table, "READS", 0, SCOLS_FL_RIGHT);
     }
     for (size_t rule = 0; rule < result->rule_count; rule++) {
         struct libscols_line *const line = scols_table_new_line(table, NULL);
@@ -46,8 +47,10 @@ static void print_sizes(const cache_result *result, const size_t *sizes, size_t 
         for (size_t i = 0; i < count; i++) {
             const cache_figure *const figure = cache_figure_of(result, rule, sizes[i]);
             char *const ratio = ratio_text(result, figure);
-            (void)scols_line_set_data(line, 2 * i + 1, figure->is_known ? count_text(figure->miss_count) : "-");
-            (void)scols_line_set_data(line, 2 * i + 2, ratio);
+            const size_t column = 1 + i * (result->reads_ahead ? 3 : 2);
+            (void)scols_line_set_data(line, column, figure->is_known ? count_text(figure->miss_count) : "-");
+            (void)scols_line_set_data(line, column + 1, ratio);
+            if (result->reads_ahead) (void)scols_line_set_data(line, column + 2, figure->is_known ? count_text(figure->read_count) : "-");
             free(ratio);
         }
     }
@@ -75,27 +78,31 @@ void cache_print(const cache_result *result)
     printf("%s:\n", result->path);
     print_words("", "", title);
     free(title);
-    while ((count = take_sizes(result, &at, sizes, is_sampled(result) ? SAMPLED_SIZES_ABREAST : SIZES_ABREAST)) > 0) {
+    const size_t abreast = result->reads_ahead ? READ_SIZES_ABREAST : is_sampled(result) ? SAMPLED_SIZES_ABREAST : SIZES_ABREAST;
+    while ((count = take_sizes(result, &at, sizes, abreast)) > 0) {
         putchar('\n');
         print_sizes(result, sizes, count);
     }
     puts(is_sampled(result) ? "\nUnder each size: misses, estimated, and RATIO: misses by requests, +- twice the\nstandard error."
-                            : "\nUnder each size, in entries: misses, and RATIO: misses by requests.");
+         : result->reads_ahead
+             ? "\nUnder each size, in entries: misses, RATIO: misses by requests, and READS:\nmisses and what was read ahead."
+             : "\nUnder each size, in entries: misses, and RATIO: misses by requests.");
 }
 
 static double rounded(double ratio) { return round(ratio * 1e7) / 1e7; }
 
 static json_t *figures_json(const cache_result *result, size_t rule)
 {
-    json_t *const misses = json_array(), *const ratios = json_array(), *const errors = json_array();
+    json_t *const misses = json_array(), *const reads = json_array(), *const ratios = json_array(), *const errors = json_array();
     for (size_t i = 0; i < result->size_count; i++) {
         const cache_figure *const figure = cache_figure_of(result, rule, i);
         json_array_append_new(misses, figure->is_known ? json_integer((json_int_t)figure->miss_count) : json_null());
+        json_array_append_new(reads, figure->is_known ? json_integer((json_int_t)figure->read_count) : json_null());
         json_array_append_new(ratios, figure->is_known ? json_real(rounded(figure->miss_ratio)) : json_null());
         json_array_append_new(errors, figure->is_known ? json_real(rounded(figure->error)) : json_null());
     }
-    return json_pack("{s:s, s:o, s:o, s:o}", "policy", cache_rule_name(result->rules[rule]), "misses", misses, "miss_ratio", ratios,
-                     "standard_error", errors);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "policy", cache_rule_name(result->rules[rule]), "misses", misses, "reads", reads,
+                     "miss_ratio", ratios, "standard_error", errors);
 }
 
 static json_t *trace_json(const cache_result *result)

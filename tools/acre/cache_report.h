@@ -9,6 +9,7 @@
 typedef struct cache_figure {
     bool is_known;       /* false: the policy does not take this size */
     uint64_t miss_count; /* of the whole trace; an estimate in a sample */
+    uint64_t read_count; /* with what was read ahead */
     double miss_ratio;
     double error; /* standard error of the ratio; 0 when every request was replayed */
 } cache_figure;
@@ -21,6 +22,7 @@ typedef struct cache_result {
     double rate;           /* of keys in the sample; 1: all */
     size_t sample_count;   /* requests in it */
     uint32_t *sizes;       /* ascending */
+    bool reads_ahead;      /* there is a prefetcher */
     bool *is_asked;        /* size i was asked for, and is not only a point of the curve */
     size_t size_count;
     const unsigned *rules;
