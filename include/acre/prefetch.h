@@ -11,11 +11,11 @@
  * more than once, wherever both are. What the caller knows by itself (a list of pages that a query is going to read) needs no prediction:
  * it goes to acre_prefetch_expect, so that it counts and is not predicted again.
  *
- * Each source is judged by its own counts. What it predicts is remembered until it is asked for (useful), or until as many more predictions
- * have been made as options.outstanding (polluting: it took the place of something else). A source of which less than a quarter was useful
- * is switched off; it goes on predicting for itself, and is switched on when half of that would have been useful. The number of keys ahead
- * of a sequence grows from 1 to depth_max as long as they are used, and to half of the sequence so far; more are predicted when half of them
- * have been used, so that several come in one request. Strides are followed 16 keys ahead at most.
+ * Each source is judged by its own counts. What it predicts is remembered until it is asked for (useful), or until as many more
+ * predictions have been made as options.outstanding (polluting: it took the place of something else). A source of which less than a
+ * quarter was useful is switched off; it goes on predicting for itself, and is switched on when half of that would have been useful. The
+ * number of keys ahead of a sequence grows from 1 to depth_max as long as they are used, and to half of the sequence so far; more are
+ * predicted when half of them have been used, so that several come in one request. Strides are followed 16 keys ahead at most.
  *
  * No I/O, no clock, no allocation. One call at a time on one prefetcher. Costs: O(1) and some 100 instructions an access, and what is
  * predicted. Memory: 72 bytes a stream, 40 a context, 56 a pair, 14 an outstanding key.
