@@ -150,10 +150,10 @@ struct acre_buffer_pool {
     size_t policy_bytes;
     pool_read *reads;
     acre_prefetcher *prefetcher; /* NULL: nothing is foreseen */
-    acre_lock foreseeing;        /* of the prefetcher */
     acre_curve *curve;           /* NULL: there is none */
+    acre_lock foreseeing;        /* of the prefetcher */
     acre_lock curve_lock;
-    uint64_t told_requests, told_misses, told_read_ns; /* when it was asked for costs last */
+    uint64_t told_requests, told_misses, told_read_ns; /* when the curve was asked for costs last */
 
     _Alignas(64) acre_lock lock; /* policy, lists, ids */
     uint32_t free_head, free_count;
