@@ -131,15 +131,15 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
     w_tinylfu *self = (w_tinylfu *)(void *)policy;
     (void)origin;
     for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
-        acre_policy_slot victim = main_victim(self), candidate = acre_list_last(self->links, head(self, WINDOW)), slot = victim;
-        bool is_window_full = self->counts[WINDOW] > 0 && (self->counts[WINDOW] >= window_limit(self) || victim == ACRE_POLICY_NO_SLOT);
+        acre_policy_slot victim = main_victim(self), candidate = acre_list_last(self->links, head(self, WINDOW));
         acre_policy_slot main_count = (acre_policy_slot)(policy->count - self->counts[WINDOW]);
-        /* When those of the main part are kept, the window has its turn. */
-        if (self->counts[WINDOW] > 0 && kept >= acre_policy_patience(policy, main_count))
-            slot = candidate;
-        else if (is_window_full && (victim == ACRE_POLICY_NO_SLOT || count_of(self, acre_policy_fingerprint(policy, candidate)) <=
-                                                                         count_of(self, acre_policy_fingerprint(policy, victim))))
-            slot = candidate;
+        bool is_window_full = self->counts[WINDOW] > 0 && (self->counts[WINDOW] >= window_limit(self) || main_count == 0);
+        /* When those of the main part are kept, or there are none, the window has its turn. */
+        bool from_window = self->counts[WINDOW] > 0 && kept >= acre_policy_patience(policy, main_count);
+        if (is_window_full && !from_window)
+            from_window =
+                count_of(self, acre_policy_fingerprint(policy, candidate)) <= count_of(self, acre_policy_fingerprint(policy, victim));
+        acre_policy_slot slot = from_window ? candidate : victim;
         if (acre_policy_may_take(look, context, slot, &kept)) {
             forget(policy, slot);
             if (is_window_full && slot == victim) {
