@@ -86,6 +86,7 @@ static uint32_t evict_some(acre_buffer_pool *pool, acre_policy_origin origin, ui
         if (frame == ACRE_POLICY_NO_SLOT) break;
         frames[evicted++] = frame;
     }
+    if (evicted == 0) return 0;
     let_go(pool, frames, evicted);
     for (uint32_t i = 0; i < evicted; i++) acre_pool_put_free(pool, frames[i]);
     return evicted;
