@@ -71,10 +71,10 @@ static void add_change(changes *self, uint64_t object)
 static void clear_changes(changes *self)
 {
     self->count = 0;
-    self->is_noted = self->is_wide = false;
+    self->is_noted = self->is_wide = self->is_unsure = false;
 }
 
-static bool has_changes(const changes *self) { return self->count > 0 || self->is_wide; }
+static bool has_changes(const changes *self) { return self->count > 0 || self->is_wide || self->is_unsure; }
 
 static bool is_idle(acre_sqlite_connection *self)
 {
@@ -127,7 +127,7 @@ static void outdate_all(acre_sqlite_connection *self)
 static void settle(acre_sqlite_connection *self)
 {
     if (!has_changes(&self->changes) || sqlite3_get_autocommit(self->db) == 0 || is_writing(self)) return;
-    if (self->changes.is_wide) outdate_all(self);
+    if (self->changes.is_wide || self->changes.is_unsure) outdate_all(self);
     for (size_t i = 0; i < self->changes.count; i++) acre_query_cache_invalidate(self->queries->cache, self->changes.objects[i]);
     clear_changes(&self->changes);
 }
@@ -153,35 +153,39 @@ static void begin_commit(acre_sqlite_connection *self)
         self->commit_count++;
     }
     /* A foreign change may have been one of triggers. */
-    self->was_wide = self->changes.is_wide || !self->changes.is_noted || !is_up_to_date(self);
+    if (!is_up_to_date(self)) self->changes.is_unsure = true;
+    if (!self->changes.is_noted && !self->changes.is_unsure) self->changes.is_wide = true;
+    const bool is_wide = self->changes.is_wide || self->changes.is_unsure;
     for (uint32_t i = 0; i < self->database_count; i++) {
         database *const at = &self->databases[i];
-        at->is_wide = at->is_wide && self->was_wide;
+        at->is_wide = at->is_wide && is_wide;
         if (at->is_wide) acre_query_cache_begin_write(queries->cache, acre_queries_object(at->file, NULL));
     }
     for (size_t i = 0; i < self->changes.count; i++) acre_query_cache_begin_write(queries->cache, self->changes.objects[i]);
     self->announced_count = self->changes.count;
     self->writes_before = writes_of(self);
     self->was_rolled_back = false;
-    self->is_committing = true;
+    __atomic_fetch_add(&queries->open_commits, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&self->is_committing, true, __ATOMIC_RELAXED);
 }
 
 static void end_commit(acre_sqlite_connection *self)
 {
     acre_sqlite_queries *const queries = self->queries;
-    if (!self->is_committing) return;
+    if (!__atomic_load_n(&self->is_committing, __ATOMIC_RELAXED)) return;
     const bool is_open = is_writing(self), is_done = !is_open && !self->was_rolled_back;
     const bool has_written = self->commit_count == 1 && writes_of(self) != self->writes_before;
-    self->is_committing = false;
+    __atomic_store_n(&self->is_committing, false, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&queries->open_commits, 1, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < self->database_count; i++) {
         database *const at = &self->databases[i];
         acre_queries_end_commit(queries, at, !self->may_be_closed, is_done && (has_written || at->kind == KIND_MEMORY));
         if (!at->is_wide) continue;
         at->is_wide = false;
         acre_query_cache_end_write(queries->cache, acre_queries_object(at->file, NULL));
-        __atomic_fetch_add(&at->file->generation, 1, __ATOMIC_ACQ_REL);
+        if (self->changes.is_wide) __atomic_fetch_add(&at->file->generation, 1, __ATOMIC_ACQ_REL);
     }
-    if (self->was_wide && self->may_be_closed) outdate_attached(self);
+    if (self->changes.is_wide && self->may_be_closed) outdate_attached(self);
     for (size_t i = 0; i < self->announced_count; i++) acre_query_cache_end_write(queries->cache, self->changes.objects[i]);
     if (!is_open) clear_changes(&self->changes);
 }
@@ -202,11 +206,27 @@ static void on_rollback(void *context)
 {
     acre_sqlite_connection *const self = context;
     self->was_rolled_back = true;
-    if (self->is_committing)
+    if (__atomic_load_n(&self->is_committing, __ATOMIC_RELAXED))
         end_commit(self);
     else
         clear_changes(&self->changes);
     if (self->attachment.rollback != NULL) self->attachment.rollback(self->attachment.rollback_context);
+}
+
+/* A commit in sqlite3_reset or sqlite3_blob_close is told nobody. Who is not inside a call of SQLite has ended it. */
+static void end_commits_of_others(acre_sqlite_queries *queries)
+{
+    (void)pthread_mutex_lock(&queries->lock);
+    for (acre_sqlite_connection *at = queries->connections; at != NULL; at = at->next) {
+        sqlite3_mutex *const mutex = sqlite3_db_mutex(at->db);
+        if (!__atomic_load_n(&at->is_committing, __ATOMIC_RELAXED) || mutex == NULL || sqlite3_mutex_try(mutex) != SQLITE_OK) continue;
+        if (!at->may_be_closed) { /* else the lock is needed again */
+            end_commit(at);
+            settle(at);
+        }
+        sqlite3_mutex_leave(mutex);
+    }
+    (void)pthread_mutex_unlock(&queries->lock);
 }
 
 /* --- examining a connection --- */
@@ -365,15 +385,20 @@ static void bring_up_to_date(acre_sqlite_connection *self)
 
 static void note_writes(acre_sqlite_connection *self, statement *begun)
 {
-    if (begun == NULL || !is_up_to_date(self) || !acre_queries_resolve_writes(self, begun)) {
+    self->changes.is_noted = true;
+    if (begun == NULL || (begun->does & (WRITES_UNKNOWN | DOES_SCHEMA | DOES_SETTINGS | HAS_FAILED)) != 0 || begun->writes.count == 0) {
         self->changes.is_wide = true;
         return;
     }
-    self->changes.is_noted = true;
+    if (!is_up_to_date(self) || !acre_queries_resolve_writes(self, begun)) {
+        self->changes.is_unsure = true;
+        return;
+    }
     for (uint32_t i = 0; i < begun->written_count; i++) add_change(&self->changes, begun->written[i]);
 }
 
-/* One that the program runs itself. */
+/* One that the program runs itself. Compiling is all that may be done here: what is read while it begins would hold a lock until it ends, and
+ * SQLite does not wait for the lock to write while it has one to read. */
 static statement *look_up(acre_sqlite_connection *self, const char *sql)
 {
     int status;
@@ -390,9 +415,8 @@ static void note_begin(acre_sqlite_connection *self, sqlite3_stmt *begun, const 
     const bool is_reader = sqlite3_stmt_readonly(begun) != 0;
     if (is_reader && sqlite3_column_count(begun) > 0) return;
     const char *const sql = sqlite3_sql(begun);
-    if (!is_up_to_date(self) && is_idle(self)) bring_up_to_date(self);
     statement *const known = self->running != NULL && self->running->prepared == begun ? self->running : sql == NULL ? NULL : look_up(self, sql);
-    if (!is_reader) note_writes(self, known);
+    if (!is_reader && (known == NULL || (known->does & DOES_TRANSACTION) == 0)) note_writes(self, known); /* BEGIN IMMEDIATE is no reader */
     if (known == NULL || (known->does & (DOES_SETTINGS | HAS_FAILED)) != 0) self->may_be_closed = true;
     if (self->may_be_closed || (known->does & DOES_SCHEMA) != 0) self->must_examine = true;
 }
@@ -402,6 +426,7 @@ static void note_end(acre_sqlite_connection *self, const sqlite3_stmt *ended)
     if (ended == self->last_begun) self->last_begun = NULL;
     end_commit(self);
     settle(self);
+    if (!is_up_to_date(self) && is_idle(self)) bring_up_to_date(self);
 }
 
 static int on_trace(unsigned event, void *context, void *p, void *x)
@@ -413,7 +438,7 @@ static int on_trace(unsigned event, void *context, void *p, void *x)
     } else if (event == SQLITE_TRACE_PROFILE) {
         note_end(self, p);
     } else if (event == SQLITE_TRACE_ROW && sqlite3_sql(p) == NULL && !sqlite3_stmt_readonly(p)) {
-        self->changes.is_wide = true; /* a blob handle that may write */
+        self->changes.is_unsure = true; /* a blob handle that may write */
     }
     const acre_sqlite_attachment *const next = &self->attachment;
     return next->trace != NULL && (next->trace_events & event) != 0 ? next->trace(event, next->trace_context, p, x) : 0;
@@ -460,8 +485,21 @@ acre_status acre_sqlite_attach(acre_sqlite_queries *queries, struct sqlite3 *db,
         sqlite3_free(self);
         return acre_fail(ACRE_BUSY, "sqlite queries: the connection has a transaction open");
     }
+    (void)pthread_mutex_lock(&queries->lock);
+    self->next = queries->connections;
+    queries->connections = self;
+    (void)pthread_mutex_unlock(&queries->lock);
     *connection = self;
     return ACRE_OK;
+}
+
+static void forget_connection(acre_sqlite_connection *self)
+{
+    acre_sqlite_connection **place = &self->queries->connections;
+    (void)pthread_mutex_lock(&self->queries->lock);
+    while (*place != self) place = &(*place)->next;
+    *place = self->next;
+    (void)pthread_mutex_unlock(&self->queries->lock);
 }
 
 acre_status acre_sqlite_detach(acre_sqlite_connection *connection)
@@ -472,6 +510,7 @@ acre_status acre_sqlite_detach(acre_sqlite_connection *connection)
     end_commit(connection);
     const bool is_busy = is_writing(connection);
     if (!is_busy) {
+        forget_connection(connection);
         settle(connection);
         give_callbacks_back(connection);
         acre_queries_drop_statements(connection);
@@ -694,6 +733,7 @@ static int find_and_run(acre_sqlite_connection *self, const char *sql, const req
     const bool may_be_kept = is_free && self->is_kept && !self->must_examine && (with->wishes == NULL || !with->wishes->is_uncached);
     if (may_be_kept && !asked->is_checked) acre_queries_check_statement(self, asked);
     if (!may_be_kept || !asked->is_kept) return run_uncached(self, asked, with);
+    if (__atomic_load_n(&self->queries->open_commits, __ATOMIC_RELAXED) > 0) end_commits_of_others(self->queries);
     if (!is_all_accounted(self, false)) return run_and_account(self, asked, with);
     return answer_from_cache(self, asked, with);
 }

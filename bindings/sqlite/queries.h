@@ -57,7 +57,8 @@ struct acre_sqlite_queries {
     uint32_t statement_count_max;
     pthread_mutex_t lock; /* of what follows */
     database_file *files;
-    unsigned connection_count;
+    acre_sqlite_connection *connections;
+    uint32_t open_commits; /* atomic: commits whose end has not been told */
 };
 
 uint64_t acre_queries_object(const database_file *file, const char *table); /* NULL: the database itself */
@@ -82,6 +83,7 @@ enum {
     WRITES_UNKNOWN = 8,  /* not only tables that are known */
     HAS_FAILED = 16,     /* there was no memory to note it all */
     IS_TOLD_IGNORE = 32, /* the program's authorizer hides a column */
+    DOES_TRANSACTION = 64, /* BEGIN and its like, which write nothing themselves */
 };
 
 typedef struct names {
@@ -112,11 +114,13 @@ typedef struct changes {
     uint64_t *objects;
     size_t count, room;
     bool is_noted; /* of each statement it is known what it writes, if only in temporary tables */
-    bool is_wide;  /* not so: all databases */
+    bool is_wide;  /* not so: all databases, and perhaps their schema */
+    bool is_unsure; /* triggers may have changed: all of the databases, but not the schema */
 } changes;
 
 struct acre_sqlite_connection {
     acre_sqlite_queries *queries;
+    acre_sqlite_connection *next; /* of the queries */
     sqlite3 *db;
     acre_sqlite_attachment attachment;
     database databases[DATABASES_MAX];
@@ -135,7 +139,8 @@ struct acre_sqlite_connection {
     uint64_t use_clock;
 
     changes changes; /* of the transaction */
-    bool is_committing, was_rolled_back, was_wide;
+    bool is_committing; /* atomic */
+    bool was_rolled_back;
     size_t announced_count; /* of the objects of changes */
     uint32_t commit_count;  /* databases */
     int writes_before;      /* pages that SQLite had written */

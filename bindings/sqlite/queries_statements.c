@@ -54,9 +54,9 @@ static void next_name(const char **at, const char **name)
 
 static void note_read(statement *self, const char *schema, const char *table)
 {
-    if (schema == NULL || table == NULL)
+    if (table == NULL)
         self->does |= DOES_OTHER;
-    else if (!add_name(&self->reads, schema, table))
+    else if (!add_name(&self->reads, schema == NULL ? "" : schema, table)) /* of a table without a column, SQLite does not say which one */
         self->does |= HAS_FAILED;
 }
 
@@ -84,7 +84,7 @@ static void note(statement *self, int action, const char *first, const char *sec
     case SQLITE_DELETE: note_write(self, schema, first); break;
     case SQLITE_PRAGMA: self->does |= DOES_OTHER | DOES_SETTINGS; break;
     case SQLITE_TRANSACTION:
-    case SQLITE_SAVEPOINT: self->does |= DOES_OTHER; break;
+    case SQLITE_SAVEPOINT: self->does |= DOES_OTHER | DOES_TRANSACTION; break;
     case SQLITE_CREATE_TEMP_INDEX:
     case SQLITE_CREATE_TEMP_TABLE:
     case SQLITE_CREATE_TEMP_TRIGGER:
@@ -279,12 +279,26 @@ int64_t acre_queries_ask(acre_sqlite_connection *self, const char *format, const
     return answer;
 }
 
-/* Only tables that lie in the file, and views, whose tables are told, too. */
+/* -1: there is none of that name; 0: one that cannot be kept. Only tables that lie in the file can, and views, whose tables are told, too. */
+static int64_t look_at_table(acre_sqlite_connection *self, const char *schema, const char *table)
+{
+    return acre_queries_ask(self,
+                            "SELECT type = 'view' OR (type = 'table' AND rootpage > 0) FROM \"%w\".sqlite_schema "
+                            "WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')",
+                            schema, table, -1);
+}
+
 static bool is_kept_table(acre_sqlite_connection *self, const char *schema, const char *table)
 {
-    return !is_of_sqlite(table) && acre_queries_database_named(self, schema) != NULL &&
-           acre_queries_ask(self, "SELECT type = 'view' OR (type = 'table' AND rootpage > 0) FROM \"%w\".sqlite_schema WHERE name = ?1",
-                            schema, table, 0) == 1;
+    if (is_of_sqlite(table)) return false;
+    if (*schema != 0) return acre_queries_database_named(self, schema) != NULL && look_at_table(self, schema, table) == 1;
+    bool is_there = false;
+    for (uint32_t i = 0; i < self->database_count; i++) {
+        const int64_t found = look_at_table(self, self->databases[i].name, table);
+        if (found != -1 && found != 1) return false;
+        is_there = is_there || found == 1;
+    }
+    return is_there && look_at_table(self, "temp", table) == -1;
 }
 
 static bool is_of_time(const char *function)
@@ -331,7 +345,7 @@ static bool are_kept_names(acre_sqlite_connection *self, const statement *checke
 
 static bool add_objects(acre_sqlite_connection *self, statement *checked)
 {
-    const uint32_t count = self->database_count + checked->reads.count;
+    const uint32_t count = self->database_count * (checked->reads.count + 1);
     const char *at = checked->reads.text, *schema, *table;
     if (count > OBJECTS_MAX) return false;
     checked->objects = sqlite3_malloc64((count + 1) * sizeof *checked->objects);
@@ -341,7 +355,11 @@ static bool add_objects(acre_sqlite_connection *self, statement *checked)
     for (uint32_t i = 0; i < checked->reads.count; i++) {
         next_name(&at, &schema);
         next_name(&at, &table);
-        checked->objects[checked->object_count++] = acre_queries_object(acre_queries_database_named(self, schema)->file, table);
+        for (uint32_t k = 0; k < self->database_count; k++) {
+            const database *const at_database = &self->databases[k];
+            if (*schema == 0 || sqlite3_stricmp(at_database->name, schema) == 0)
+                checked->objects[checked->object_count++] = acre_queries_object(at_database->file, table);
+        }
     }
     return true;
 }
