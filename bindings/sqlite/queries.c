@@ -248,7 +248,7 @@ static void forget_databases(acre_sqlite_connection *self)
 static bool is_exclusive(acre_sqlite_connection *self, const char *name)
 {
     sqlite3_stmt *asked = NULL;
-    char *const sql = sqlite3_mprintf("PRAGMA \"%w\".locking_mode", name);
+    char *const sql = sqlite3_mprintf("PRAGMA \"%w\".locking_mode", name); /* reads nothing */
     const bool is_normal = sql != NULL && sqlite3_prepare_v2(self->db, sql, -1, &asked, NULL) == SQLITE_OK &&
                            sqlite3_step(asked) == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(asked, 0), "normal") == 0;
     (void)sqlite3_finalize(asked);
@@ -286,9 +286,11 @@ static bool add_database(acre_sqlite_connection *self, const char *name)
     if (self->database_count == DATABASES_MAX) return false;
     if (path != NULL && *path != 0 && !find_inode(path, &device, &inode)) return false;
     *at = (database){.db = self->db, .name = sqlite3_mprintf("%s", name)};
+    self->must_ask_again = self->must_ask_again || at->name == NULL;
     if (at->name == NULL) return false;
     at->file = acre_queries_take_file(self->queries, device, inode);
     if (at->file == NULL) {
+        self->must_ask_again = true;
         sqlite3_free(at->name);
         return false;
     }
@@ -303,6 +305,7 @@ static bool add_database(acre_sqlite_connection *self, const char *name)
     (void)sqlite3_reset(at->cookie);
     self->internal_depth--;
     sqlite3_free(sql);
+    self->must_ask_again = self->must_ask_again || !is_good;
     return is_good && at->kind != KIND_NONE;
 }
 
@@ -312,6 +315,7 @@ static bool make_context(acre_sqlite_connection *self, uint64_t settings)
     size_t bytes = 2 * sizeof(uint64_t);
     for (uint32_t i = 0; i < self->database_count; i++) bytes += strlen(self->databases[i].name) + 1 + sizeof(uint64_t);
     unsigned char *at = sqlite3_malloc64(bytes);
+    self->must_ask_again = self->must_ask_again || at == NULL;
     if (at == NULL) return false;
     self->context = at;
     self->context_bytes = bytes;
@@ -350,10 +354,11 @@ static void examine(acre_sqlite_connection *self)
 {
     acre_queries_drop_statements(self);
     forget_databases(self);
-    self->must_examine = self->may_be_closed = false;
+    self->must_examine = self->may_be_closed = self->must_ask_again = false;
     self->internal_depth++;
     self->is_kept = examine_databases(self);
     self->internal_depth--;
+    self->must_examine = self->must_ask_again;
 }
 
 /* Something has changed that may be the schema. False: it is. */

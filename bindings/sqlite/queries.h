@@ -127,6 +127,7 @@ struct acre_sqlite_connection {
     uint32_t database_count;
     bool is_kept; /* answers of this connection may be */
     bool must_examine;
+    bool must_ask_again; /* something could not be asked, because of a lock or of memory */
     bool may_be_closed; /* and the databases may not be those that are known, or closed */
     unsigned char *context; /* of keys */
     size_t context_bytes;
@@ -159,7 +160,7 @@ void acre_queries_check_statement(acre_sqlite_connection *self, statement *check
 /* Finds out what it writes. False: not known. */
 bool acre_queries_resolve_writes(acre_sqlite_connection *self, statement *resolved);
 database *acre_queries_database_named(acre_sqlite_connection *self, const char *name);
-/* The first column of the first row as a number; `missing` if there is none. A "%w" of `format` is `name`. */
+/* The first column of the first row as a number; `missing` if there is no row, INT64_MIN if that fails. A "%w" of `format` is `name`. */
 int64_t acre_queries_ask(acre_sqlite_connection *self, const char *format, const char *name, const char *parameter, int64_t missing);
 
 /* --- answers --- */

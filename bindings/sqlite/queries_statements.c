@@ -256,22 +256,30 @@ database *acre_queries_database_named(acre_sqlite_connection *self, const char *
     return NULL;
 }
 
+/* It may go better the next time. */
+static bool is_passing(int status)
+{
+    const int kind = status & 0xff;
+    return kind == SQLITE_BUSY || kind == SQLITE_LOCKED || kind == SQLITE_NOMEM || kind == SQLITE_INTERRUPT || kind == SQLITE_IOERR ||
+           kind == SQLITE_SCHEMA;
+}
+
 int64_t acre_queries_ask(acre_sqlite_connection *self, const char *format, const char *name, const char *parameter, int64_t missing)
 {
     sqlite3_stmt *asked = NULL;
     int64_t answer = missing;
     char *const sql = sqlite3_mprintf(format, name);
-    self->internal_depth++;
     statement *const outer = self->collecting;
+    self->internal_depth++;
     self->collecting = NULL;
-    if (sql != NULL && sqlite3_prepare_v2(self->db, sql, -1, &asked, NULL) == SQLITE_OK &&
-        (parameter == NULL || sqlite3_bind_text(asked, 1, parameter, -1, SQLITE_STATIC) == SQLITE_OK)) {
-        const int status = sqlite3_step(asked);
-        if (status == SQLITE_ROW) answer = sqlite3_column_int64(asked, 0);
-        if (status != SQLITE_ROW && status != SQLITE_DONE) answer = INT64_MIN;
-    } else {
+    int status = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(self->db, sql, -1, &asked, NULL);
+    if (status == SQLITE_OK && parameter != NULL) status = sqlite3_bind_text(asked, 1, parameter, -1, SQLITE_STATIC);
+    if (status == SQLITE_OK) status = sqlite3_step(asked);
+    if (status == SQLITE_ROW)
+        answer = sqlite3_column_int64(asked, 0);
+    else if (status != SQLITE_DONE)
         answer = INT64_MIN;
-    }
+    if (is_passing(status)) self->must_ask_again = true;
     (void)sqlite3_finalize(asked);
     self->collecting = outer;
     self->internal_depth--;
@@ -349,6 +357,7 @@ static bool add_objects(acre_sqlite_connection *self, statement *checked)
     const char *at = checked->reads.text, *schema, *table;
     if (count > OBJECTS_MAX) return false;
     checked->objects = sqlite3_malloc64((count + 1) * sizeof *checked->objects);
+    self->must_ask_again = checked->objects == NULL;
     if (checked->objects == NULL) return false;
     for (uint32_t i = 0; i < self->database_count; i++)
         checked->objects[checked->object_count++] = acre_queries_object(self->databases[i].file, NULL);
@@ -367,10 +376,11 @@ static bool add_objects(acre_sqlite_connection *self, statement *checked)
 void acre_queries_check_statement(acre_sqlite_connection *self, statement *checked)
 {
     sqlite3_stmt *const prepared = checked->prepared;
-    checked->is_checked = true;
+    self->must_ask_again = false;
     checked->is_kept = prepared != NULL && checked->does == 0 && checked->writes.count == 0 && sqlite3_stmt_readonly(prepared) &&
                        sqlite3_stmt_isexplain(prepared) == 0 && sqlite3_column_count(prepared) > 0 && are_kept_names(self, checked) &&
                        add_objects(self, checked);
+    checked->is_checked = !self->must_ask_again;
 }
 
 /* --- what it writes --- */

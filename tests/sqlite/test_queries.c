@@ -862,6 +862,28 @@ static void checkpoints_do_not_hide_changes(void **state)
     tear_down(&self);
 }
 
+/* A database that is locked when a connection is attached, and when a statement is looked at. */
+static void a_lock_is_waited_out(void **state)
+{
+    bench self;
+    acre_sqlite_answer answer;
+    (void)state;
+    set_up(&self, "delete", false);
+    assert_int_equal(acre_sqlite_detach(self.connection), ACRE_OK);
+    sqlite3_busy_timeout(self.db, 0);
+    run_plainly(self.plain, "begin exclusive");
+    assert_int_equal(acre_sqlite_attach(self.queries, self.db, NULL, &self.connection), ACRE_OK);
+    assert_int_equal(acre_sqlite_query(self.connection, untouched, NULL, 0, NULL, &answer), SQLITE_BUSY);
+    run_plainly(self.plain, "commit");
+    keep(&self, untouched);
+    run_plainly(self.plain, "begin exclusive");
+    assert_int_equal(acre_sqlite_query(self.connection, "select * from d", NULL, 0, NULL, &answer), SQLITE_BUSY);
+    assert_int_equal(acre_sqlite_query(self.connection, "select * from d", NULL, 0, NULL, &answer), SQLITE_BUSY);
+    run_plainly(self.plain, "commit");
+    keep(&self, "select * from d");
+    tear_down(&self);
+}
+
 /* --- callbacks, parameters, answers --- */
 
 typedef struct heard {
@@ -1096,6 +1118,108 @@ static void few_statements_are_kept_prepared(void **state)
     tear_down(&self);
 }
 
+/* --- memory that fails --- */
+
+static sqlite3_mem_methods real_memory;
+static uint64_t allocation_count, fails_at; /* 0: none fails */
+static bool fails_on;                       /* and all that follow */
+
+static bool must_fail_now(void)
+{
+    allocation_count++;
+    return fails_at != 0 && (fails_on ? allocation_count >= fails_at : allocation_count == fails_at);
+}
+
+static void *take_or_fail(int bytes) { return must_fail_now() ? NULL : real_memory.xMalloc(bytes); }
+static void *resize_or_fail(void *memory, int bytes) { return must_fail_now() ? NULL : real_memory.xRealloc(memory, bytes); }
+
+static void *take_for_the_cache(void *context, size_t bytes)
+{
+    (void)context;
+    return must_fail_now() ? NULL : malloc(bytes);
+}
+
+static void give_by_the_cache(void *context, void *memory)
+{
+    (void)context;
+    free(memory);
+}
+
+static void use_all_of_it(bench *self)
+{
+    static const char long_text[400] = "a parameter that does not fit on the stack";
+    static const acre_sqlite_value parameter = {ACRE_SQLITE_TEXT, 400, {.data = long_text}};
+    acre_sqlite_connection *connection;
+    acre_sqlite_answer answer;
+    if (acre_sqlite_detach(self->connection) != ACRE_OK) return;
+    self->connection = NULL;
+    if (acre_sqlite_attach(self->queries, self->db, NULL, &connection) != ACRE_OK) return;
+    self->connection = connection;
+    for (int i = 0; i < 2; i++) {
+        (void)acre_sqlite_query(connection, "select a.v, b.v, count(*), ?1 from va a, b where a.id = b.a", &parameter, 1, NULL, &answer);
+        acre_sqlite_answer_close(&answer);
+        (void)acre_sqlite_query(connection, "update e set v = v || '.' returning v", NULL, 0, NULL, &answer);
+        acre_sqlite_answer_close(&answer);
+        (void)acre_sqlite_query(connection, untouched, NULL, 0, NULL, &answer);
+        acre_sqlite_answer_close(&answer);
+        (void)sqlite3_exec(self->other, "begin; update a set v = v || '.' where id = 1; update c set v = v + 1; commit", NULL, NULL, NULL);
+        if (sqlite3_get_autocommit(self->other) == 0) (void)sqlite3_exec(self->other, "rollback", NULL, NULL, NULL);
+        (void)sqlite3_exec(self->db, "create table if not exists grown(v); drop table grown", NULL, NULL, NULL);
+    }
+}
+
+static void memory_may_fail_at_every_point(void **state)
+{
+    bench self;
+    uint64_t failures = 0;
+    (void)state;
+    set_up(&self, "wal", false);
+    const acre_query_cache_options options = {.bytes_max = 1 << 20, .allocate = take_for_the_cache, .deallocate = give_by_the_cache};
+    acre_query_cache *cache;
+    acre_sqlite_queries *queries;
+    assert_int_equal(acre_query_cache_open(&cache, &options), ACRE_OK);
+    assert_int_equal(acre_sqlite_queries_open(&queries, &(acre_sqlite_queries_options){.cache = cache}), ACRE_OK);
+    assert_int_equal(acre_sqlite_detach(self.connection), ACRE_OK);
+    assert_int_equal(acre_sqlite_detach(self.other_connection), ACRE_OK);
+    assert_int_equal(acre_sqlite_attach(queries, self.db, NULL, &self.connection), ACRE_OK);
+    assert_int_equal(acre_sqlite_attach(queries, self.other, NULL, &self.other_connection), ACRE_OK);
+    acre_sqlite_queries *const before = self.queries;
+    sqlite3_busy_timeout(self.db, 0); /* a rollback may fail, too */
+    self.queries = queries;
+    for (int is_for_good = 0; is_for_good < 2; is_for_good++) {
+        uint64_t step = 1;
+        for (uint64_t at = 1;; at += step) {
+            fails_on = is_for_good != 0;
+            allocation_count = 0;
+            fails_at = at;
+            use_all_of_it(&self);
+            const bool has_failed = allocation_count >= at;
+            fails_at = 0;
+            if (sqlite3_get_autocommit(self.other) == 0) run_plainly(self.other, "rollback");
+            if (self.connection == NULL) assert_int_equal(acre_sqlite_attach(queries, self.db, NULL, &self.connection), ACRE_OK);
+            if (at % 64 == 0) all_are_right(&self);
+            (void)ask_rightly(&self, untouched);
+            (void)ask_rightly(&self, "select * from a");
+            (void)ask_rightly(&self, "select * from c");
+            failures += has_failed;
+            if (at % 64 == 0) run_plainly(self.db, "update e set v = 'e'; update a set v = 'one' where id = 1");
+            if (!has_failed) break;
+            if (is_for_good) step = at / 64 + 1;
+        }
+    }
+    assert_true(failures > 500);
+    keep_all(&self);
+    assert_int_equal(acre_sqlite_detach(self.connection), ACRE_OK);
+    assert_int_equal(acre_sqlite_detach(self.other_connection), ACRE_OK);
+    acre_sqlite_queries_close(queries);
+    assert_true(acre_query_cache_is_valid(cache));
+    acre_query_cache_close(cache);
+    self.queries = before;
+    assert_int_equal(acre_sqlite_attach(self.queries, self.db, NULL, &self.connection), ACRE_OK);
+    assert_int_equal(acre_sqlite_attach(self.queries, self.other, NULL, &self.other_connection), ACRE_OK);
+    tear_down(&self);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1115,13 +1239,20 @@ int main(void)
         cmocka_unit_test(changes_that_no_statement_makes),
         cmocka_unit_test(the_journal_mode_may_change),
         cmocka_unit_test(checkpoints_do_not_hide_changes),
+        cmocka_unit_test(a_lock_is_waited_out),
         cmocka_unit_test(callbacks_of_the_program_are_called),
         cmocka_unit_test(parameters_and_their_types_are_part_of_the_question),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(wishes_are_granted),
         cmocka_unit_test(answers_outlive_their_connection),
         cmocka_unit_test(few_statements_are_kept_prepared),
+        cmocka_unit_test(memory_may_fail_at_every_point),
     };
     (void)sqlite3_config(SQLITE_CONFIG_URI, 1);
+    (void)sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
+    sqlite3_mem_methods memory = real_memory;
+    memory.xMalloc = take_or_fail;
+    memory.xRealloc = resize_or_fail;
+    (void)sqlite3_config(SQLITE_CONFIG_MALLOC, &memory);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 4, TABLES = 4, ROWS = 32, SECONDS = 4, MUST_FAIL_SECONDS = 60, WRITE_SHARE = 24, STRANGE_SHARE = 40, QUIET_MS = 250 };
+enum { THREADS = 4, TABLES = 4, ROWS = 32, SECONDS = 4, MUST_FAIL_SECONDS = 60, WRITE_SHARE = 24, STRANGE_SHARE = 40, QUIET_MS = 700 };
 /* What is noted: the rows of each table, and what belongs to a table as a whole. */
 enum { COPY = ROWS, CHILD, EMPTIED, ROWLESS, NOTES = ROWLESS + 8 };
 
@@ -32,7 +32,8 @@ static uint64_t notes[TABLES][NOTES]; /* atomic */
 static uint64_t operation_count, operations_max, end_ns;
 static uint64_t stale_count, wrong_count, hit_count, write_count, strange_count, quiet_count; /* atomic */
 static bool must_fail;
-static pthread_rwlock_t at_work = PTHREAD_RWLOCK_INITIALIZER;
+static bool is_ended; /* atomic */
+static pthread_rwlock_t at_work; /* who wants all to stop goes first */
 
 typedef struct worker {
     pthread_t thread;
@@ -296,7 +297,7 @@ static bool is_over(void)
     const uint64_t count = __atomic_fetch_add(&operation_count, 1, __ATOMIC_RELAXED);
     if (must_fail && __atomic_load_n(&stale_count, __ATOMIC_RELAXED) > 0) return true;
     if (operations_max > 0) return count >= operations_max;
-    return count % 64 == 0 && now_ns() > end_ns ? true : __atomic_load_n(&end_ns, __ATOMIC_RELAXED) == 0;
+    return (count % 64 == 0 && now_ns() > end_ns) || __atomic_load_n(&is_ended, __ATOMIC_RELAXED);
 }
 
 static void *work(void *context)
@@ -312,7 +313,7 @@ static void *work(void *context)
         (void)pthread_rwlock_unlock(&at_work);
         if (is_last) break;
     }
-    __atomic_store_n(&end_ns, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&is_ended, true, __ATOMIC_RELAXED);
     return NULL;
 }
 
@@ -351,11 +352,15 @@ int main(int argument_count, char **arguments)
         workers[i] = (worker){.number = i, .random = 88172645463325252u + i * 7919u, .db = open_database(), .plain = open_database()};
         if (acre_sqlite_attach(queries, workers[i].db, NULL, &workers[i].connection) != ACRE_OK) abort();
     }
+    pthread_rwlockattr_t attributes;
+    if (pthread_rwlockattr_init(&attributes) != 0 || pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) != 0 ||
+        pthread_rwlock_init(&at_work, &attributes) != 0)
+        abort();
     const uint64_t begin_ns = now_ns();
     end_ns = begin_ns + (must_fail ? MUST_FAIL_SECONDS : SECONDS) * UINT64_C(1000000000);
     for (unsigned i = 0; i < THREADS; i++)
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0) abort();
-    while (__atomic_load_n(&end_ns, __ATOMIC_RELAXED) != 0) {
+    while (!__atomic_load_n(&is_ended, __ATOMIC_RELAXED)) {
         (void)usleep(QUIET_MS * 1000);
         (void)pthread_rwlock_wrlock(&at_work);
         compare_all(workers[0].connection, workers[0].plain);
