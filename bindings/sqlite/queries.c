@@ -1,12 +1,12 @@
 /* queries.c - see acre/sqlite_queries.h.
  *
- * A query: its statement is found by its text, or compiled. If answers may be kept and no transaction is open, the cache is asked, once it is
- * sure that what is visible in the database files is accounted for in the versions (queries_files.c). A miss takes its turn before SQLite
- * begins to read; its answer is offered if all is accounted for afterwards, too.
+ * A query: its statement is found by its text, or compiled. If answers may be kept and no transaction is open, the cache is asked, once it
+ * is sure that what is visible in the database files is accounted for in the versions (queries_files.c). A miss takes its turn before
+ * SQLite begins to read; its answer is offered if all is accounted for afterwards, too.
  *
  * A commit: statements that begin add what they write to the changes of the transaction. The commit hook says begin_write for all of
- * them, before others can see the commit; the next event of the connection says end_write, at the latest that of the end of the statement that
- * committed. What is not known, or not sure, is a change of everything in the connection's databases. */
+ * them, before others can see the commit; the next event of the connection says end_write, at the latest that of the end of the statement
+ * that committed. What is not known, or not sure, is a change of everything in the connection's databases. */
 #include "queries.h"
 
 #include "base/status.h"
@@ -31,9 +31,10 @@ acre_status acre_sqlite_queries_open(acre_sqlite_queries **queries, const acre_s
     if (queries == NULL || options == NULL || options->cache == NULL) return acre_fail(ACRE_INVALID, "sqlite queries: a NULL");
     acre_sqlite_queries *const self = sqlite3_malloc64(sizeof *self);
     if (self == NULL) return acre_fail(ACRE_NO_MEMORY, "sqlite queries: no memory");
-    *self = (acre_sqlite_queries){.cache = options->cache,
-                                  .has_no_foreign_writers = options->has_no_foreign_writers,
-                                  .statement_count_max = options->statement_count_max == 0 ? STATEMENTS_DEFAULT : options->statement_count_max};
+    *self =
+        (acre_sqlite_queries){.cache = options->cache,
+                              .has_no_foreign_writers = options->has_no_foreign_writers,
+                              .statement_count_max = options->statement_count_max == 0 ? STATEMENTS_DEFAULT : options->statement_count_max};
     if (pthread_mutex_init(&self->lock, NULL) != 0) {
         sqlite3_free(self);
         return acre_fail(ACRE_NO_MEMORY, "sqlite queries: no lock");
@@ -263,7 +264,8 @@ static file_kind look_at_kind(acre_sqlite_connection *self, database *at, const 
     unsigned char versions[4];
     void volatile *header = NULL;
     if (path == NULL || *path == 0) return KIND_MEMORY;
-    if (sqlite3_uri_boolean(path, "immutable", 0) || sqlite3_uri_boolean(path, "nolock", 0) || is_exclusive(self, at->name)) return KIND_NONE;
+    if (sqlite3_uri_boolean(path, "immutable", 0) || sqlite3_uri_boolean(path, "nolock", 0) || is_exclusive(self, at->name))
+        return KIND_NONE;
     if (sqlite3_file_control(self->db, at->name, SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_OK && has_moved) return KIND_NONE;
     /* Opens the log and its index, if that is the journal mode. */
     if (acre_queries_ask(self, "SELECT count(*) FROM \"%w\".sqlite_schema", at->name, NULL, -1) < 0) return KIND_NONE;
@@ -402,8 +404,8 @@ static void note_writes(acre_sqlite_connection *self, statement *begun)
     for (uint32_t i = 0; i < begun->written_count; i++) add_change(&self->changes, begun->written[i]);
 }
 
-/* One that the program runs itself. Compiling is all that may be done here: what is read while it begins would hold a lock until it ends, and
- * SQLite does not wait for the lock to write while it has one to read. */
+/* One that the program runs itself. Compiling is all that may be done here: what is read while it begins would hold a lock until it ends,
+ * and SQLite does not wait for the lock to write while it has one to read. */
 static statement *look_up(acre_sqlite_connection *self, const char *sql)
 {
     int status;
@@ -420,7 +422,9 @@ static void note_begin(acre_sqlite_connection *self, sqlite3_stmt *begun, const 
     const bool is_reader = sqlite3_stmt_readonly(begun) != 0;
     if (is_reader && sqlite3_column_count(begun) > 0) return;
     const char *const sql = sqlite3_sql(begun);
-    statement *const known = self->running != NULL && self->running->prepared == begun ? self->running : sql == NULL ? NULL : look_up(self, sql);
+    statement *const known = self->running != NULL && self->running->prepared == begun ? self->running
+                             : sql == NULL                                             ? NULL
+                                                                                       : look_up(self, sql);
     if (!is_reader && (known == NULL || (known->does & DOES_TRANSACTION) == 0)) note_writes(self, known); /* BEGIN IMMEDIATE is no reader */
     if (known == NULL || (known->does & (DOES_SETTINGS | HAS_FAILED)) != 0) self->may_be_closed = true;
     if (self->may_be_closed || (known->does & DOES_SCHEMA) != 0) self->must_examine = true;
@@ -553,12 +557,23 @@ static int bind(sqlite3_stmt *prepared, const request *asked)
         const int number = (int)i + 1;
         const void *const data = value->data != NULL ? value->data : "";
         switch (value->type) {
-        case ACRE_SQLITE_INTEGER: status = sqlite3_bind_int64(prepared, number, value->integer); break;
-        case ACRE_SQLITE_REAL: status = sqlite3_bind_double(prepared, number, value->real); break;
-        case ACRE_SQLITE_TEXT: status = sqlite3_bind_text64(prepared, number, data, value->bytes, SQLITE_STATIC, SQLITE_UTF8); break;
-        case ACRE_SQLITE_BLOB: status = sqlite3_bind_blob64(prepared, number, data, value->bytes, SQLITE_STATIC); break;
-        case ACRE_SQLITE_NULL: break;
-        default: status = SQLITE_MISUSE; break;
+        case ACRE_SQLITE_INTEGER:
+            status = sqlite3_bind_int64(prepared, number, value->integer);
+            break;
+        case ACRE_SQLITE_REAL:
+            status = sqlite3_bind_double(prepared, number, value->real);
+            break;
+        case ACRE_SQLITE_TEXT:
+            status = sqlite3_bind_text64(prepared, number, data, value->bytes, SQLITE_STATIC, SQLITE_UTF8);
+            break;
+        case ACRE_SQLITE_BLOB:
+            status = sqlite3_bind_blob64(prepared, number, data, value->bytes, SQLITE_STATIC);
+            break;
+        case ACRE_SQLITE_NULL:
+            break;
+        default:
+            status = SQLITE_MISUSE;
+            break;
         }
     }
     return status;
@@ -692,7 +707,8 @@ static int answer_with_key(acre_sqlite_connection *self, statement *asked, const
     const acre_query_wishes wishes = {.stale_ns = with->wishes != NULL ? with->wishes->stale_ns : 0,
                                       .wait_ns = with->wishes != NULL ? with->wishes->wait_ns : 0};
     acre_query_answer held;
-    if (acre_query_cache_get(cache, key, clock_ns(CLOCK_MONOTONIC_COARSE), &wishes, &held) != ACRE_OK) return run_uncached(self, asked, with);
+    if (acre_query_cache_get(cache, key, clock_ns(CLOCK_MONOTONIC_COARSE), &wishes, &held) != ACRE_OK)
+        return run_uncached(self, asked, with);
     answer->outcome = held.outcome;
     if (held.has_turn) {
         if (held.outcome == ACRE_QUERY_STALE) acre_query_cache_release(cache, &held); /* the one that is made is as old as none */

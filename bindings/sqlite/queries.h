@@ -29,8 +29,8 @@ typedef struct database_file {
     unsigned use_count;
     uint64_t generation; /* atomic: changes with what may have changed the schema */
     pthread_mutex_t lock;
-    bool is_known; /* of what follows */
-    stamp known;   /* up to this state every change is in the versions of the cache, or is that of `commit` */
+    bool is_known;                      /* of what follows */
+    stamp known;                        /* up to this state every change is in the versions of the cache, or is that of `commit` */
     uint64_t commit, serial, commit_ns; /* `commit`: the commit of an attached connection that has not been heard to end; 0: none */
 } database_file;
 
@@ -46,7 +46,7 @@ typedef struct database {
     bool is_accounted;
     stamp accounted; /* a state that was `known` */
     uint64_t generation, commit;
-    bool is_wide; /* all of it is between begin_write and end_write */
+    bool is_wide;         /* all of it is between begin_write and end_write */
     sqlite3_stmt *cookie; /* PRAGMA schema_version */
     int64_t cookie_seen;
 } database;
@@ -66,7 +66,8 @@ database_file *acre_queries_take_file(acre_sqlite_queries *queries, uint64_t dev
 void acre_queries_drop_file(acre_sqlite_queries *queries, database_file *file);
 database_file *acre_queries_find_file(acre_sqlite_queries *queries, uint64_t device, uint64_t inode);
 
-/* What is visible in the database by now is in the versions of the cache. False: it is not sure. `is_locked`: this connection is reading. */
+/* What is visible in the database by now is in the versions of the cache. False: it is not sure. `is_locked`: this connection is reading.
+ */
 bool acre_queries_is_accounted(acre_sqlite_queries *queries, database *self, bool is_locked);
 /* From before a commit is visible to after it. `may_look`: the database is open as it was. */
 void acre_queries_begin_commit(acre_sqlite_queries *queries, database *self, bool may_look);
@@ -77,12 +78,12 @@ void acre_queries_outdate_file(acre_sqlite_queries *queries, database_file *file
 /* --- statements --- */
 
 enum {
-    DOES_OTHER = 1,      /* what cannot be kept: PRAGMA, BEGIN, ... */
-    DOES_SCHEMA = 2,     /* changes tables */
-    DOES_SETTINGS = 4,   /* PRAGMA, ATTACH, DETACH */
-    WRITES_UNKNOWN = 8,  /* not only tables that are known */
-    HAS_FAILED = 16,     /* there was no memory to note it all */
-    IS_TOLD_IGNORE = 32, /* the program's authorizer hides a column */
+    DOES_OTHER = 1,        /* what cannot be kept: PRAGMA, BEGIN, ... */
+    DOES_SCHEMA = 2,       /* changes tables */
+    DOES_SETTINGS = 4,     /* PRAGMA, ATTACH, DETACH */
+    WRITES_UNKNOWN = 8,    /* not only tables that are known */
+    HAS_FAILED = 16,       /* there was no memory to note it all */
+    IS_TOLD_IGNORE = 32,   /* the program's authorizer hides a column */
     DOES_TRANSACTION = 64, /* BEGIN and its like, which write nothing themselves */
 };
 
@@ -95,7 +96,7 @@ typedef struct names {
 typedef struct statement {
     struct statement *next; /* of its chain */
     uint64_t hash, used;
-    sqlite3_stmt *prepared; /* NULL: it is only known what it does */
+    sqlite3_stmt *prepared;                            /* NULL: it is only known what it does */
     bool is_running, is_outdated, is_checked, is_kept; /* is_kept: its answers may be */
     unsigned does;
     names reads, writes, functions;
@@ -113,8 +114,8 @@ enum { CHAINS = 256 };
 typedef struct changes {
     uint64_t *objects;
     size_t count, room;
-    bool is_noted; /* of each statement it is known what it writes, if only in temporary tables */
-    bool is_wide;  /* not so: all databases, and perhaps their schema */
+    bool is_noted;  /* of each statement it is known what it writes, if only in temporary tables */
+    bool is_wide;   /* not so: all databases, and perhaps their schema */
     bool is_unsure; /* triggers may have changed: all of the databases, but not the schema */
 } changes;
 
@@ -127,8 +128,8 @@ struct acre_sqlite_connection {
     uint32_t database_count;
     bool is_kept; /* answers of this connection may be */
     bool must_examine;
-    bool must_ask_again; /* something could not be asked, because of a lock or of memory */
-    bool may_be_closed; /* and the databases may not be those that are known, or closed */
+    bool must_ask_again;    /* something could not be asked, because of a lock or of memory */
+    bool may_be_closed;     /* and the databases may not be those that are known, or closed */
     unsigned char *context; /* of keys */
     size_t context_bytes;
 
@@ -139,7 +140,7 @@ struct acre_sqlite_connection {
     uint32_t statement_count;
     uint64_t use_clock;
 
-    changes changes; /* of the transaction */
+    changes changes;    /* of the transaction */
     bool is_committing; /* atomic */
     bool was_rolled_back;
     size_t announced_count; /* of the objects of changes */

@@ -1,5 +1,5 @@
-/* queries_answer.c - rows as one block of bytes: numbers of columns and rows, a cell of 16 bytes for each value, a place for each name, then
- * texts and blobs. A cell has its type and length, and the number or the place of its bytes. */
+/* queries_answer.c - rows as one block of bytes: numbers of columns and rows, a cell of 16 bytes for each value, a place for each name,
+ * then texts and blobs. A cell has its type and length, and the number or the place of its bytes. */
 #include "queries.h"
 
 #include <string.h>

@@ -121,8 +121,7 @@ static bool read_wal_index(const database *self, stamp *seen)
 static bool read_change_counter(database *self, stamp *seen)
 {
     unsigned char header[HEADER_BYTES];
-    if (self->handle->pMethods == NULL ||
-        self->handle->pMethods->xRead(self->handle, header, HEADER_BYTES, HEADER_BEGIN) != SQLITE_OK)
+    if (self->handle->pMethods == NULL || self->handle->pMethods->xRead(self->handle, header, HEADER_BYTES, HEADER_BEGIN) != SQLITE_OK)
         return false;
     self->is_outdated = header[3] == FORMAT_WAL; /* 19: the version that readers have to know */
     seen->words[0] = (uint64_t)header[8] << 24 | (uint64_t)header[9] << 16 | (uint64_t)header[10] << 8 | header[11];

@@ -1,8 +1,8 @@
 /* queries_statements.c - what statements read, write and call, as SQLite's authorizer tells it while it compiles them.
  *
- * A connection knows a number of statements by their text: those that it runs for acre_sqlite_query, which stay prepared, and those that the
- * program runs itself, which are compiled once more just to hear what they write. Whatever is not understood makes a statement one that is
- * run each time, and whose changes are to everything. */
+ * A connection knows a number of statements by their text: those that it runs for acre_sqlite_query, which stay prepared, and those that
+ * the program runs itself, which are compiled once more just to hear what they write. Whatever is not understood makes a statement one that
+ * is run each time, and whose changes are to everything. */
 #include "queries.h"
 
 #include <string.h>
@@ -74,17 +74,26 @@ static void note(statement *self, int action, const char *first, const char *sec
 {
     switch (action) {
     case SQLITE_SELECT:
-    case SQLITE_RECURSIVE: break;
-    case SQLITE_READ: note_read(self, schema, first); break;
+    case SQLITE_RECURSIVE:
+        break;
+    case SQLITE_READ:
+        note_read(self, schema, first);
+        break;
     case SQLITE_FUNCTION:
         if (second == NULL || !add_name(&self->functions, second, NULL)) self->does |= HAS_FAILED;
         break;
     case SQLITE_INSERT:
     case SQLITE_UPDATE:
-    case SQLITE_DELETE: note_write(self, schema, first); break;
-    case SQLITE_PRAGMA: self->does |= DOES_OTHER | DOES_SETTINGS; break;
+    case SQLITE_DELETE:
+        note_write(self, schema, first);
+        break;
+    case SQLITE_PRAGMA:
+        self->does |= DOES_OTHER | DOES_SETTINGS;
+        break;
     case SQLITE_TRANSACTION:
-    case SQLITE_SAVEPOINT: self->does |= DOES_OTHER | DOES_TRANSACTION; break;
+    case SQLITE_SAVEPOINT:
+        self->does |= DOES_OTHER | DOES_TRANSACTION;
+        break;
     case SQLITE_CREATE_TEMP_INDEX:
     case SQLITE_CREATE_TEMP_TABLE:
     case SQLITE_CREATE_TEMP_TRIGGER:
@@ -92,10 +101,16 @@ static void note(statement *self, int action, const char *first, const char *sec
     case SQLITE_DROP_TEMP_INDEX:
     case SQLITE_DROP_TEMP_TABLE:
     case SQLITE_DROP_TEMP_TRIGGER:
-    case SQLITE_DROP_TEMP_VIEW: self->does |= DOES_OTHER | DOES_SCHEMA; break;
+    case SQLITE_DROP_TEMP_VIEW:
+        self->does |= DOES_OTHER | DOES_SCHEMA;
+        break;
     case SQLITE_ATTACH:
-    case SQLITE_DETACH: self->does |= DOES_OTHER | DOES_SETTINGS; break;
-    default: self->does |= DOES_OTHER | DOES_SCHEMA | WRITES_UNKNOWN; break; /* CREATE and DROP, and what other versions of SQLite have */
+    case SQLITE_DETACH:
+        self->does |= DOES_OTHER | DOES_SETTINGS;
+        break;
+    default:
+        self->does |= DOES_OTHER | DOES_SCHEMA | WRITES_UNKNOWN;
+        break; /* CREATE and DROP, and what other versions of SQLite have */
     }
 }
 
@@ -112,7 +127,8 @@ int acre_queries_authorize(void *connection, int action, const char *first, cons
         if (verdict == SQLITE_IGNORE) self->collecting->does |= IS_TOLD_IGNORE;
     }
     if (!is_ours) self->authorized_count++;
-    if (!is_ours && action == SQLITE_PRAGMA) self->must_examine = self->may_be_closed = true; /* some do what they do while they are compiled */
+    if (!is_ours && action == SQLITE_PRAGMA)
+        self->must_examine = self->may_be_closed = true; /* some do what they do while they are compiled */
     return verdict;
 }
 
@@ -138,7 +154,8 @@ statement *acre_queries_find_statement(acre_sqlite_connection *self, const char 
 {
     const uint64_t hash = hash_of(sql, bytes);
     statement *found = self->chains[hash % CHAINS];
-    while (found != NULL && (found->hash != hash || found->sql_bytes != bytes || memcmp(sql_of(found), sql, bytes) != 0)) found = found->next;
+    while (found != NULL && (found->hash != hash || found->sql_bytes != bytes || memcmp(sql_of(found), sql, bytes) != 0))
+        found = found->next;
     if (found != NULL) found->used = ++self->use_clock;
     return found;
 }
@@ -287,7 +304,8 @@ int64_t acre_queries_ask(acre_sqlite_connection *self, const char *format, const
     return answer;
 }
 
-/* -1: there is none of that name; 0: one that cannot be kept. Only tables that lie in the file can, and views, whose tables are told, too. */
+/* -1: there is none of that name; 0: one that cannot be kept. Only tables that lie in the file can, and views, whose tables are told, too.
+ */
 static int64_t look_at_table(acre_sqlite_connection *self, const char *schema, const char *table)
 {
     return acre_queries_ask(self,
@@ -311,8 +329,8 @@ static bool is_kept_table(acre_sqlite_connection *self, const char *schema, cons
 
 static bool is_of_time(const char *function)
 {
-    static const char *const known[] = {"date",         "time",         "datetime",          "julianday", "unixepoch", "strftime",
-                                        "current_date", "current_time", "current_timestamp", "timediff"};
+    static const char *const known[] = {"date",     "time",         "datetime",     "julianday",         "unixepoch",
+                                        "strftime", "current_date", "current_time", "current_timestamp", "timediff"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (sqlite3_stricmp(known[i], function) == 0) return true;
     return false;
@@ -323,10 +341,11 @@ static bool is_kept_function(acre_sqlite_connection *self, const char *function)
 {
     char must_be_sqlites[2] = {self->attachment.dialect == 0 ? '1' : '0', 0};
     return !is_of_time(function) &&
-           acre_queries_ask(self,
-                            "SELECT min((builtin OR NOT %s) AND ((flags & 0x800) != 0 OR (builtin AND type <> 's'))) FROM pragma_function_list "
-                            "WHERE name = ?1 COLLATE NOCASE",
-                            must_be_sqlites, function, 0) == 1;
+           acre_queries_ask(
+               self,
+               "SELECT min((builtin OR NOT %s) AND ((flags & 0x800) != 0 OR (builtin AND type <> 's'))) FROM pragma_function_list "
+               "WHERE name = ?1 COLLATE NOCASE",
+               must_be_sqlites, function, 0) == 1;
 }
 
 static bool has_own_collations(acre_sqlite_connection *self)

@@ -7,14 +7,14 @@
  *     acre_sqlite_answer_value(&answer, 0, 0).data
  *     acre_sqlite_answer_close(&answer);
  *
- * Which tables a statement reads and writes is asked of SQLite itself (its authorizer), through views, triggers and foreign keys; nothing is
- * parsed. An answer is kept by acre/query_cache.h under the text of the statement, the parameters with their types, and the databases
+ * Which tables a statement reads and writes is asked of SQLite itself (its authorizer), through views, triggers and foreign keys; nothing
+ * is parsed. An answer is kept by acre/query_cache.h under the text of the statement, the parameters with their types, and the databases
  * that the connection has attached. Any number of connections share one cache, also those to different files.
  *
  * Promise: what acre_sqlite_query gives was true at some moment between its call and its return, for commits of attached connections
  * (whatever way they run their statements), of others in this process, and of other processes. `stale_ns` is the only exception, for who
- * asks for it. Three things are out of sight and need acre_sqlite_changed: rows written by a blob handle (sqlite3_blob_write) that was moved
- * by sqlite3_blob_reopen, when the handle stays open across transactions; functions and collations that are registered again after
+ * asks for it. Three things are out of sight and need acre_sqlite_changed: rows written by a blob handle (sqlite3_blob_write) that was
+ * moved by sqlite3_blob_reopen, when the handle stays open across transactions; functions and collations that are registered again after
  * acre_sqlite_attach; anything written around SQLite's locks.
  *
  * Run each time, and never kept: what writes, PRAGMA, EXPLAIN, functions that are not SQLITE_DETERMINISTIC and those of date and time (they
@@ -74,11 +74,11 @@ typedef struct acre_sqlite_attachment {
 } acre_sqlite_attachment;
 
 typedef enum acre_sqlite_type { /* SQLite's numbers */
-    ACRE_SQLITE_INTEGER = 1,
-    ACRE_SQLITE_REAL = 2,
-    ACRE_SQLITE_TEXT = 3, /* UTF-8 */
-    ACRE_SQLITE_BLOB = 4,
-    ACRE_SQLITE_NULL = 5,
+                                ACRE_SQLITE_INTEGER = 1,
+                                ACRE_SQLITE_REAL = 2,
+                                ACRE_SQLITE_TEXT = 3, /* UTF-8 */
+                                ACRE_SQLITE_BLOB = 4,
+                                ACRE_SQLITE_NULL = 5,
 } acre_sqlite_type;
 
 typedef struct acre_sqlite_value {
@@ -92,9 +92,9 @@ typedef struct acre_sqlite_value {
 } acre_sqlite_value;
 
 typedef struct acre_sqlite_wishes {
-    bool is_uncached;                /* runs the statement; keeps nothing */
-    uint64_t stale_ns, wait_ns;      /* as in acre_query_wishes */
-    uint64_t ttl_ns;                 /* of an answer that is filled in; 0: it does not expire. Times are in steps of some milliseconds */
+    bool is_uncached;           /* runs the statement; keeps nothing */
+    uint64_t stale_ns, wait_ns; /* as in acre_query_wishes */
+    uint64_t ttl_ns;            /* of an answer that is filled in; 0: it does not expire. Times are in steps of some milliseconds */
 } acre_sqlite_wishes;
 
 typedef struct acre_sqlite_answer {
@@ -112,8 +112,8 @@ ACRE_API acre_status acre_sqlite_queries_open(acre_sqlite_queries **queries, con
 /* All connections are detached. NULL is ignored. What is in the cache stays until it is evicted. */
 ACRE_API void acre_sqlite_queries_close(acre_sqlite_queries *queries);
 
-/* Once for each connection, before its first statement that is to be noticed; functions and collations are registered, and no transaction is
- * open. `attachment` may be NULL. ACRE_INVALID: a NULL. ACRE_BUSY: a transaction is open. ACRE_NO_MEMORY. */
+/* Once for each connection, before its first statement that is to be noticed; functions and collations are registered, and no transaction
+ * is open. `attachment` may be NULL. ACRE_INVALID: a NULL. ACRE_BUSY: a transaction is open. ACRE_NO_MEMORY. */
 ACRE_API acre_status acre_sqlite_attach(acre_sqlite_queries *queries, struct sqlite3 *db, const acre_sqlite_attachment *attachment,
                                         acre_sqlite_connection **connection);
 

@@ -24,7 +24,8 @@ static const char *const modes[] = {"wal", "delete", "truncate", "persist", "mem
 enum { MODES = sizeof modes / sizeof modes[0] };
 
 static const char schema[] =
-    "create table a(id integer primary key, v); create table b(id integer primary key, a references a on delete cascade on update cascade, v);"
+    "create table a(id integer primary key, v); create table b(id integer primary key, a references a on delete cascade on update cascade, "
+    "v);"
     "create table c(k text primary key, v) without rowid; create table d(id integer primary key, v unique); create table e(v);"
     "create table log(n); create trigger ta after insert on a begin insert into log values(new.id); end;"
     "create view va as select v, id from a; create view vc as select * from c;"
@@ -109,14 +110,21 @@ static void write_answer(const acre_sqlite_answer *answer, char *text)
 {
     char number[40];
     *text = 0;
-    for (uint32_t i = 0; i < answer->column_count; i++) add_text(text, acre_sqlite_answer_name(answer, i), strlen(acre_sqlite_answer_name(answer, i)));
+    for (uint32_t i = 0; i < answer->column_count; i++)
+        add_text(text, acre_sqlite_answer_name(answer, i), strlen(acre_sqlite_answer_name(answer, i)));
     for (uint32_t row = 0; row < answer->row_count; row++) {
         for (uint32_t column = 0; column < answer->column_count; column++) {
             const acre_sqlite_value value = acre_sqlite_answer_value(answer, row, column);
             switch (value.type) {
-            case ACRE_SQLITE_INTEGER: add_text(text, number, (size_t)snprintf(number, sizeof number, "%lld", (long long)value.integer)); break;
-            case ACRE_SQLITE_REAL: add_text(text, number, (size_t)snprintf(number, sizeof number, "%.17g", value.real)); break;
-            case ACRE_SQLITE_NULL: add_text(text, "NULL", 4); break;
+            case ACRE_SQLITE_INTEGER:
+                add_text(text, number, (size_t)snprintf(number, sizeof number, "%lld", (long long)value.integer));
+                break;
+            case ACRE_SQLITE_REAL:
+                add_text(text, number, (size_t)snprintf(number, sizeof number, "%.17g", value.real));
+                break;
+            case ACRE_SQLITE_NULL:
+                add_text(text, "NULL", 4);
+                break;
             default:
                 assert_int_equal(((const char *)value.data)[value.bytes], 0);
                 add_text(text, value.data, strlen(value.data));
@@ -195,9 +203,15 @@ static void is_never_kept(bench *self, const char *sql)
         if (ask(self->connection, self->db, sql, text) == ACRE_QUERY_HIT) fail_msg("mode %s: '%s' is kept", self->mode, sql);
 }
 
-static const char *const tables[] = {"select * from a",  "select * from b",      "select * from c",
-                                     "select * from d",  "select * from log",    "select * from va",
-                                     "select * from vc", "select count(*) from a", "select *, twice from g where v > 1",
+static const char *const tables[] = {"select * from a",
+                                     "select * from b",
+                                     "select * from c",
+                                     "select * from d",
+                                     "select * from log",
+                                     "select * from va",
+                                     "select * from vc",
+                                     "select count(*) from a",
+                                     "select *, twice from g where v > 1",
                                      "select a.v, (select count(*) from b where b.a = a.id and exists (select 1 from d)) from a"};
 enum { TABLES = sizeof tables / sizeof tables[0] };
 static const char untouched[] = "select * from e";
@@ -281,8 +295,8 @@ static void write_by_a_stranger(bench *self, const char *sql) { run_plainly(self
 static void write_by_another_process(bench *self, const char *sql)
 {
     char program[400];
-    snprintf(program, sizeof program, "sqlite3 -batch '%s' \"pragma foreign_keys = on; pragma busy_timeout = 10000; %s\" > /dev/null", self->path,
-             sql);
+    snprintf(program, sizeof program, "sqlite3 -batch '%s' \"pragma foreign_keys = on; pragma busy_timeout = 10000; %s\" > /dev/null",
+             self->path, sql);
     assert_int_equal(system(program), 0);
 }
 
@@ -290,28 +304,30 @@ static const struct {
     void (*write)(bench *, const char *);
     bool is_foreign, keeps_the_rest;
 } ways[] = {
-    {write_through, false, true},        {write_beside, false, true},      {write_by_the_other, false, true}, {write_by_the_other_through, false, true},
-    {write_in_a_transaction, false, false}, {write_in_an_own_transaction, false, true}, {write_step_by_step, false, true},
-    {write_and_reset, false, false},     {write_by_a_stranger, true, false}, {write_by_another_process, true, false},
+    {write_through, false, true},           {write_beside, false, true},
+    {write_by_the_other, false, true},      {write_by_the_other_through, false, true},
+    {write_in_a_transaction, false, false}, {write_in_an_own_transaction, false, true},
+    {write_step_by_step, false, true},      {write_and_reset, false, false},
+    {write_by_a_stranger, true, false},     {write_by_another_process, true, false},
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
 static const char *const writes[] = {
-    "insert into a values(4, 'four')",                                   /* and a trigger */
-    "update a set v = v || '!' where id = 2",                            /* read through a view */
-    "update a set id = 7 where id = 1",                                  /* a cascade */
-    "delete from a where id = 2",                                        /* another one */
-    "insert into b values(3, 3, 'b3') returning id, v",                  /* rows */
-    "update c set v = v + 1",                                            /* without rowid */
-    "delete from c",                                                     /* all of it, without the update hook */
-    "insert into vc values('z', 3)",                                     /* instead of */
+    "insert into a values(4, 'four')",                                    /* and a trigger */
+    "update a set v = v || '!' where id = 2",                             /* read through a view */
+    "update a set id = 7 where id = 1",                                   /* a cascade */
+    "delete from a where id = 2",                                         /* another one */
+    "insert into b values(3, 3, 'b3') returning id, v",                   /* rows */
+    "update c set v = v + 1",                                             /* without rowid */
+    "delete from c",                                                      /* all of it, without the update hook */
+    "insert into vc values('z', 3)",                                      /* instead of */
     "insert into d values(9, 10) on conflict(v) do update set v = v + 5", /* upsert */
-    "replace into d values(2, 15)",                                      /* takes a row away */
-    "delete from d",                                                     /* all of it */
-    "insert into g(v) values(1), (9)",                                   /* autoincrement, generated column, partial index */
+    "replace into d values(2, 15)",                                       /* takes a row away */
+    "delete from d",                                                      /* all of it */
+    "insert into g(v) values(1), (9)",                                    /* autoincrement, generated column, partial index */
     "with x(i) as (select 1 union all select i + 1 from x where i < 3) insert into log select i from x returning n",
-    "update d set v = v + (select count(*) from a)",                     /* perhaps nothing */
-    "update g set v = 11 where v = 777",                                 /* nothing */
+    "update d set v = v + (select count(*) from a)", /* perhaps nothing */
+    "update g set v = 11 where v = 777",             /* nothing */
 };
 enum { WRITES = sizeof writes / sizeof writes[0] };
 
@@ -624,8 +640,10 @@ static void changes_of_the_schema_are_noticed(void **state)
             set_up(&self, modes[mode], false);
             for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
                 keep_all(&self);
-                (way == 0 ? write_beside : way == 1 ? write_by_the_other : way == 2 ? write_by_a_stranger : write_by_another_process)(&self,
-                                                                                                                                      changes[i]);
+                (way == 0   ? write_beside
+                 : way == 1 ? write_by_the_other
+                 : way == 2 ? write_by_a_stranger
+                            : write_by_another_process)(&self, changes[i]);
                 all_are_right(&self);
                 run_plainly(self.other, "update e set v = v || '.'"); /* with the trigger of this moment */
                 all_are_right(&self);
@@ -645,7 +663,8 @@ static void attached_databases_have_answers_of_their_own(void **state)
     for (int mode = 0; mode < 2; mode++) {
         set_up(&self, modes[mode], false);
         sqlite3 *const second = open_database(self.second_path);
-        snprintf(sql, sizeof sql, "pragma journal_mode = %s; create table e(v); create table s(v); insert into e values('2nd'); insert into s values(1)",
+        snprintf(sql, sizeof sql,
+                 "pragma journal_mode = %s; create table e(v); create table s(v); insert into e values('2nd'); insert into s values(1)",
                  modes[1 - mode]);
         run_plainly(second, sql);
         acre_sqlite_connection *connection;
@@ -725,7 +744,8 @@ static void databases_in_memory_are_one_connections_alone(void **state)
     (void)state;
     assert_int_equal(acre_query_cache_open(&cache, &(acre_query_cache_options){.bytes_max = 1 << 20}), ACRE_OK);
     for (int is_shared = 0; is_shared < 2; is_shared++) {
-        assert_int_equal(acre_sqlite_queries_open(&queries, &(acre_sqlite_queries_options){.cache = cache, .has_no_foreign_writers = true}), ACRE_OK);
+        assert_int_equal(acre_sqlite_queries_open(&queries, &(acre_sqlite_queries_options){.cache = cache, .has_no_foreign_writers = true}),
+                         ACRE_OK);
         for (int i = 0; i < 2; i++) {
             dbs[i] = open_database(is_shared ? "file:shared?mode=memory&cache=shared" : ":memory:");
             assert_int_equal(acre_sqlite_attach(queries, dbs[i], NULL, &connections[i]), ACRE_OK);
@@ -969,10 +989,12 @@ static void parameters_and_their_types_are_part_of_the_question(void **state)
 {
     static const char long_text[600] = "a long one";
     static const acre_sqlite_value values[] = {
-        {ACRE_SQLITE_INTEGER, 0, {.integer = 1}},    {ACRE_SQLITE_REAL, 0, {.real = 1.0}},          {ACRE_SQLITE_TEXT, 1, {.data = "1"}},
-        {ACRE_SQLITE_BLOB, 1, {.data = "1"}},        {ACRE_SQLITE_NULL, 0, {.integer = 0}},         {ACRE_SQLITE_TEXT, 0, {.data = NULL}},
-        {ACRE_SQLITE_BLOB, 0, {.data = NULL}},       {ACRE_SQLITE_INTEGER, 0, {.integer = INT64_MIN}}, {ACRE_SQLITE_TEXT, 3, {.data = "1\0002"}},
-        {ACRE_SQLITE_TEXT, 600, {.data = long_text}}, {ACRE_SQLITE_BLOB, 599, {.data = long_text}}, {ACRE_SQLITE_REAL, 0, {.real = 1e300}},
+        {ACRE_SQLITE_INTEGER, 0, {.integer = 1}},     {ACRE_SQLITE_REAL, 0, {.real = 1.0}},
+        {ACRE_SQLITE_TEXT, 1, {.data = "1"}},         {ACRE_SQLITE_BLOB, 1, {.data = "1"}},
+        {ACRE_SQLITE_NULL, 0, {.integer = 0}},        {ACRE_SQLITE_TEXT, 0, {.data = NULL}},
+        {ACRE_SQLITE_BLOB, 0, {.data = NULL}},        {ACRE_SQLITE_INTEGER, 0, {.integer = INT64_MIN}},
+        {ACRE_SQLITE_TEXT, 3, {.data = "1\0002"}},    {ACRE_SQLITE_TEXT, 600, {.data = long_text}},
+        {ACRE_SQLITE_BLOB, 599, {.data = long_text}}, {ACRE_SQLITE_REAL, 0, {.real = 1e300}},
     };
     enum { COUNT = sizeof values / sizeof values[0] };
     static const char *const types[] = {"integer", "real", "text", "blob", "null"};
@@ -1057,11 +1079,13 @@ static void wishes_are_granted(void **state)
     (void)state;
     set_up(&self, "wal", false);
     keep(&self, untouched);
-    assert_int_equal(acre_sqlite_query(self.connection, untouched, NULL, 0, &(acre_sqlite_wishes){.is_uncached = true}, &answer), SQLITE_OK);
+    assert_int_equal(acre_sqlite_query(self.connection, untouched, NULL, 0, &(acre_sqlite_wishes){.is_uncached = true}, &answer),
+                     SQLITE_OK);
     assert_int_equal(answer.outcome, ACRE_QUERY_BUSY);
     acre_sqlite_answer_close(&answer);
     is_kept_still(&self, untouched);
-    assert_int_equal(acre_sqlite_query(self.connection, "select v from d", NULL, 0, &(acre_sqlite_wishes){.ttl_ns = 30000000}, &answer), SQLITE_OK);
+    assert_int_equal(acre_sqlite_query(self.connection, "select v from d", NULL, 0, &(acre_sqlite_wishes){.ttl_ns = 30000000}, &answer),
+                     SQLITE_OK);
     acre_sqlite_answer_close(&answer);
     is_kept_still(&self, "select v from d");
     usleep(60000);

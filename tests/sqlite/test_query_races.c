@@ -3,8 +3,8 @@
  *
  * Every number in the database only grows. Who has written one notes it when SQLite has returned; who asks looks at the notes first, and
  * what is given must not be behind them. Changes are made through acre_sqlite_query, by statements beside it, in transactions, by triggers,
- * by cascades, by emptying a table, in a table without rowids, and by a connection that is not attached. Now and then all threads stop, and all
- * answers are compared with those of a connection without the cache.
+ * by cascades, by emptying a table, in a table without rowids, and by a connection that is not attached. Now and then all threads stop, and
+ * all answers are compared with those of a connection without the cache.
  *
  * usage: test_query_races MODE [--must-fail]      the journal mode; over code with a planted bug, which has to be found
  *        ACRE_QUERY_RACES=N                       so many statements, instead of some seconds of them
@@ -32,7 +32,7 @@ static uint64_t notes[TABLES][NOTES]; /* atomic */
 static uint64_t operation_count, operations_max, end_ns;
 static uint64_t stale_count, wrong_count, hit_count, write_count, strange_count, quiet_count; /* atomic */
 static bool must_fail;
-static bool is_ended; /* atomic */
+static bool is_ended;            /* atomic */
 static pthread_rwlock_t at_work; /* who wants all to stop goes first */
 
 typedef struct worker {
@@ -77,7 +77,8 @@ static int yield(void *context, int count)
 static void note(unsigned table, unsigned what, uint64_t number)
 {
     uint64_t seen = __atomic_load_n(&notes[table][what], __ATOMIC_RELAXED);
-    while (seen < number && !__atomic_compare_exchange_n(&notes[table][what], &seen, number, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
+    while (seen < number && !__atomic_compare_exchange_n(&notes[table][what], &seen, number, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        continue;
 }
 
 static uint64_t noted(unsigned table, unsigned what) { return __atomic_load_n(&notes[table][what], __ATOMIC_ACQUIRE); }
@@ -209,8 +210,8 @@ static void write_strangely(worker *self, unsigned table, unsigned row)
 static void change_schema(worker *self, unsigned table)
 {
     char sql[200];
-    snprintf(sql, sizeof sql, "create index if not exists i%u on t%u(n); drop view v%u; create view v%u as select id, n from t%u", table, table,
-             table, table, table);
+    snprintf(sql, sizeof sql, "create index if not exists i%u on t%u(n); drop view v%u; create view v%u as select id, n from t%u", table,
+             table, table, table, table);
     execute(self->db, "begin immediate");
     execute(self->db, sql);
     execute(self->db, "commit");
@@ -283,7 +284,8 @@ static void ask_something(worker *self)
     int status;
     const acre_sqlite_wishes wishes = {.wait_ns = self->random % 8 == 0 ? 1000000 : 0};
     make_question(self->random / 64, &asked);
-    while ((status = acre_sqlite_query(self->connection, asked.sql, NULL, 0, &wishes, &answer)) == SQLITE_BUSY) make_question(self->random / 64, &asked);
+    while ((status = acre_sqlite_query(self->connection, asked.sql, NULL, 0, &wishes, &answer)) == SQLITE_BUSY)
+        make_question(self->random / 64, &asked);
     if (status != SQLITE_OK) die(self->db, asked.sql);
     const acre_sqlite_value given = acre_sqlite_answer_value(&answer, 0, 0);
     if (answer.row_count != 1 || given.type != ACRE_SQLITE_INTEGER) __atomic_fetch_add(&wrong_count, 1, __ATOMIC_RELAXED);
@@ -353,7 +355,8 @@ int main(int argument_count, char **arguments)
         if (acre_sqlite_attach(queries, workers[i].db, NULL, &workers[i].connection) != ACRE_OK) abort();
     }
     pthread_rwlockattr_t attributes;
-    if (pthread_rwlockattr_init(&attributes) != 0 || pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) != 0 ||
+    if (pthread_rwlockattr_init(&attributes) != 0 ||
+        pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) != 0 ||
         pthread_rwlock_init(&at_work, &attributes) != 0)
         abort();
     const uint64_t begin_ns = now_ns();
@@ -376,7 +379,8 @@ int main(int argument_count, char **arguments)
     }
     if (sqlite3_close(db) != SQLITE_OK || acre_query_cache_read_figures(cache, &figures) != ACRE_OK) abort();
     const bool is_valid = acre_query_cache_is_valid(cache);
-    printf("%s, %.1f s: %llu statements, %llu of them writes and %llu by strangers; %llu hits, %llu misses, %llu busy, %llu outdated; %llu filled "
+    printf("%s, %.1f s: %llu statements, %llu of them writes and %llu by strangers; %llu hits, %llu misses, %llu busy, %llu outdated; %llu "
+           "filled "
            "in, %llu refused as changed; %llu times all compared\n",
            mode, seconds, (unsigned long long)operation_count, (unsigned long long)write_count, (unsigned long long)strange_count,
            (unsigned long long)hit_count, (unsigned long long)figures.misses, (unsigned long long)figures.busy,
