@@ -20,14 +20,14 @@ typedef struct buffer {
 
 static bool append(buffer *self, const void *data, size_t bytes)
 {
-    if (self->room - self->bytes < bytes) {
+    if (self->at == NULL || self->room - self->bytes < bytes) {
         const size_t room = self->room + bytes < 128 ? 256 : (self->room + bytes) * 2;
         unsigned char *const more = sqlite3_realloc64(self->at, room);
         if (more == NULL) return false;
         self->at = more;
         self->room = room;
     }
-    if (bytes > 0) memcpy(self->at + self->bytes, data, bytes);
+    memcpy(self->at + self->bytes, data, bytes);
     self->bytes += bytes;
     return true;
 }
@@ -36,7 +36,7 @@ static bool append(buffer *self, const void *data, size_t bytes)
 static bool append_bytes(buffer *self, const void *data, size_t bytes, uint64_t *offset)
 {
     *offset = self->bytes;
-    return append(self, data, bytes) && append(self, "", 1);
+    return (bytes == 0 || (data != NULL && append(self, data, bytes))) && append(self, "", 1);
 }
 
 static bool append_cell(buffer *cells, buffer *bytes, sqlite3_stmt *row, int column)
@@ -52,7 +52,6 @@ static bool append_cell(buffer *cells, buffer *bytes, sqlite3_stmt *row, int col
     } else if (type != SQLITE_NULL) {
         const void *const data = type == SQLITE_TEXT ? (const void *)sqlite3_column_text(row, column) : sqlite3_column_blob(row, column);
         const size_t length = (size_t)sqlite3_column_bytes(row, column);
-        if (data == NULL && length > 0) return false;
         made.head |= (uint64_t)length << 3;
         if (!append_bytes(bytes, data, length, &made.what)) return false;
     }
