@@ -744,7 +744,7 @@ static int find_and_run(acre_sqlite_connection *self, const char *sql, const req
     if (is_free && !is_up_to_date(self)) bring_up_to_date(self);
     statement *asked = acre_queries_find_statement(self, sql, bytes);
     if (asked != NULL && asked->is_running) return SQLITE_BUSY;
-    if (asked != NULL && asked->prepared == NULL) {
+    if (asked != NULL && !asked->is_for_running) {
         acre_queries_drop_statement(self, asked);
         asked = NULL;
     }

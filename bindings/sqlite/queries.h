@@ -96,8 +96,8 @@ typedef struct names {
 typedef struct statement {
     struct statement *next; /* of its chain */
     uint64_t hash, used;
-    sqlite3_stmt *prepared;                            /* NULL: it is only known what it does */
-    bool is_running, is_outdated, is_checked, is_kept; /* is_kept: its answers may be */
+    sqlite3_stmt *prepared;                                            /* NULL: it is only known what it does */
+    bool is_for_running, is_running, is_outdated, is_checked, is_kept; /* is_kept: its answers may be */
     unsigned does;
     names reads, writes, functions;
     uint64_t *objects; /* that an answer is made from; when is_checked and is_kept */
@@ -137,7 +137,7 @@ struct acre_sqlite_connection {
     statement *collecting;
     uint64_t authorized_count;
     statement *chains[CHAINS];
-    uint32_t statement_count;
+    uint32_t statement_counts[2]; /* only known, prepared */
     uint64_t use_clock;
 
     changes changes;    /* of the transaction */

@@ -177,7 +177,7 @@ void acre_queries_drop_statement(acre_sqlite_connection *self, statement *gone)
     statement **place = &self->chains[gone->hash % CHAINS];
     while (*place != gone) place = &(*place)->next;
     *place = gone->next;
-    self->statement_count--;
+    self->statement_counts[gone->is_for_running]--;
     free_statement(gone);
 }
 
@@ -196,13 +196,14 @@ void acre_queries_drop_statements(acre_sqlite_connection *self)
     }
 }
 
-static void make_room(acre_sqlite_connection *self)
+/* Those that are only known for what they do take no room from those that are prepared. */
+static void make_room(acre_sqlite_connection *self, bool is_for_running)
 {
     statement *oldest = NULL;
-    if (self->statement_count < self->queries->statement_count_max) return;
+    if (self->statement_counts[is_for_running] < self->queries->statement_count_max) return;
     for (int i = 0; i < CHAINS; i++)
         for (statement *at = self->chains[i]; at != NULL; at = at->next)
-            if (!at->is_running && (oldest == NULL || at->used < oldest->used)) oldest = at;
+            if (!at->is_running && at->is_for_running == is_for_running && (oldest == NULL || at->used < oldest->used)) oldest = at;
     if (oldest != NULL) acre_queries_drop_statement(self, oldest);
 }
 
@@ -245,7 +246,11 @@ statement *acre_queries_make_statement(acre_sqlite_connection *self, const char 
     statement *const made = sqlite3_malloc64(sizeof *made);
     *status = SQLITE_NOMEM;
     if (made == NULL) return NULL;
-    *made = (statement){.hash = hash_of(sql, bytes), .context_bytes = self->context_bytes, .sql_bytes = bytes, .used = ++self->use_clock};
+    *made = (statement){.hash = hash_of(sql, bytes),
+                        .context_bytes = self->context_bytes,
+                        .sql_bytes = bytes,
+                        .used = ++self->use_clock,
+                        .is_for_running = is_for_running};
     made->key = sqlite3_malloc64(made->context_bytes + bytes + 1);
     if (made->key != NULL) {
         if (made->context_bytes > 0) memcpy(made->key, self->context, made->context_bytes);
@@ -257,10 +262,10 @@ statement *acre_queries_make_statement(acre_sqlite_connection *self, const char 
         free_statement(made);
         return NULL;
     }
-    make_room(self);
+    make_room(self, is_for_running);
     made->next = self->chains[made->hash % CHAINS];
     self->chains[made->hash % CHAINS] = made;
-    self->statement_count++;
+    self->statement_counts[is_for_running]++;
     return made;
 }
 

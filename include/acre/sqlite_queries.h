@@ -13,9 +13,8 @@
  *
  * Promise: what acre_sqlite_query gives was true at some moment between its call and its return, for commits of attached connections
  * (whatever way they run their statements), of others in this process, and of other processes. `stale_ns` is the only exception, for who
- * asks for it. Three things are out of sight and need acre_sqlite_changed: rows written by a blob handle (sqlite3_blob_write) that was
- * moved by sqlite3_blob_reopen, when the handle stays open across transactions; functions and collations that are registered again after
- * acre_sqlite_attach; anything written around SQLite's locks.
+ * asks for it. Functions and collations that are registered after acre_sqlite_attach are out of sight: attach once more, or use
+ * acre_sqlite_changed. The answers of a database are kept as long as a connection is attached to it.
  *
  * Run each time, and never kept: what writes, PRAGMA, EXPLAIN, functions that are not SQLITE_DETERMINISTIC and those of date and time (they
  * may be asked for 'now'), functions and collations of the program's own (see `dialect`), temporary and virtual tables, sqlite_schema and
@@ -24,7 +23,11 @@
  *
  * Foreign writers are seen by what SQLite itself looks at: the header of the wal-index in WAL mode (six loads for each database), the
  * change counter of the file in the other journal modes (one read of 12 bytes). After a change that is not of an attached connection
- * everything of that database is old. `has_no_foreign_writers` leaves this out.
+ * everything of that database is old. `has_no_foreign_writers` leaves this out; then acre_sqlite_changed has to follow what SQLite tells
+ * nobody, as sqlite3_backup_step into the database.
+ *
+ * A statement that the program runs itself (sqlite3_exec, sqlite3_step) and that writes is compiled once more when its text is new, to hear
+ * which tables it writes; parameters keep texts few.
  *
  * Attaching takes the connection's authorizer, trace, commit and rollback hook. The program's own go into acre_sqlite_attachment.
  *
@@ -53,7 +56,7 @@ typedef struct acre_sqlite_connection acre_sqlite_connection;
 
 typedef struct acre_sqlite_queries_options {
     acre_query_cache *cache;      /* outlives the queries; may have other users, whose objects are numbers of their own */
-    bool has_no_foreign_writers;  /* all that write are attached connections: hits do not look at the file */
+    bool has_no_foreign_writers;  /* all that write are connections attached to these queries: hits do not look at the file */
     uint32_t statement_count_max; /* prepared statements kept for each connection; 0: 128 */
 } acre_sqlite_queries_options;
 
@@ -123,8 +126,9 @@ ACRE_API acre_status acre_sqlite_detach(acre_sqlite_connection *connection);
 
 /* Runs one statement, whatever it is, or gives the answer that is kept. `parameters` are bound to ?1 and on; what has no parameter is NULL.
  * `wishes` may be NULL. Returns SQLite's code: SQLITE_OK, or an error, and then sqlite3_errmsg tells more and the answer is empty. Codes of
- * its own: SQLITE_MISUSE: a NULL, or more than one statement; SQLITE_RANGE: more parameters than the statement has; SQLITE_NOMEM. After
- * SQLITE_OK acre_sqlite_answer_close has to follow. A hit costs O(text + parameters + databases + tables). */
+ * its own: SQLITE_MISUSE: a NULL, or more than one statement; SQLITE_RANGE: more parameters than the statement has; SQLITE_BUSY: a function
+ * that this very statement calls asks for it again; SQLITE_NOMEM. After SQLITE_OK acre_sqlite_answer_close has to follow. A hit costs
+ * O(text + parameters + databases + tables). */
 ACRE_API int acre_sqlite_query(acre_sqlite_connection *connection, const char *sql, const acre_sqlite_value *parameters,
                                size_t parameter_count, const acre_sqlite_wishes *wishes, acre_sqlite_answer *answer);
 

@@ -78,8 +78,8 @@ typedef struct __attribute__((aligned(128))) shard {
     acre_lock lock;
     uint32_t line_mask;
     index_line *lines; /* aligned to 64 */
-    entry **entries; /* [slot] */
-    uint64_t *keys;  /* [slot]: hashes, for the policy */
+    entry **entries;   /* [slot] */
+    uint64_t *keys;    /* [slot]: hashes, for the policy */
     uint32_t *free_slots;
     uint32_t free_count, slot_count;
     acre_policy *policy;

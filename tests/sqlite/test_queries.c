@@ -513,6 +513,78 @@ static void functions_of_the_program(void **state)
     tear_down(&self);
 }
 
+static int asked_status;
+
+static void ask_within(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    acre_sqlite_connection *const connection = sqlite3_user_data(context);
+    acre_sqlite_answer answer;
+    (void)count;
+    asked_status = acre_sqlite_query(connection, (const char *)sqlite3_value_text(values[0]), NULL, 0, NULL, &answer);
+    sqlite3_result_int64(context, acre_sqlite_answer_value(&answer, 0, 0).integer);
+    acre_sqlite_answer_close(&answer);
+}
+
+static void functions_may_ask(void **state)
+{
+    static const char again[] = "select ask('select ask(''select 1'')')",
+                      itself[] = "select ask(x) from (select 'select count(*) from d' as x union all select v from e)";
+    bench self;
+    char text[TEXT_MAX];
+    (void)state;
+    set_up(&self, "wal", false);
+    assert_int_equal(sqlite3_create_function(self.db, "ask", 1, SQLITE_UTF8, self.connection, ask_within, NULL, NULL), SQLITE_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_not_equal(ask(self.connection, self.db, "select ask('select count(*) from d')", text), ACRE_QUERY_HIT);
+        assert_string_equal(text, "ask('select count(*) from d')|2|");
+        assert_int_equal(asked_status, SQLITE_OK);
+        (void)ask(self.connection, self.db, "select ask('insert into d(v) values(' || max(v) || ' + 1)') from d",
+                  text); /* a write within a reader */
+        assert_int_equal(asked_status, SQLITE_OK);
+        run_plainly(self.db, "delete from d where v > 20");
+        all_are_right(&self);
+    }
+    (void)ask(self.connection, self.db, again, text);
+    assert_int_equal(asked_status, SQLITE_OK);
+    char sql[200];
+    snprintf(sql, sizeof sql, "update e set v = '%s'",
+             "select ask(x) from (select ''select count(*) from d'' as x union all select v from e)");
+    run_plainly(self.db, sql);
+    (void)ask(self.connection, self.db, itself, text); /* the second row asks for the statement itself */
+    assert_int_equal(asked_status, SQLITE_BUSY);
+    tear_down(&self);
+}
+
+static void another_image_takes_the_place_of_a_database(void **state)
+{
+    acre_query_cache *cache;
+    acre_sqlite_queries *queries;
+    acre_sqlite_connection *connection;
+    sqlite3 *db = open_database(":memory:"), *other = open_database(":memory:");
+    sqlite3_int64 bytes;
+    char text[TEXT_MAX];
+    (void)state;
+    assert_int_equal(acre_query_cache_open(&cache, &(acre_query_cache_options){.bytes_max = 1 << 20}), ACRE_OK);
+    assert_int_equal(acre_sqlite_queries_open(&queries, &(acre_sqlite_queries_options){.cache = cache}), ACRE_OK);
+    assert_int_equal(acre_sqlite_attach(queries, db, NULL, &connection), ACRE_OK);
+    run_plainly(db, "create table t(v); insert into t values('old')");
+    run_plainly(other, "create table t(v); insert into t values('new')");
+    for (int i = 0; i < 3; i++) (void)ask(connection, db, "select v from t", text);
+    assert_string_equal(text, "v|old|");
+    unsigned char *const image = sqlite3_serialize(other, "main", &bytes, 0);
+    assert_non_null(image);
+    assert_int_equal(sqlite3_deserialize(db, "main", image, bytes, bytes, SQLITE_DESERIALIZE_FREEONCLOSE), SQLITE_OK);
+    for (int i = 0; i < 3; i++) {
+        (void)ask(connection, db, "select v from t", text);
+        assert_string_equal(text, "v|new|");
+    }
+    assert_int_equal(acre_sqlite_detach(connection), ACRE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    acre_sqlite_queries_close(queries);
+    acre_query_cache_close(cache);
+}
+
 static void virtual_tables_are_never_kept_and_their_writes_are_noticed(void **state)
 {
     bench self;
@@ -1250,6 +1322,8 @@ int main(void)
         cmocka_unit_test(what_sqlite_computes_alike_each_time_is_kept),
         cmocka_unit_test(temporary_tables_and_what_hides_behind_them),
         cmocka_unit_test(functions_of_the_program),
+        cmocka_unit_test(functions_may_ask),
+        cmocka_unit_test(another_image_takes_the_place_of_a_database),
         cmocka_unit_test(virtual_tables_are_never_kept_and_their_writes_are_noticed),
         cmocka_unit_test(a_transaction_sees_its_own_snapshot),
         cmocka_unit_test(a_rollback_leaves_answers),
