@@ -335,11 +335,11 @@ static bool make_context(acre_sqlite_connection *self, uint64_t settings)
 
 static bool examine_databases(acre_sqlite_connection *self)
 {
-    static const char *const settings[] = {"SELECT * FROM pragma_full_column_names%s", "SELECT * FROM pragma_short_column_names%s",
-                                           "SELECT * FROM pragma_reverse_unordered_selects%s"};
+    static const char *const settings[] = {"PRAGMA full_column_names%s", "PRAGMA short_column_names%s",
+                                           "PRAGMA reverse_unordered_selects%s"};
     uint64_t bits = 0;
     const char *name;
-    bool is_kept = acre_queries_ask(self, "SELECT * FROM pragma_read_uncommitted%s", "", NULL, 1) == 0 &&
+    bool is_kept = acre_queries_ask(self, "PRAGMA read_uncommitted%s", "", NULL, 1) == 0 &&
                    acre_queries_ask(self, "SELECT count(*) FROM temp.sqlite_schema WHERE type = 'view'%s", "", NULL, 1) == 0;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         const int64_t value = acre_queries_ask(self, settings[i], "", NULL, -1);
@@ -428,6 +428,7 @@ static void note_begin(acre_sqlite_connection *self, sqlite3_stmt *begun, const 
     if (!is_reader && (known == NULL || (known->does & DOES_TRANSACTION) == 0)) note_writes(self, known); /* BEGIN IMMEDIATE is no reader */
     if (known == NULL || (known->does & (DOES_SETTINGS | HAS_FAILED)) != 0) self->may_be_closed = true;
     if (self->may_be_closed || (known->does & DOES_SCHEMA) != 0) self->must_examine = true;
+    if (!is_reader && !self->may_be_closed && strncmp(text, "--", 2) != 0) self->writer = begun;
 }
 
 static void note_end(acre_sqlite_connection *self, const sqlite3_stmt *ended)
@@ -435,7 +436,11 @@ static void note_end(acre_sqlite_connection *self, const sqlite3_stmt *ended)
     if (ended == self->last_begun) self->last_begun = NULL;
     end_commit(self);
     settle(self);
-    if (!is_up_to_date(self) && is_idle(self)) bring_up_to_date(self);
+    /* Only behind statements that are the program's own: sqlite3_deserialize has one that ends while the database is neither the old nor
+     * the new one. */
+    const bool may_ask = ended == self->writer;
+    if (may_ask) self->writer = NULL;
+    if (may_ask && !is_up_to_date(self) && is_idle(self)) bring_up_to_date(self);
 }
 
 static int on_trace(unsigned event, void *context, void *p, void *x)

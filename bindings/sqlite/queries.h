@@ -128,6 +128,7 @@ struct acre_sqlite_connection {
     uint32_t database_count;
     bool is_kept; /* answers of this connection may be */
     bool must_examine;
+    bool has_found;         /* a function, in SQLite's list */
     bool must_ask_again;    /* something could not be asked, because of a lock or of memory */
     bool may_be_closed;     /* and the databases may not be those that are known, or closed */
     unsigned char *context; /* of keys */
@@ -147,7 +148,7 @@ struct acre_sqlite_connection {
     uint32_t commit_count;  /* databases */
     int writes_before;      /* pages that SQLite had written */
     statement *running;
-    const void *last_begun;
+    const void *last_begun, *writer; /* of its statements */
 };
 
 int acre_queries_authorize(void *connection, int action, const char *first, const char *second, const char *schema, const char *trigger);

@@ -341,22 +341,59 @@ static bool is_of_time(const char *function)
     return false;
 }
 
-/* SQLite does not mark its aggregates and window functions as deterministic, which they are. */
-static bool is_kept_function(acre_sqlite_connection *self, const char *function)
+static const char *text_of(sqlite3_stmt *row, int column)
 {
-    char must_be_sqlites[2] = {self->attachment.dialect == 0 ? '1' : '0', 0};
-    return !is_of_time(function) &&
-           acre_queries_ask(
-               self,
-               "SELECT min((builtin OR NOT %s) AND ((flags & 0x800) != 0 OR (builtin AND type <> 's'))) FROM pragma_function_list "
-               "WHERE name = ?1 COLLATE NOCASE",
-               must_be_sqlites, function, 0) == 1;
+    const char *const text = (const char *)sqlite3_column_text(row, column);
+    return text == NULL ? "" : text;
 }
 
-static bool has_own_collations(acre_sqlite_connection *self)
+/* A row of PRAGMA function_list. SQLite does not mark its aggregates and window functions as deterministic, which they are. */
+static bool is_kept_kind(const acre_sqlite_connection *self, sqlite3_stmt *row)
 {
-    return acre_queries_ask(self, "SELECT count(*) FROM pragma_collation_list WHERE name NOT IN ('BINARY', 'NOCASE', 'RTRIM')%s", "", NULL,
-                            1) != 0;
+    const bool is_sqlites = sqlite3_column_int(row, 1) != 0, is_scalar = strcmp(text_of(row, 2), "s") == 0;
+    const bool is_deterministic = (sqlite3_column_int(row, 5) & SQLITE_DETERMINISTIC) != 0;
+    return (is_sqlites || self->attachment.dialect != 0) && (is_deterministic || (is_sqlites && !is_scalar));
+}
+
+/* Looks through the rows of a PRAGMA. The table-valued functions of the same name would be shorter, but SQLite keeps a pointer in them that
+ * sqlite3_deserialize makes dangle. */
+static bool all_rows(acre_sqlite_connection *self, const char *sql, bool (*is_good)(acre_sqlite_connection *, sqlite3_stmt *, const char *),
+                     const char *with)
+{
+    sqlite3_stmt *asked = NULL;
+    bool are_good = true;
+    statement *const outer = self->collecting;
+    self->internal_depth++;
+    self->collecting = NULL;
+    int status = sqlite3_prepare_v2(self->db, sql, -1, &asked, NULL);
+    if (status == SQLITE_OK)
+        while ((status = sqlite3_step(asked)) == SQLITE_ROW) are_good = is_good(self, asked, with) && are_good;
+    (void)sqlite3_finalize(asked);
+    self->collecting = outer;
+    self->internal_depth--;
+    if (is_passing(status)) self->must_ask_again = true;
+    return are_good && status == SQLITE_DONE;
+}
+
+static bool is_another_or_kept(acre_sqlite_connection *self, sqlite3_stmt *row, const char *function)
+{
+    if (sqlite3_stricmp(text_of(row, 0), function) != 0) return true;
+    self->has_found = true;
+    return is_kept_kind(self, row);
+}
+
+static bool is_kept_function(acre_sqlite_connection *self, const char *function)
+{
+    self->has_found = false;
+    return !is_of_time(function) && all_rows(self, "PRAGMA function_list", is_another_or_kept, function) && self->has_found;
+}
+
+static bool is_collation_of_sqlite(acre_sqlite_connection *self, sqlite3_stmt *row, const char *unused)
+{
+    const char *const name = text_of(row, 1);
+    (void)self;
+    (void)unused;
+    return strcmp(name, "BINARY") == 0 || strcmp(name, "NOCASE") == 0 || strcmp(name, "RTRIM") == 0;
 }
 
 static bool are_kept_names(acre_sqlite_connection *self, const statement *checked)
@@ -372,7 +409,7 @@ static bool are_kept_names(acre_sqlite_connection *self, const statement *checke
         next_name(&at, &function);
         if (!is_kept_function(self, function)) return false;
     }
-    return self->attachment.dialect != 0 || !has_own_collations(self);
+    return self->attachment.dialect != 0 || all_rows(self, "PRAGMA collation_list", is_collation_of_sqlite, NULL);
 }
 
 static bool add_objects(acre_sqlite_connection *self, statement *checked)
