@@ -5,9 +5,9 @@
  * one, and whoever changes an object after that makes the word another one than the entry has. So a value that is found to be current was
  * read behind every change whose invalidate has returned.
  *
- * An entry lies in the list of its hash. One without a value is a place for turns and waiters. Entries are never changed but for the fields
+ * An entry lies in the line of its hash. One without a value is a place for turns and waiters. Entries are never changed but for the fields
  * behind `hash`, under the shard's lock: a new value is a new entry. `pins` are answers, turns and waiters, and keep an entry's memory when
- * it is out of the list (`DETACHED`); whoever takes the last pin away frees it. The policy knows the entries with a value, by their slots.
+ * it is out of the index (`DETACHED`); whoever takes the last pin away frees it. The policy knows the entries with a value, by their slots.
  */
 #include <acre/budget.h>
 #include <acre/query_cache.h>
@@ -35,6 +35,8 @@ enum {
     EVICT_ATTEMPTS = 4, /* each of which lowers the credit of 64 entries */
     LINE_BYTES = 64,
     PREFETCHED_BYTES = 320,
+    WORDS_A_LINE = 8,
+    TAG_SHIFT = 48,
 };
 
 #define DETACHED        0x80000000u
@@ -49,7 +51,7 @@ typedef struct dependency {
 
 /* What a hit needs stands in the first 64 bytes. */
 typedef struct entry {
-    struct entry *next; /* of the same head */
+    struct entry *next; /* of the same word of the index */
     uint64_t hash;
     uint64_t expires_ns;    /* 0: never */
     uint64_t fill_until_ns; /* whose turn it is has it until then; 0: nobody's */
@@ -66,16 +68,23 @@ typedef struct entry {
     uint64_t unused;
 } entry; /* then: dependencies, the value, the statement, the parameters */
 
+/* A word has 16 bits of an entry's hash above its address, so that others are passed over without being looked at. Where a line is full, a
+ * word has a list of entries, and 0 in the place of these bits. */
+typedef struct index_line {
+    uint64_t words[WORDS_A_LINE];
+} index_line;
+
 typedef struct __attribute__((aligned(128))) shard {
     acre_lock lock;
-    uint32_t head_mask;
-    entry **heads;
-    entry **entries; /* [slot] */
-    uint64_t *keys;  /* [slot]: hashes, for the policy */
+    uint32_t line_mask;
+    index_line *lines; /* aligned to 64 */
+    entry **entries;   /* [slot] */
+    uint64_t *keys;    /* [slot]: hashes, for the policy */
     uint32_t *free_slots;
     uint32_t free_count, slot_count;
     acre_policy *policy;
-    void *policy_memory;
+    acre_policy_hits hits; /* that the policy has not heard of */
+    void *policy_memory, *line_memory;
     uint64_t bytes; /* atomic: entries are freed without the lock */
     uint64_t bytes_max;
     uint64_t mean_worth;
@@ -185,6 +194,10 @@ static entry *make_entry(const acre_query_cache *cache, const void *statement, s
     const size_t bytes = sizeof(entry) + object_count * sizeof(dependency) + value_bytes + statement_bytes + parameter_bytes;
     entry *const self = cache->options.allocate(cache->options.context, bytes);
     if (self == NULL) return NULL;
+    if ((uint64_t)(uintptr_t)self >> TAG_SHIFT != 0) { /* the index has no room for such an address */
+        cache->options.deallocate(cache->options.context, self);
+        return NULL;
+    }
     *self = (entry){.bytes = bytes,
                     .statement_bytes = (uint32_t)statement_bytes,
                     .parameter_bytes = (uint32_t)parameter_bytes,
@@ -213,42 +226,73 @@ static void unpin(acre_query_cache *cache, shard *in, entry *self)
 
 /* --- a shard, under its lock --- */
 
-static entry **place_of(const shard *in, const acre_query *query, uint64_t hash)
+static uint64_t tag_of(uint64_t hash) { return (hash >> TAG_SHIFT & 0xffff) == 0 ? 1 : hash >> TAG_SHIFT & 0xffff; }
+static entry *entry_at(uint64_t word) { return (entry *)(uintptr_t)(word & (((uint64_t)1 << TAG_SHIFT) - 1)); }
+static index_line *line_of(const shard *in, uint64_t hash) { return &in->lines[hash & in->line_mask]; }
+
+static bool is_the_one(entry *self, const acre_query *query, uint64_t hash)
 {
-    entry **place = &in->heads[hash & in->head_mask];
-    for (; *place != NULL; place = &(*place)->next) {
-        entry *const self = *place;
-        /* All of it is needed if it is the one; then these come at the same time. */
-        for (size_t at = LINE_BYTES; at < PREFETCHED_BYTES; at += LINE_BYTES) __builtin_prefetch((const char *)self + at);
-        if (self->hash != hash || self->statement_bytes != query->statement_bytes || self->parameter_bytes != query->parameter_bytes)
-            continue;
-        const unsigned char *const key = key_of(self);
-        if (memcmp(key, query->statement, query->statement_bytes) != 0) continue;
-        if (query->parameter_bytes == 0 || memcmp(key + query->statement_bytes, query->parameters, query->parameter_bytes) == 0) break;
-    }
-    return place;
+    /* All of it is needed if it is; then these come at the same time. */
+    for (size_t at = LINE_BYTES; at < PREFETCHED_BYTES; at += LINE_BYTES) __builtin_prefetch((const char *)self + at);
+    if (self->hash != hash || self->statement_bytes != query->statement_bytes || self->parameter_bytes != query->parameter_bytes)
+        return false;
+    const unsigned char *const key = key_of(self);
+    if (memcmp(key, query->statement, query->statement_bytes) != 0) return false;
+    return query->parameter_bytes == 0 || memcmp(key + query->statement_bytes, query->parameters, query->parameter_bytes) == 0;
 }
 
-static entry **place_of_entry(const shard *in, const entry *self)
+/* NULL: it is not there. */
+static entry *find(const shard *in, const acre_query *query, uint64_t hash)
 {
-    entry **place = &in->heads[self->hash & in->head_mask];
-    while (*place != self) place = &(*place)->next;
-    return place;
+    const index_line *const line = line_of(in, hash);
+    const uint64_t tag = tag_of(hash);
+    for (unsigned i = 0; i < WORDS_A_LINE; i++) {
+        const uint64_t word = line->words[i], its_tag = word >> TAG_SHIFT;
+        if (word == 0 || (its_tag != tag && its_tag != 0)) continue;
+        for (entry *self = entry_at(word); self != NULL; self = self->next)
+            if (is_the_one(self, query, hash)) return self;
+    }
+    return NULL;
+}
+
+static uint64_t word_for(entry *first)
+{
+    if (first == NULL) return 0;
+    return (first->next == NULL ? tag_of(first->hash) << TAG_SHIFT : 0) | (uint64_t)(uintptr_t)first;
 }
 
 static void link_entry(shard *in, entry *self, uint64_t hash)
 {
-    entry **const head = &in->heads[hash & in->head_mask];
+    index_line *const line = line_of(in, hash);
+    unsigned at = 0;
+    while (at < WORDS_A_LINE && line->words[at] != 0) at++;
+    if (at == WORDS_A_LINE) at = (unsigned)(hash >> 32) % WORDS_A_LINE;
     self->hash = hash;
-    self->next = *head;
-    *head = self;
+    self->next = entry_at(line->words[at]);
+    line->words[at] = word_for(self);
     __atomic_fetch_add(&in->bytes, self->bytes, __ATOMIC_RELAXED);
 }
 
-/* Out of its list; freed when nobody has it. */
+static void unlink_entry(shard *in, entry *self)
+{
+    index_line *const line = line_of(in, self->hash);
+    for (unsigned i = 0; i < WORDS_A_LINE; i++) {
+        const uint64_t tag = line->words[i] >> TAG_SHIFT;
+        if (line->words[i] == 0 || (tag != 0 && entry_at(line->words[i]) != self)) continue;
+        entry *first = entry_at(line->words[i]), **place = &first;
+        while (*place != NULL && *place != self) place = &(*place)->next;
+        if (*place == NULL) continue;
+        *place = self->next;
+        line->words[i] = word_for(first);
+        return;
+    }
+    assert(false); /* it was linked */
+}
+
+/* Out of the index; freed when nobody has it. */
 static void detach(acre_query_cache *cache, shard *in, entry *self)
 {
-    *place_of_entry(in, self) = self->next;
+    unlink_entry(in, self);
     if (__atomic_fetch_or(&self->pins, DETACHED, __ATOMIC_ACQ_REL) == 0) free_entry(cache, in, self);
 }
 
@@ -329,6 +373,7 @@ static acre_status take_in(acre_query_cache *cache, shard *in, entry *old, entry
     const bool is_renewed = has_value(old);
     uint32_t slot = old->slot;
     acre_policy_origin origin = 0;
+    acre_policy_deliver(in->policy, &in->hits);
     in->offer_count += result->cost_ns != 0;
     in->offered_cost += result->cost_ns;
     if (in->mean_worth == 0) in->mean_worth = worth;
@@ -393,14 +438,20 @@ static void give(entry *self, acre_query_outcome outcome, acre_query_answer *ans
     answer->value_bytes = self->value_bytes;
 }
 
+static void note_hit(shard *in, const entry *self)
+{
+    if (acre_policy_note(in->policy, self->slot, &in->hits)) acre_policy_deliver(in->policy, &in->hits);
+}
+
 /* A value that is there: HIT, or STALE if that is wanted. False: it can't be given. */
 static bool give_value(acre_query_cache *cache, shard *in, entry *self, uint64_t now_ns, uint64_t stale_ns, acre_query_answer *answer)
 {
     const bool is_expired = self->expires_ns != 0 && now_ns >= self->expires_ns;
+    __builtin_prefetch(in->policy->hits + self->slot); /* taking a pin lets nothing be read before it is taken */
     if (!is_expired && is_current(cache, self)) {
         give(self, ACRE_QUERY_HIT, answer);
         self->credit = self->credit_max;
-        acre_policy_hit(in->policy, self->slot);
+        note_hit(in, self);
         in->figures.hits++;
         return true;
     }
@@ -409,7 +460,7 @@ static bool give_value(acre_query_cache *cache, shard *in, entry *self, uint64_t
     if (stale_ns == 0 || (now_ns > self->stale_since_ns && now_ns - self->stale_since_ns > stale_ns)) return false;
     give(self, ACRE_QUERY_STALE, answer);
     if (!is_filling(self, now_ns)) begin_turn(cache, in, self, now_ns, answer);
-    acre_policy_hit(in->policy, self->slot);
+    note_hit(in, self);
     in->figures.stale_hits++;
     return true;
 }
@@ -453,10 +504,11 @@ acre_status acre_query_cache_get(acre_query_cache *cache, const acre_query *quer
     const uint64_t hash = hash_of(query);
     shard *const in = shard_of(cache, hash, &answer->shard);
     uint64_t wait_until_ns = 0;
+    __builtin_prefetch(line_of(in, hash)); /* the lock lets nothing be read before it is taken */
     acre_lock_take(&in->lock);
     note_request(cache, in, hash);
     for (;;) {
-        entry *self = *place_of(in, query, hash);
+        entry *self = find(in, query, hash);
         if (self != NULL && has_value(self) && give_value(cache, in, self, now_ns, wishes->stale_ns, answer)) break;
         if (self == NULL || !is_filling(self, now_ns)) {
             if (self == NULL) self = make_place(cache, in, query, hash);
@@ -595,14 +647,16 @@ static acre_status set_defaults(acre_query_cache_options *options)
 static acre_status open_shard(const acre_query_cache_options *options, shard *in)
 {
     in->slot_count = options->entries_max / options->shard_count;
-    const uint32_t head_count = (uint32_t)1 << acre_log2_ceil((uint64_t)in->slot_count + 1);
-    in->head_mask = head_count - 1;
+    /* From half to three quarters of the words are in use when all slots are. */
+    const uint32_t line_count = (uint32_t)1 << acre_log2_ceil(((uint64_t)in->slot_count * 4 / 3 + WORDS_A_LINE) / WORDS_A_LINE);
+    in->line_mask = line_count - 1;
     in->bytes_max = options->bytes_max / options->shard_count;
-    in->heads = get_zeroed(options, head_count * sizeof *in->heads);
+    in->line_memory = get_zeroed(options, (line_count + 1) * sizeof *in->lines);
+    in->lines = (index_line *)(uintptr_t)acre_align_up((uintptr_t)in->line_memory, sizeof *in->lines);
     in->entries = get_zeroed(options, in->slot_count * sizeof *in->entries);
     in->keys = get_zeroed(options, in->slot_count * sizeof *in->keys);
     in->free_slots = get_zeroed(options, in->slot_count * sizeof *in->free_slots);
-    if (in->heads == NULL || in->entries == NULL || in->keys == NULL || in->free_slots == NULL)
+    if (in->line_memory == NULL || in->entries == NULL || in->keys == NULL || in->free_slots == NULL)
         return acre_fail(ACRE_NO_MEMORY, "query cache: no memory for a shard of %u entries", in->slot_count);
     const acre_policy_options policy_options = {.kind = options->policy, .capacity = in->slot_count, .keys = in->keys};
     const size_t policy_bytes = acre_policy_bytes(&policy_options);
@@ -626,15 +680,17 @@ static acre_status open_curve(acre_query_cache *cache)
 
 static void close_shard(acre_query_cache *cache, shard *in)
 {
-    for (uint32_t i = 0; in->heads != NULL && i <= in->head_mask; i++) {
-        while (in->heads[i] != NULL) {
-            entry *const self = in->heads[i];
-            assert(self->pins == 0);
-            detach(cache, in, self);
+    for (uint32_t i = 0; in->line_memory != NULL && i <= in->line_mask; i++) {
+        for (unsigned k = 0; k < WORDS_A_LINE; k++) {
+            while (in->lines[i].words[k] != 0) {
+                entry *const self = entry_at(in->lines[i].words[k]);
+                assert(self->pins == 0);
+                detach(cache, in, self);
+            }
         }
     }
     assert(in->bytes == 0);
-    give_back(&cache->options, in->heads);
+    give_back(&cache->options, in->line_memory);
     give_back(&cache->options, in->entries);
     give_back(&cache->options, in->keys);
     give_back(&cache->options, in->free_slots);
@@ -750,25 +806,34 @@ acre_status acre_query_cache_read_figures(acre_query_cache *cache, acre_query_fi
     return ACRE_OK;
 }
 
+/* Every entry of a word of the index is where it is found. Adds up what has a value, and bytes. */
+static bool is_valid_word(const shard *in, uint32_t line, uint64_t word, uint32_t *used, uint64_t *bytes)
+{
+    entry *const first = entry_at(word);
+    if (word != word_for(first)) return false;
+    for (entry *self = first; self != NULL; self = self->next) {
+        const acre_query query = {key_of(self), self->statement_bytes, key_of(self) + self->statement_bytes, self->parameter_bytes};
+        if (self->hash != hash_of(&query) || (self->hash & in->line_mask) != line || (self->pins & DETACHED) != 0) return false;
+        if (find(in, &query, self->hash) != self) return false; /* twice */
+        *bytes += self->bytes;
+        if (!has_value(self)) continue;
+        ++*used;
+        if (in->entries[self->slot] != self || in->keys[self->slot] != self->hash || !acre_policy_holds(in->policy, self->slot))
+            return false;
+    }
+    return true;
+}
+
 bool acre_query_cache_is_valid(acre_query_cache *cache)
 {
     for (uint32_t i = 0; i < cache->options.shard_count; i++) {
         shard *const in = &cache->shards[i];
         uint32_t used = 0;
         uint64_t bytes = 0;
-        for (uint32_t head = 0; head <= in->head_mask; head++) {
-            for (entry *self = in->heads[head]; self != NULL; self = self->next) {
-                const acre_query query = {key_of(self), self->statement_bytes, key_of(self) + self->statement_bytes, self->parameter_bytes};
-                if (self->hash != hash_of(&query) || (self->hash & in->head_mask) != head || (self->pins & DETACHED) != 0) return false;
-                if (*place_of(in, &query, self->hash) != self) return false; /* twice */
-                bytes += self->bytes;
-                if (!has_value(self)) continue;
-                used++;
-                if (in->entries[self->slot] != self || in->keys[self->slot] != self->hash || !acre_policy_holds(in->policy, self->slot))
-                    return false;
-            }
-        }
-        /* What is pinned and out of its list is counted, too. */
+        for (uint32_t line = 0; line <= in->line_mask; line++)
+            for (unsigned k = 0; k < WORDS_A_LINE; k++)
+                if (!is_valid_word(in, line, in->lines[line].words[k], &used, &bytes)) return false;
+        /* What is pinned and out of the index is counted, too. */
         if (used != in->slot_count - in->free_count || used != in->policy->count || bytes > bytes_in(in) ||
             !acre_policy_is_valid(in->policy))
             return false;
