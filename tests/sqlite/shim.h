@@ -48,10 +48,12 @@ static int shim_truncate(sqlite3_file *f, sqlite3_int64 bytes)
     const int status = shim_ask(SHIM_TRUNCATE);
     return status != SQLITE_OK ? status : SHIM_OWN(f)->xTruncate(shim_own(f), bytes);
 }
+/* No power fails here. */
 static int shim_sync(sqlite3_file *f, int flags)
 {
-    const int status = shim_ask(SHIM_SYNC);
-    return status != SQLITE_OK ? status : SHIM_OWN(f)->xSync(shim_own(f), flags);
+    (void)f;
+    (void)flags;
+    return shim_ask(SHIM_SYNC);
 }
 static int shim_size(sqlite3_file *f, sqlite3_int64 *bytes)
 {
