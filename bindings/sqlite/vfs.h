@@ -85,10 +85,10 @@ static inline void vfs_count(uint64_t *count, uint64_t by) { (void)__atomic_fetc
 /* What a connection reads ahead. */
 typedef struct vfs_ahead {
     acre_prefetcher *prefetcher;
-    uint64_t last;
+    uint64_t last; /* chunk + 1 */
     uint32_t wanted_count;
-    bool is_off; /* no memory for it */
-    acre_page_id wanted[WANTED_MAX];
+    bool is_off;                 /* no memory for it */
+    uint64_t wanted[WANTED_MAX]; /* chunks */
 } vfs_ahead;
 
 /* Under acre_vfs.lock. Puts a file into the pool; false: it cannot be. `path` leads to the file of that identity. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TRIES_MAX = 3, LOAD_COUNT = 256, BATCH = 32, RING_UNKNOWN = 0, RING_OPEN, RING_NONE };
+enum { TRIES_MAX = 3, LOAD_COUNT = 256, BATCH = 16, CHUNK_SHIFT = 14, RING_UNKNOWN = 0, RING_OPEN, RING_NONE };
 
 #define BLOCKS_MIN ((uint64_t)1 << 24) /* words and tags of so many take 256 MiB of address space */
 
@@ -138,6 +138,7 @@ static void device_submit(acre_device *device, acre_device_request *const *reque
     vfs_file *const file = device->implementation;
     const bool has_ring = load_kind != LOAD_ONE && __atomic_load_n(&file->ring_state, __ATOMIC_ACQUIRE) == RING_OPEN;
     if (load_kind == LOAD_ONE) load_count += count;
+    for (size_t i = 0; i < count && load_kind == LOAD_AHEAD; i++) vfs_count(&acre_vfs.counts.prefetch, requests[i]->part_count);
     for (size_t i = 0; i < count; i++) {
         load here;
         load *const l = has_ring ? take_load() : NULL;
@@ -259,28 +260,50 @@ static bool begin_ahead(vfs_ahead *ahead)
     return !ahead->is_off;
 }
 
-static void bring(vfs_file *file, const acre_page_id *pages, size_t count, bool is_ahead)
+static size_t bring(vfs_file *file, const acre_page_id *pages, size_t count, bool is_ahead)
 {
     if (__atomic_load_n(&file->ring_state, __ATOMIC_ACQUIRE) == RING_UNKNOWN) open_ring(file);
     load_kind = is_ahead ? LOAD_AHEAD : LOAD_SEVERAL;
     const size_t brought = acre_buffer_pool_prefetch(acre_vfs.pool, pages, count);
     load_kind = LOAD_ONE;
-    if (is_ahead) vfs_count(&acre_vfs.counts.prefetch, brought);
+    return brought;
 }
 
-/* A block that was not there, or that was read ahead, has been asked for. What is predicted is brought in one go when there is enough of
- * it, or nothing is there. */
+static unsigned chunk_shift(void) { return acre_vfs.block_shift < CHUNK_SHIFT ? CHUNK_SHIFT - acre_vfs.block_shift : 0; }
+
+/* The blocks of the chunks that are wanted and lie within the file, as many at a time as make one request. */
+static void bring_wanted(vfs_file *file, vfs_ahead *ahead)
+{
+    acre_page_id pages[WANTED_MAX];
+    size_t count = 0;
+    const unsigned shift = chunk_shift();
+    uint64_t end = load_number(&file->size_bytes) >> acre_vfs.block_shift; /* whole ones */
+    if (end > file->block_count) end = file->block_count;
+    for (uint32_t i = 0; i < ahead->wanted_count; i++) {
+        for (uint64_t block = ahead->wanted[i] << shift; block < (ahead->wanted[i] + 1) << shift && block < end; block++) {
+            pages[count++] = acre_page(file->number, (uint32_t)block);
+            if (count < WANTED_MAX) continue;
+            (void)bring(file, pages, count, true);
+            count = 0;
+        }
+    }
+    if (count > 0) (void)bring(file, pages, count, true);
+    ahead->wanted_count = 0;
+}
+
+/* A block that was not there, or that was read ahead, has been asked for. Prediction is by chunks of blocks, so that it looks far enough
+ * ahead. What is predicted is brought in one go when there is enough of it, or nothing is there. */
 static void look_ahead(vfs_file *file, vfs_ahead *ahead, uint64_t block, bool was_missing)
 {
-    if (acre_vfs.options.has_no_prefetch || ahead->is_off || (ahead->prefetcher == NULL && !begin_ahead(ahead))) return;
+    const uint64_t chunk = block >> chunk_shift();
+    if (acre_vfs.options.has_no_prefetch || ahead->is_off || ahead->last == chunk + 1) return;
+    if (ahead->prefetcher == NULL && !begin_ahead(ahead)) return;
+    ahead->last = chunk + 1;
     uint64_t keys[WANTED_MAX];
-    const size_t count = acre_prefetch_access(ahead->prefetcher, block, 0, was_missing, keys, WANTED_MAX - ahead->wanted_count);
-    const uint64_t end = load_number(&file->size_bytes) >> acre_vfs.block_shift; /* whole ones */
+    const size_t count = acre_prefetch_access(ahead->prefetcher, chunk, 0, was_missing, keys, WANTED_MAX - ahead->wanted_count);
     for (size_t i = 0; i < count; i++)
-        if (keys[i] < end && keys[i] < file->block_count) ahead->wanted[ahead->wanted_count++] = acre_page(file->number, (uint32_t)keys[i]);
-    if (ahead->wanted_count < BATCH && !(was_missing && ahead->wanted_count > 0)) return;
-    bring(file, ahead->wanted, ahead->wanted_count, true);
-    ahead->wanted_count = 0;
+        if (keys[i] < UINT32_MAX) ahead->wanted[ahead->wanted_count++] = keys[i];
+    if (ahead->wanted_count >= BATCH || (was_missing && ahead->wanted_count > 0)) bring_wanted(file, ahead);
 }
 
 /* ---- reading ---- */
@@ -321,10 +344,7 @@ static bool copy_from_block(vfs_file *file, vfs_ahead *ahead, uint64_t block, si
                 (void)__atomic_compare_exchange_n(&file->tags[block], &seen, tag & ~TAG_AHEAD, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
                 vfs_count(&acre_vfs.counts.prefetch_used, 1);
             }
-            if ((was_ahead || was_missing) && ahead->last != block + 1) {
-                ahead->last = block + 1;
-                look_ahead(file, ahead, block, was_missing);
-            }
+            if (was_ahead || was_missing) look_ahead(file, ahead, block, was_missing);
             return true;
         }
         if (!is_new && !read_again(file, block)) return false;
@@ -340,7 +360,7 @@ static void bring_together(vfs_file *file, uint64_t first, uint64_t last)
     const uint64_t epoch = load_number(&file->epoch);
     for (uint64_t block = first; block <= last && count < WANTED_MAX; block++)
         if (!has_tag(file, block, epoch)) pages[count++] = acre_page(file->number, (uint32_t)block);
-    if (count > 1) bring(file, pages, count, false);
+    if (count > 1) (void)bring(file, pages, count, false);
 }
 
 bool acre_vfs_blocks_read(vfs_file *file, vfs_ahead *ahead, void *to, uint64_t at, size_t bytes)
