@@ -67,6 +67,12 @@ static void end_way(const way *w)
     if (w->has_vfs) must(acre_sqlite_vfs_unregister());
 }
 
+static int bind_random(sqlite3_stmt *statement, uint64_t *random)
+{
+    const uint64_t key = 1 + next_random(random) % row_count;
+    return sqlite3_bind_int64(statement, 1, (sqlite3_int64)key);
+}
+
 static void make_database(void)
 {
     sqlite3 *db;
@@ -90,9 +96,9 @@ static double seconds(void) { return (double)clock_ns(CLOCK_MONOTONIC) / 1e9; }
 typedef struct reader {
     pthread_t thread;
     sqlite3 *db;
-    bool is_by_key;
     uint64_t random;
     uint32_t count;
+    bool is_by_key;
 } reader;
 
 static void *read_all(void *argument)
@@ -103,7 +109,7 @@ static void *read_all(void *argument)
         check(r->db, sqlite3_prepare_v2(r->db, "select n, length(v) from t where k = ?1", -1, &statement, NULL));
         run(r->db, "begin");
         for (uint32_t i = 0; i < r->count; i++) {
-            check(r->db, sqlite3_bind_int64(statement, 1, (sqlite3_int64)(1 + next_random(&r->random) % row_count)));
+            check(r->db, bind_random(statement, &r->random));
             check(r->db, sqlite3_step(statement));
             check(r->db, sqlite3_reset(statement));
         }
@@ -232,7 +238,7 @@ static double write_some(const way *w, const char *mode)
     for (uint32_t i = 0; i < row_count / 200; i++) {
         run(db, "begin");
         for (int k = 0; k < 20; k++) {
-            check(db, sqlite3_bind_int64(statement, 1, (sqlite3_int64)(1 + next_random(&random) % row_count)));
+            check(db, bind_random(statement, &random));
             check(db, sqlite3_step(statement));
             check(db, sqlite3_reset(statement));
         }

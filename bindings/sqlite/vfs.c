@@ -22,7 +22,7 @@ static vfs_file *find_file(acre_file_identity identity)
 }
 
 /* Under acre_vfs.lock. Makes it known; in the pool if it can be. */
-static vfs_file *add_file(acre_file_identity identity, const char *path, bool is_writable)
+static vfs_file *add_file(acre_file_identity identity, const char *path)
 {
     vfs_file *const file = sqlite3_malloc64(sizeof *file);
     if (file == NULL) return NULL;
@@ -32,7 +32,7 @@ static vfs_file *add_file(acre_file_identity identity, const char *path, bool is
         sqlite3_free(file);
         return NULL;
     }
-    if (is_writable && acre_vfs.pool != NULL) (void)acre_vfs_blocks_open(file, path);
+    if (acre_vfs.pool != NULL) (void)acre_vfs_blocks_open(file, path);
     file->next = acre_vfs.files;
     acre_vfs.files = file;
     return file;
@@ -62,12 +62,12 @@ static bool is_at_path(sqlite3_file *below)
 
 /* Finds or makes the file of a connection. A database that is not in the pool is known all the same, so that no descriptor of it is
  * closed while it is open. */
-static int find_or_add_file(vfs_connection *c, const char *path, bool is_writable)
+static int find_or_add_file(vfs_connection *c, const char *path)
 {
     acre_file_identity identity, again;
     if (!acre_file_identify(path, &identity)) return SQLITE_OK;
     vfs_file *file = find_file(identity);
-    if (file == NULL) file = add_file(identity, path, is_writable);
+    if (file == NULL) file = add_file(identity, path);
     if (file == NULL) return SQLITE_NOMEM;
     file->connection_count++;
     c->file = file;
@@ -76,10 +76,10 @@ static int find_or_add_file(vfs_connection *c, const char *path, bool is_writabl
     return SQLITE_OK;
 }
 
-static int open_database(vfs_connection *c, const char *path, int flags)
+static int open_database(vfs_connection *c, const char *path)
 {
     pthread_mutex_lock(&acre_vfs.lock);
-    const int status = find_or_add_file(c, path, (flags & SQLITE_OPEN_READWRITE) != 0);
+    const int status = find_or_add_file(c, path);
     acre_vfs.counts.connection += status == SQLITE_OK;
     if (status == SQLITE_OK && (c->file == NULL || !c->file->is_pooled || c->is_left)) acre_vfs.counts.left++;
     pthread_mutex_unlock(&acre_vfs.lock);
@@ -95,15 +95,13 @@ static int open_file(sqlite3_vfs *self, const char *path, sqlite3_file *base, in
         /* Nothing of ours stands between, not even the methods: the file of the VFS below is at the beginning. */
         return below->xOpen(below, path, base, flags, flags_got);
     }
-    int got = flags;
-    int status = below->xOpen(below, path, vfs_below(c), flags, &got);
-    if (flags_got != NULL) *flags_got = got;
+    int status = below->xOpen(below, path, vfs_below(c), flags, flags_got);
     if (status != SQLITE_OK) {
         if (vfs_below(c)->pMethods != NULL) (void)vfs_below(c)->pMethods->xClose(vfs_below(c));
         return status;
     }
     c->generation = acre_vfs.generation;
-    status = open_database(c, path, got);
+    status = open_database(c, path);
     if (status != SQLITE_OK)
         (void)vfs_below(c)->pMethods->xClose(vfs_below(c));
     else
@@ -248,13 +246,12 @@ acre_status acre_sqlite_vfs_register(const acre_sqlite_vfs_options *options)
     if (status == ACRE_OK) status = open_pool();
     if (status != ACRE_OK) return status;
     vfs = make_vfs(acre_vfs.below);
-    if ((!has_fork_handlers && pthread_atfork(before_fork, after_fork, in_child) != 0) ||
-        sqlite3_vfs_register(&vfs, !o.is_not_default) != SQLITE_OK) {
+    if (!has_fork_handlers) has_fork_handlers = pthread_atfork(before_fork, after_fork, in_child) == 0;
+    if (!has_fork_handlers || sqlite3_vfs_register(&vfs, !o.is_not_default) != SQLITE_OK) {
         (void)acre_buffer_pool_close(acre_vfs.pool);
         acre_vfs.pool = NULL;
         return acre_fail(ACRE_NO_MEMORY, "sqlite vfs: SQLite does not take it");
     }
-    has_fork_handlers = true;
     is_registered = true;
     return ACRE_OK;
 }

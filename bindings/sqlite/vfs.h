@@ -116,8 +116,8 @@ typedef struct vfs_connection {
     uint64_t generation;
     int lock; /* SQLITE_LOCK_NONE ... */
     bool is_adopter;
-    bool is_left;                   /* its wal-index cannot be seen */
-    const volatile void *wal_index; /* the first region; NULL: there is none */
+    bool is_left;                       /* its wal-index cannot be seen */
+    const volatile uint32_t *wal_index; /* the first region; NULL: there is none */
     vfs_ahead ahead;
 } vfs_connection;
 

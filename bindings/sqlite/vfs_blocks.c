@@ -2,6 +2,7 @@
 #include "vfs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TRIES_MAX = 3, LOAD_COUNT = 256, BATCH = 16, CHUNK_SHIFT = 14, RING_UNKNOWN = 0, RING_OPEN, RING_NONE };
@@ -241,7 +242,10 @@ no_calls:
 void acre_vfs_blocks_close(vfs_file *file)
 {
     if (!file->is_pooled) return;
-    (void)acre_buffer_pool_remove_file(acre_vfs.pool, file->number);
+    if (acre_buffer_pool_remove_file(acre_vfs.pool, file->number) != ACRE_OK) {
+        fprintf(stderr, "acre: sqlite vfs: %s\n", acre_last_error());
+        abort(); /* somebody reads a database that no connection has open */
+    }
     acre_device_close(&file->device);
     give_tags(file);
     acre_file_close_identified(file->descriptor);

@@ -44,21 +44,18 @@ static void begin_lease(vfs_connection *c)
 /* Under file->lock. What is being read counts no more. */
 static void end_lease(vfs_file *file) { (void)__atomic_add_fetch(&file->lease, 1, __ATOMIC_ACQ_REL); }
 
-/* ---- the wal-index, as SQLite's wal.c lays it out; the header's first copy, and what follows the second ---- */
+/* ---- the wal-index, as SQLite's wal.c lays it out: words of the header's first copy, and of what follows the second ---- */
 
-enum { WAL_VERSION_AT = 0, WAL_SALT_AT = 32, WAL_BACKFILL_AT = 96, WAL_VERSION = 3007000 };
+enum { WAL_VERSION_WORD = 0, WAL_SALT_WORD = 8, WAL_BACKFILL_WORD = 24, WAL_VERSION = 3007000 };
 enum { WAL_CHECKPOINT_LOCK = 1, WAL_READ_LOCK = 3 };
 
-static uint32_t wal_word(const volatile void *index, size_t at)
-{
-    return __atomic_load_n((const volatile uint32_t *)((const volatile char *)index + at), __ATOMIC_ACQUIRE);
-}
+static uint32_t wal_word(const volatile uint32_t *index, size_t word) { return __atomic_load_n(index + word, __ATOMIC_ACQUIRE); }
 
 /* What the database has of this WAL. Different for different numbers of frames, and as good as surely for different salts. */
-static uint64_t wal_mark(const volatile void *index)
+static uint64_t wal_mark(const volatile uint32_t *index)
 {
-    const uint64_t salts = (uint64_t)wal_word(index, WAL_SALT_AT) << 32 | wal_word(index, WAL_SALT_AT + 4);
-    const uint64_t mark = salts + wal_word(index, WAL_BACKFILL_AT) * 0x9e3779b97f4a7c15u;
+    const uint64_t salts = (uint64_t)wal_word(index, WAL_SALT_WORD) << 32 | wal_word(index, WAL_SALT_WORD + 1);
+    const uint64_t mark = salts + wal_word(index, WAL_BACKFILL_WORD) * 0x9e3779b97f4a7c15u;
     return mark == 0 ? 1 : mark;
 }
 
@@ -130,7 +127,7 @@ static int read_file(sqlite3_file *base, void *to, int bytes, sqlite3_int64 at)
     vfs_file *const file = file_of(c);
     if (file != NULL) {
         if (c->lock != SQLITE_LOCK_NONE && bytes > 0 && at >= 0 &&
-            (c->wal_index == NULL || wal_word(c->wal_index, WAL_VERSION_AT) == WAL_VERSION)) {
+            (c->wal_index == NULL || wal_word(c->wal_index, WAL_VERSION_WORD) == WAL_VERSION)) {
             look_at_wal(c);
             if (acre_vfs_blocks_read(file, &c->ahead, to, (uint64_t)at, (size_t)bytes)) return SQLITE_OK;
         }

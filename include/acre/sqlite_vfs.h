@@ -20,8 +20,8 @@
  * system grants a ring (acre/prefetch.h). It switches itself off where it does not help.
  *
  * Not shared: the pool is the process's; what processes share is the system's cache, unless is_direct is set. A child of fork has a pool of
- * its own. PRAGMA mmap_size has no effect. Databases that are opened with nolock=1 or immutable=1, that can only be read, that lie on no
- * regular file, or that are too many (64) are left to the VFS below altogether.
+ * its own. PRAGMA mmap_size has no effect. Databases that are opened with nolock=1 or immutable=1, that the process may only read, that lie
+ * on no regular file, or that are too many (64) are left to the VFS below altogether.
  *
  * One rule for the program: while a database is open through this VFS, the same process does not open it otherwise. Closing a file
  * ends all locks that a process has on it, so POSIX wants it, and SQLite's VFS knows only of its own files. (SQLite has the same rule

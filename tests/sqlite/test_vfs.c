@@ -3,6 +3,7 @@
 #include "sqlite/vfs_help.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { STEP_COUNT = 60, THREAD_ROUNDS = 15 };
@@ -298,13 +299,69 @@ static void other_files_are_not_ours(void **state)
     assert_int_equal(vfs_figures().connection_count, 1);
     close_db(memory);
     close_db(db);
-    /* What can only be read is left alone, too. */
+    /* A connection that only reads has part in the pool, too. */
     sqlite3 *only_read;
     assert_int_equal(sqlite3_open_v2(path, &only_read, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
     assert_int_equal(number(only_read, "select count(*) from t"), 10);
-    assert_int_equal(vfs_figures().left_count, 1);
-    assert_int_equal(vfs_figures().file_count, 0);
+    assert_int_equal(vfs_figures().left_count, 0);
+    assert_int_equal(vfs_figures().file_count, 1);
     close_db(only_read);
+    assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
+}
+
+static void a_child_has_a_pool_of_its_own(void **state)
+{
+    (void)state;
+    remove_database(path);
+    assert_int_equal(acre_sqlite_vfs_register(NULL), ACRE_OK);
+    sqlite3 *const db = open_by(path, NULL);
+    make_table(db, 1000);
+    answer(db, "pragma cache_size = 5");
+    assert_int_equal(number(db, "select count(*) from t"), 1000);
+    const pid_t child = fork();
+    if (child == 0) {
+        sqlite3 *own;
+        acre_sqlite_vfs_figures figures;
+        bool is_right =
+            sqlite3_open(path, &own) == SQLITE_OK && sqlite3_exec(own, "delete from t where k <= 100", NULL, NULL, NULL) == SQLITE_OK;
+        is_right = is_right && sqlite3_exec(own, "pragma cache_size = 5; select sum(length(v)) from t", NULL, NULL, NULL) == SQLITE_OK;
+        is_right =
+            is_right && acre_sqlite_vfs_read_figures(&figures) == ACRE_OK && figures.file_count == 1 && figures.connection_count == 1;
+        is_right = is_right && figures.pool.read_count > 100 && sqlite3_close(own) == SQLITE_OK;
+        (void)sqlite3_close(db); /* which SQLite does not want, and programs do at their end */
+        _exit(is_right ? 0 : 1);
+    }
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(number(db, "select count(*) from t"), 900);
+    assert_int_equal(answer(db, "pragma integrity_check"), sum_of_text("ok"));
+    close_db(db);
+    assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
+}
+
+static void a_wal_without_shared_memory_does(void **state)
+{
+    (void)state;
+    remove_database(path);
+    assert_int_equal(acre_sqlite_vfs_register(NULL), ACRE_OK);
+    sqlite3 *db = open_by(path, NULL);
+    answer(db, "pragma locking_mode = exclusive; pragma journal_mode = wal; pragma wal_autocheckpoint = 5; pragma cache_size = 5");
+    make_table(db, 1000);
+    for (int i = 1; i <= 30; i++) {
+        char sql[100];
+        (void)snprintf(sql, sizeof sql, "update t set v = 'a%d' where k %% 7 = %d", i, i % 7);
+        answer(db, sql);
+        (void)snprintf(sql, sizeof sql, "select count(*) from t where v = 'a%d'", i);
+        assert_in_range(number(db, sql), 142, 143);
+        if (i == 15)
+            answer(db, "pragma journal_mode = delete; pragma locking_mode = normal; select count(*) from t; pragma journal_mode = wal");
+        if (i == 20) answer(db, "vacuum; pragma locking_mode = exclusive");
+    }
+    close_db(db);
+    db = open_by(path, NULL);
+    assert_int_equal(answer(db, "pragma integrity_check"), sum_of_text("ok"));
+    close_db(db);
     assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
 }
 
@@ -341,6 +398,8 @@ int main(void)
         cmocka_unit_test(more_databases_than_the_pool_takes_are_left_to_the_own_vfs),
         cmocka_unit_test(threads_see_what_was_committed_and_nothing_else),
         cmocka_unit_test(other_files_are_not_ours),
+        cmocka_unit_test(a_child_has_a_pool_of_its_own),
+        cmocka_unit_test(a_wal_without_shared_memory_does),
         cmocka_unit_test(bad_options_are_refused),
     };
     (void)snprintf(path, sizeof path, "acre-test-vfs-%d", (int)getpid());
