@@ -285,6 +285,55 @@ static void threads_see_what_was_committed_and_nothing_else(void **state)
     }
 }
 
+/* Opens and closes a database of its own, and one of all. */
+static void *come_and_go(void *argument)
+{
+    char name[100], sql[100];
+    const int mine = *(int *)argument;
+    (void)snprintf(name, sizeof name, "%s-%d", path, mine);
+    remove_database(name);
+    for (int i = 0; i < THREAD_ROUNDS; i++) {
+        sqlite3 *const own = open_by(name, NULL), *const common = open_by(path, NULL);
+        sqlite3_busy_timeout(common, 60000);
+        answer(own, "pragma cache_size = 3; pragma synchronous = off");
+        answer(common, "pragma cache_size = 3; pragma synchronous = off");
+        if (i == 0) make_table(own, 150);
+        (void)snprintf(sql, sizeof sql, "update t set v = '%d' where k %% 10 = %d", i, i % 10);
+        answer(own, sql);
+        (void)snprintf(sql, sizeof sql, "select count(*) from t where v = '%d'", i);
+        assert_int_equal(number(own, sql), 15);
+        assert_int_equal(number(common, "select count(*) from t where v > ''"), 300);
+        close_db(own);
+        close_db(common);
+    }
+    remove_database(name);
+    return NULL;
+}
+
+static void databases_come_and_go_while_others_are_read(void **state)
+{
+    static const acre_policy_kind policies[] = {ACRE_POLICY_ADAPTIVE, ACRE_POLICY_LRU, ACRE_POLICY_CLOCK};
+    pthread_t threads[THREAD_COUNT];
+    int numbers[THREAD_COUNT];
+    (void)state;
+    for (unsigned policy = 0; policy < 3; policy++) {
+        remove_database(path);
+        assert_int_equal(acre_sqlite_vfs_register(&(acre_sqlite_vfs_options){.pool_bytes = 30 * 4096, .policy = policies[policy]}),
+                         ACRE_OK);
+        sqlite3 *const db = open_by(path, NULL);
+        make_table(db, 300);
+        close_db(db);
+        for (int i = 0; i < THREAD_COUNT; i++) {
+            numbers[i] = i + 1;
+            assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &numbers[i]), 0);
+        }
+        for (int i = 0; i < THREAD_COUNT; i++) pthread_join(threads[i], NULL);
+        assert_int_equal(vfs_figures().file_count, 0);
+        assert_int_equal(vfs_figures().left_count, 0);
+        assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
+    }
+}
+
 static void other_files_are_not_ours(void **state)
 {
     (void)state;
@@ -397,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_database_that_is_made_anew_is_another),
         cmocka_unit_test(more_databases_than_the_pool_takes_are_left_to_the_own_vfs),
         cmocka_unit_test(threads_see_what_was_committed_and_nothing_else),
+        cmocka_unit_test(databases_come_and_go_while_others_are_read),
         cmocka_unit_test(other_files_are_not_ours),
         cmocka_unit_test(a_child_has_a_pool_of_its_own),
         cmocka_unit_test(a_wal_without_shared_memory_does),
