@@ -8,7 +8,7 @@
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { STEP_COUNT = 60, THREAD_ROUNDS = 15 };
 #else
-enum { STEP_COUNT = 100, THREAD_ROUNDS = 60 };
+enum { STEP_COUNT = 70, THREAD_ROUNDS = 40 };
 #endif
 enum { CONNECTION_COUNT = 3, THREAD_COUNT = 4 };
 
