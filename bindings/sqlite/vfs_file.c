@@ -17,28 +17,33 @@ static vfs_file *file_of(const vfs_connection *c)
 static void set_size(vfs_file *file, uint64_t bytes) { __atomic_store_n(&file->size_bytes, bytes, __ATOMIC_RELEASE); }
 
 /* Under file->lock. An unknown size is 0: no read is within it. */
-static void look_at_size(vfs_connection *c)
+static int look_at_size(vfs_connection *c)
 {
     sqlite3_int64 bytes = 0;
-    if (vfs_below(c)->pMethods->xFileSize(vfs_below(c), &bytes) != SQLITE_OK || bytes < 0) bytes = 0;
-    set_size(c->file, (uint64_t)bytes);
+    const int status = vfs_below(c)->pMethods->xFileSize(vfs_below(c), &bytes);
+    set_size(c->file, status != SQLITE_OK || bytes < 0 ? 0 : (uint64_t)bytes);
+    return status;
 }
 
 /* Under file->lock. The first SHARED lock: is it the file that we knew? */
-static void begin_lease(vfs_connection *c)
+static int begin_lease(vfs_connection *c)
 {
     vfs_file *const file = c->file;
     unsigned char header[STAMP_END];
     const uint64_t size_bytes = file->size_bytes;
-    const int status = vfs_below(c)->pMethods->xRead(vfs_below(c), header, STAMP_END, 0);
-    const bool is_read = status == SQLITE_OK || status == SQLITE_IOERR_SHORT_READ;
-    look_at_size(c);
-    if (!is_read || !file->has_stamp || size_bytes != file->size_bytes || file->wal_mark != 0 ||
+    const bool had_stamp = file->has_stamp;
+    file->has_stamp = false;
+    int status = vfs_below(c)->pMethods->xRead(vfs_below(c), header, STAMP_END, 0);
+    if (status == SQLITE_IOERR_SHORT_READ) status = SQLITE_OK;
+    if (status == SQLITE_OK) status = look_at_size(c);
+    if (status != SQLITE_OK) return status;
+    if (!had_stamp || size_bytes != file->size_bytes || file->wal_mark != 0 ||
         memcmp(file->stamp, header + STAMP_AT, sizeof file->stamp) != 0)
         acre_vfs_blocks_drop(file);
-    if (is_read) memcpy(file->stamp, header + STAMP_AT, sizeof file->stamp);
-    file->has_stamp = is_read;
+    memcpy(file->stamp, header + STAMP_AT, sizeof file->stamp);
+    file->has_stamp = true;
     __atomic_store_n(&file->wal_mark, 0, __ATOMIC_RELEASE);
+    return SQLITE_OK;
 }
 
 /* Under file->lock. What is being read counts no more. */
@@ -66,7 +71,7 @@ static void adopt_mark(vfs_connection *c)
     const uint64_t mark = wal_mark(c->wal_index);
     if (mark == file->wal_mark) return;
     if (file->adopter_count == 0) acre_vfs_blocks_drop(file);
-    look_at_size(c);
+    (void)look_at_size(c); /* unknown: the VFS below reads, and tells what is wrong */
     __atomic_store_n(&file->wal_mark, mark, __ATOMIC_RELEASE);
 }
 
@@ -159,7 +164,7 @@ static int write_file(sqlite3_file *base, const void *from, int bytes, sqlite3_i
     pthread_mutex_lock(&file->lock);
     note_header(file, from, (uint64_t)at, (size_t)bytes, is_well);
     if (!is_well)
-        look_at_size(c);
+        (void)look_at_size(c);
     else if (end > file->size_bytes)
         set_size(file, end);
     pthread_mutex_unlock(&file->lock);
@@ -175,7 +180,10 @@ static int truncate_file(sqlite3_file *base, sqlite3_int64 bytes)
     if (file == NULL) return status;
     if (bytes >= 0 && (uint64_t)bytes < before) acre_vfs_blocks_wrote(file, NULL, (uint64_t)bytes, (size_t)(before - (uint64_t)bytes));
     pthread_mutex_lock(&file->lock);
-    look_at_size(c);
+    if (status != SQLITE_OK)
+        (void)look_at_size(c);
+    else if (bytes >= 0 && (uint64_t)bytes < file->size_bytes)
+        set_size(file, (uint64_t)bytes);
     pthread_mutex_unlock(&file->lock);
     return status;
 }
@@ -190,15 +198,19 @@ static int size_of_file(sqlite3_file *base, sqlite3_int64 *bytes)
 static int lock_file(sqlite3_file *base, int level)
 {
     vfs_connection *const c = connection(base);
-    const int status = methods_below(base)->xLock(vfs_below(c), level);
-    if (status != SQLITE_OK || level <= c->lock) return status;
+    int status = methods_below(base)->xLock(vfs_below(c), level);
     vfs_file *const file = file_of(c);
-    if (file != NULL && c->lock == SQLITE_LOCK_NONE) {
+    if (status != SQLITE_OK || level <= c->lock || file == NULL) return status;
+    if (c->lock == SQLITE_LOCK_NONE) {
         pthread_mutex_lock(&file->lock);
-        if (file->holder_count++ == 0) begin_lease(c);
+        if (file->holder_count == 0) status = begin_lease(c);
+        file->holder_count += status == SQLITE_OK;
         pthread_mutex_unlock(&file->lock);
     }
-    if (file != NULL) c->lock = level;
+    if (status == SQLITE_OK)
+        c->lock = level;
+    else
+        (void)methods_below(base)->xUnlock(vfs_below(c), SQLITE_LOCK_NONE);
     return status;
 }
 
@@ -232,7 +244,7 @@ static int control_file(sqlite3_file *base, int verb, void *argument)
     }
     if (file != NULL && (verb == SQLITE_FCNTL_SIZE_HINT || verb == SQLITE_FCNTL_CHUNK_SIZE)) {
         pthread_mutex_lock(&file->lock);
-        look_at_size(c);
+        (void)look_at_size(c);
         pthread_mutex_unlock(&file->lock);
     }
     return status;
