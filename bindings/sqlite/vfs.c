@@ -12,6 +12,14 @@ vfs_state acre_vfs = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static sqlite3_vfs vfs;
 static bool is_registered;
 
+static acre_status open_pool(void)
+{
+    const acre_sqlite_vfs_options *const o = &acre_vfs.options;
+    const acre_buffer_pool_options options = {
+        .page_bytes = o->block_bytes, .frame_count = (uint32_t)(o->pool_bytes >> acre_vfs.block_shift), .policy = o->policy};
+    return acre_buffer_pool_open(&options, &acre_vfs.pool);
+}
+
 /* ---- files ---- */
 
 static vfs_file *find_file(acre_file_identity identity)
@@ -79,6 +87,7 @@ static int find_or_add_file(vfs_connection *c, const char *path)
 static int open_database(vfs_connection *c, const char *path)
 {
     pthread_mutex_lock(&acre_vfs.lock);
+    if (acre_vfs.pool == NULL) (void)open_pool(); /* in a child */
     const int status = find_or_add_file(c, path);
     acre_vfs.counts.connection += status == SQLITE_OK;
     if (status == SQLITE_OK && (c->file == NULL || !c->file->is_pooled || c->is_left)) acre_vfs.counts.left++;
@@ -174,21 +183,13 @@ static sqlite3_vfs make_vfs(sqlite3_vfs *below)
     };
 }
 
-/* ---- the pool ---- */
-
-static acre_status open_pool(void)
-{
-    const acre_sqlite_vfs_options *const o = &acre_vfs.options;
-    const acre_buffer_pool_options options = {
-        .page_bytes = o->block_bytes, .frame_count = (uint32_t)(o->pool_bytes >> acre_vfs.block_shift), .policy = o->policy};
-    return acre_buffer_pool_open(&options, &acre_vfs.pool);
-}
+/* ---- registration ---- */
 
 static void before_fork(void) { pthread_mutex_lock(&acre_vfs.lock); }
 static void after_fork(void) { pthread_mutex_unlock(&acre_vfs.lock); }
 
-/* The parent's locks, rings and reads in flight are not the child's: it begins anew, and leaves to the memory of its parent what was there.
- */
+/* The parent's locks, rings and reads in flight are not the child's: it begins anew, with a pool when it opens a database, and leaves what
+ * was there as it is. */
 static void in_child(void)
 {
     acre_vfs.generation++;
@@ -196,7 +197,6 @@ static void in_child(void)
     acre_vfs.pool = NULL;
     acre_vfs.counts = (vfs_counts){0};
     acre_vfs_blocks_in_child();
-    if (is_registered) (void)open_pool();
     pthread_mutex_unlock(&acre_vfs.lock);
 }
 
