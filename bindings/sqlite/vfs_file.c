@@ -233,19 +233,13 @@ static int check_reserved_lock(sqlite3_file *base, int *is_reserved)
     return methods_below(base)->xCheckReservedLock(vfs_below(connection(base)), is_reserved);
 }
 
+/* A hint may make the file longer: what lies beyond the size that we know is left to the VFS below. */
 static int control_file(sqlite3_file *base, int verb, void *argument)
 {
-    vfs_connection *const c = connection(base);
-    const int status = methods_below(base)->xFileControl(vfs_below(c), verb, argument);
-    vfs_file *const file = file_of(c);
+    const int status = methods_below(base)->xFileControl(vfs_below(connection(base)), verb, argument);
     if (verb == SQLITE_FCNTL_VFSNAME && status == SQLITE_OK) {
         char **const name = argument;
         *name = sqlite3_mprintf("acre/%z", *name);
-    }
-    if (file != NULL && (verb == SQLITE_FCNTL_SIZE_HINT || verb == SQLITE_FCNTL_CHUNK_SIZE)) {
-        pthread_mutex_lock(&file->lock);
-        (void)look_at_size(c);
-        pthread_mutex_unlock(&file->lock);
     }
     return status;
 }
