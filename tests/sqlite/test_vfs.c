@@ -334,6 +334,30 @@ static void databases_come_and_go_while_others_are_read(void **state)
     }
 }
 
+static void a_file_that_grows_by_chunks_does(void **state)
+{
+    int chunk_bytes = 100000;
+    (void)state;
+    remove_database(path);
+    assert_int_equal(acre_sqlite_vfs_register(NULL), ACRE_OK);
+    sqlite3 *const db = open_by(path, NULL), *const other = open_by(path, NULL);
+    assert_int_equal(sqlite3_file_control(db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk_bytes), SQLITE_OK);
+    make_table(db, 500);
+    answer(other, "pragma cache_size = 3");
+    for (int i = 0; i < 10; i++) {
+        char sql[100];
+        answer(db, "insert into t select k + 500, v from t where k <= 500");
+        assert_int_equal(number(other, "select count(*) from t where v > ''"), 1000);
+        (void)snprintf(sql, sizeof sql, "delete from t where k > 500; %s", i % 2 == 0 ? "vacuum" : "select 1");
+        answer(i % 3 == 0 ? other : db, sql);
+        assert_int_equal(number(other, "select count(*) from t where v > ''"), 500);
+        assert_int_equal(answer(db, "pragma integrity_check"), sum_of_text("ok"));
+    }
+    close_db(db);
+    close_db(other);
+    assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
+}
+
 static void other_files_are_not_ours(void **state)
 {
     (void)state;
@@ -447,6 +471,7 @@ int main(int count, char **words)
         cmocka_unit_test(more_databases_than_the_pool_takes_are_left_to_the_own_vfs),
         cmocka_unit_test(threads_see_what_was_committed_and_nothing_else),
         cmocka_unit_test(databases_come_and_go_while_others_are_read),
+        cmocka_unit_test(a_file_that_grows_by_chunks_does),
         cmocka_unit_test(other_files_are_not_ours),
         cmocka_unit_test(a_child_has_a_pool_of_its_own),
         cmocka_unit_test(a_wal_without_shared_memory_does),
