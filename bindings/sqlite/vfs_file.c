@@ -52,7 +52,7 @@ static void end_lease(vfs_file *file) { (void)__atomic_add_fetch(&file->lease, 1
 /* ---- the wal-index, as SQLite's wal.c lays it out: words of the header's first copy, and of what follows the second ---- */
 
 enum { WAL_VERSION_WORD = 0, WAL_SALT_WORD = 8, WAL_BACKFILL_WORD = 24, WAL_VERSION = 3007000 };
-enum { WAL_CHECKPOINT_LOCK = 1, WAL_READ_LOCK = 3 };
+enum { WAL_CHECKPOINT_LOCK = 1, WAL_RECOVER_LOCK = 2, WAL_READ_LOCK = 3 };
 
 static uint32_t wal_word(const volatile uint32_t *index, size_t word) { return __atomic_load_n(index + word, __ATOMIC_ACQUIRE); }
 
@@ -85,12 +85,18 @@ static void look_at_wal(vfs_connection *c)
     pthread_mutex_unlock(&c->file->lock);
 }
 
+static bool is_exclusive(int flags) { return (flags & SQLITE_SHM_EXCLUSIVE) != 0; }
+
 /* A connection that keeps all others from checkpointing or from restarting the WAL. */
 static bool is_adopting(int first, int count, int flags)
 {
-    const bool is_exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
-    const bool has_checkpoint = first <= WAL_CHECKPOINT_LOCK && first + count > WAL_CHECKPOINT_LOCK;
-    return is_exclusive && (has_checkpoint || (first > WAL_READ_LOCK && count > 1));
+    return is_exclusive(flags) && ((first == WAL_CHECKPOINT_LOCK && count == 1) || (first > WAL_READ_LOCK && count > 1));
+}
+
+/* The wal-index is made anew from the WAL, whoever has written that. */
+static bool is_recovering(int first, int count, int flags)
+{
+    return is_exclusive(flags) && first <= WAL_RECOVER_LOCK && first + count > WAL_RECOVER_LOCK;
 }
 
 /* ---- methods ---- */
@@ -284,6 +290,13 @@ static int lock_shm(sqlite3_file *base, int first, int count, int flags)
     const int status = methods_below(base)->xShmLock(vfs_below(c), first, count, flags);
     if (!is_known || status != SQLITE_OK || (flags & SQLITE_SHM_LOCK) == 0) return status;
     look_at_wal(c);
+    if (is_recovering(first, count, flags)) { /* the database may be anything, too */
+        pthread_mutex_lock(&file->lock);
+        end_adopting(c);
+        acre_vfs_blocks_drop(file);
+        (void)look_at_size(c);
+        pthread_mutex_unlock(&file->lock);
+    }
     if (is_adopting(first, count, flags) && !c->is_adopter) {
         pthread_mutex_lock(&file->lock);
         adopt_mark(c);
