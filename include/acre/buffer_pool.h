@@ -145,7 +145,7 @@ ACRE_API acre_status acre_buffer_pool_close(acre_buffer_pool *pool);
  * ACRE_NO_MEMORY: 64 files, or no address space. */
 ACRE_API acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *device, uint64_t page_count, uint32_t *file);
 
-/* Drops all of the file's pages from memory, without writing them. ACRE_BUSY: one of them is fixed; nothing is to be fixed while it runs.
+/* Drops all of the file's pages from memory, without writing them. ACRE_BUSY: one of them is fixed; none is to be fixed while it runs.
  * O(frames). */
 ACRE_API acre_status acre_buffer_pool_remove_file(acre_buffer_pool *pool, uint32_t file);
 

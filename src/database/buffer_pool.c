@@ -318,7 +318,7 @@ acre_status acre_buffer_pool_open(const acre_buffer_pool_options *options, acre_
     return ACRE_OK;
 }
 
-/* Some page of the file, or of any if it is FILES_MAX, is fixed. Nobody else uses the pool. */
+/* Some page of the file, or of any if it is FILES_MAX, is fixed. Under `lock`, or nobody else uses the pool. */
 static bool has_fixed(const acre_buffer_pool *pool, uint32_t file)
 {
     for (uint32_t frame = 0; frame < pool->frame_end; frame++) {
@@ -426,8 +426,8 @@ acre_status acre_buffer_pool_remove_file(acre_buffer_pool *pool, uint32_t number
     acre_lock_take(&pool->round);
     acre_lock_take(&pool->writing);
     acre_status status = ACRE_OK;
+    acre_lock_take(&pool->lock); /* pages of other files come and go meanwhile */
     if (has_fixed(pool, number)) status = acre_fail(ACRE_BUSY, "buffer pool: a page of file %u is fixed", number);
-    acre_lock_take(&pool->lock);
     for (uint32_t frame = 0; status == ACRE_OK && frame < pool->frame_end; frame++) {
         if (!acre_policy_holds(pool->policy, frame) || frame_id(pool, frame) >> 32 != number) continue;
         if (frame_flags(pool, frame) & FLAG_DIRTY) (void)__atomic_fetch_sub(&pool->dirty_count, 1, __ATOMIC_RELAXED);

@@ -37,9 +37,14 @@ def run(command, options):
 for name, command in ("shell", ["sqlite3"]), ("python", [sys.executable, "-c", PYTHON]):
     alone = run(command, None)
     check(f"the {name} runs at all", alone[0] == 0 and "30000" in alone[1], alone)
-    for options in "", "policy=lru", "budget=200000 malloc=off", "policy=s3-fifo budget=100000":
+    for options in "", "policy=lru", "budget=200000 malloc=off", "policy=s3-fifo budget=100000", "vfs=on", \
+            "vfs=on pool=200000 block=8192 pool_policy=lru way=calls direct=on malloc=off", "vfs=on pool=1000000 prefetch=off way=ring":
         check(f"the {name} gives the same answers with '{options}'", run(command, options) == alone, run(command, options))
-for options, word in ("policy=mru", "policy"), ("budget=12x", "budget"), ("nonsense", "nonsense"), ("budget=5", "65536"):
+VFS = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('create table t(k)'); import ctypes; s = ctypes.CDLL('libsqlite3.so.0');" \
+    "s.sqlite3_vfs_find.restype = ctypes.c_void_p; print(s.sqlite3_vfs_find(None) == s.sqlite3_vfs_find(b'acre'))"
+for options, expected in ("vfs=on", "True"), ("", "False"):
+    check(f"the default VFS is acre's: {expected}, with '{options}'", expected in run([sys.executable, "-c", VFS], options)[1])
+for options, word in ("policy=mru", "policy"), ("budget=12x", "budget"), ("nonsense", "nonsense"), ("way=up", "way"), ("vfs=on block=77", "77"), ("pool=x", "pool"), ("budget=5", "65536"):
     status, _, errors = run(["sqlite3"], options)
     check(f"'{options}' is said not to be followed, and the program runs", status == 0 and word in errors, errors)
 sys.exit(failed != 0)
