@@ -290,11 +290,11 @@ static double pool_replace_ns(acre_buffer_pool *pool, uint32_t first, uint32_t c
     return (double)(clock_ns(CLOCK_MONOTONIC) - begin) / count;
 }
 
-/* One page goes by madvise, one comes by a fault. */
-static double mapping_replace_ns(const mapping *m, uint32_t frame_count, uint32_t count)
+/* One page goes by madvise, one comes by a fault, from page `first` on. */
+static double mapping_replace_ns(const mapping *m, uint32_t frame_count, uint32_t first, uint32_t count)
 {
     const uint64_t begin = clock_ns(CLOCK_MONOTONIC);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = first; i < first + count; i++) {
         const size_t gone = i % m->page_count;
         const size_t come = (i + frame_count) % m->page_count;
         m->words[gone] = MAPPING_LOCKED;
@@ -332,7 +332,7 @@ static void measure_replacement(acre_device *device)
         for (size_t k = 0; k < KIND_COUNT; k++)
             ours[k][round] = pool_replace_ns(pools[k], (uint32_t)(1 + round) * frame_count, frame_count);
         ours_mapped[round] = pool_replace_ns(mapped, (uint32_t)(1 + round) * frame_count, frame_count);
-        theirs[round] = mapping_replace_ns(&m, frame_count, is_quick() ? 1000 : 20000);
+        theirs[round] = mapping_replace_ns(&m, frame_count, (uint32_t)round * frame_count, frame_count);
     }
     __atomic_store_n(&sibling_is_over, true, __ATOMIC_RELAXED);
     (void)pthread_join(sibling, NULL);
