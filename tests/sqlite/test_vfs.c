@@ -481,6 +481,8 @@ int main(int count, char **words)
     /* A build with a planted bug is found by the first one. */
     const bool must_fail = count > 1 && strcmp(words[1], "--must-fail") == 0;
     const struct CMUnitTest first[] = {cmocka_unit_test(answers_are_those_of_the_own_vfs)};
+    if (must_fail && (freopen("/dev/null", "w", stdout) == NULL || freopen("/dev/null", "w", stderr) == NULL))
+        return 2; /* a failure is no news */
     const int failures = must_fail ? cmocka_run_group_tests(first, NULL, NULL) == 0 : cmocka_run_group_tests(tests, NULL, NULL);
     remove_database(path);
     return failures;

@@ -216,8 +216,14 @@ class Terminal:
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
         self.modes = termios.tcgetattr(self.slave)
         self.child = subprocess.Popen([acre, "top", "--every", "0.1", str(pid)], stdin=self.slave, stdout=self.slave, stderr=self.slave,
-                                      env=dict(os.environ, TERM=name), preexec_fn=os.setpgrp) # stops work in groups of a session
+                                      env=dict(os.environ, TERM=name), preexec_fn=self.begin)
         self.seen = b""
+
+    @staticmethod
+    def begin():
+        os.setpgrp()  # stops work in groups of a session
+        for number in (signal.SIGHUP, signal.SIGINT):  # which nohup and background jobs have ignored
+            signal.signal(number, signal.SIG_DFL)
 
     def until(self, text, seconds=10):
         end = time.monotonic() + seconds
