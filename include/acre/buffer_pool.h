@@ -28,7 +28,7 @@
  *
  * A write that a power failure cuts in two leaves half a page. Three ways to meet that, `torn_pages`: a device that writes a page as a
  * whole; writing each batch to a place of its own first (double write: acre_buffer_pool_repair brings it back); the image of a page in the
- * log, at its first change after a checkpoint began.
+ * log, when it is fixed exclusively for the first time after a checkpoint began, and so before the record of its change.
  *
  * With a checksum (4 bytes at `checksum_offset` in each page, which are the pool's) a page that is not what was written, or that belongs
  * to another place, is found when it is read: ACRE_CORRUPT. A page of zeros is one that was never written, and is good.
@@ -174,7 +174,7 @@ typedef struct acre_page_ref {
  * ACRE_INVALID: a NULL, no such file or page, no such mode. ACRE_BUSY: no frame can be had: pages are fixed wherever the policy looked
  * (never takes more than about 10 us); 251 threads share the page; or ACRE_FIX_TRY and another thread has it, or is reading it in.
  * ACRE_CORRUPT: the checksum is wrong. ACRE_IO: the page cannot be read, or a dirty one that would have to go not written. The sentence has
- * the page. */
+ * the page. With ACRE_TORN_IMAGES and an exclusive mode also what append_image says when it fails. */
 ACRE_API acre_status acre_buffer_pool_fix(acre_buffer_pool *pool, acre_page_id id, unsigned mode, acre_page_ref *ref) ACRE_MUST_USE;
 
 /* True: nobody changed or replaced the page since it was fixed optimistically: what was read so far is right. A ref that is shared or
@@ -189,13 +189,12 @@ static inline bool acre_buffer_pool_validate(const acre_page_ref *ref)
 }
 
 /* Makes a ref exclusive: an optimistic one if nobody has changed the page since, a shared one if nobody else shares it. ACRE_BUSY: that is
- * not so; the ref stays what it is. ACRE_INVALID: not a ref. O(1). */
+ * not so; the ref stays what it is. ACRE_INVALID: not a ref. With images, what append_image says when it fails, and the ref stays, too.
+ * O(1), but for images. */
 ACRE_API acre_status acre_buffer_pool_upgrade(acre_page_ref *ref);
 
 /* Ends it; the ref is of no page afterwards. `lsn` of a page that was changed: that of the log's record, or any number but 0; else 0.
- * ACRE_INVALID, and the page stays fixed: not a ref, or an LSN with a page that is not exclusive. Another status: the image of the page
- * could not be appended to the log; the page is unfixed and dirty, and not protected from being torn until the next checkpoint. O(1), but
- * for images. */
+ * ACRE_INVALID, and the page stays fixed: not a ref, or an LSN with a page that is not exclusive. O(1). */
 ACRE_API acre_status acre_buffer_pool_unfix(acre_page_ref *ref, uint64_t lsn);
 
 /* Starts to read pages that will be wanted, neighbours in one request of up to 256 KiB; returns how many of them, from the first on, are in

@@ -580,7 +580,7 @@ ACRE_SELDOM static acre_status refuse_fix(const acre_buffer_pool *pool, acre_pag
                      (unsigned)(id >> 32), mode);
 }
 
-acre_status acre_buffer_pool_fix(acre_buffer_pool *pool, acre_page_id id, unsigned mode, acre_page_ref *ref)
+static inline acre_status fix(acre_buffer_pool *pool, acre_page_id id, unsigned mode, acre_page_ref *ref)
 {
     if (acre_unlikely(ref == NULL)) return refuse_fix(pool, id, mode);
     ref->page = NULL;
@@ -607,6 +607,35 @@ acre_status acre_buffer_pool_fix(acre_buffer_pool *pool, acre_page_id id, unsign
     return fix_slowly(pool, id, word, plain, (mode & ACRE_FIX_TRY) != 0, ref);
 }
 
+/* The page that is fixed exclusively has an image in the log from before the record of its change: a record that is there without one, when
+ * the power fails, would leave a page that is torn while the log is replayed. Said before it is so: if a checkpoint begins between the two,
+ * it takes the flag away, and the next one has an image again. The other way round the flag would stand for an image that is before the
+ * checkpoint. */
+ACRE_SELDOM static acre_status take_image(acre_buffer_pool *pool, const acre_page_ref *ref)
+{
+    const uint32_t frame = word_frame(ref->seen);
+    uint64_t lsn = 0;
+    if (frame_flags(pool, frame) & FLAG_IMAGED) return ACRE_OK;
+    (void)__atomic_fetch_or(&pool->flags[frame], FLAG_IMAGED, __ATOMIC_SEQ_CST);
+    const acre_status status = pool->options.log->append_image(pool->options.log_context, ref->id, ref->page, pool->page_bytes, &lsn);
+    if (status != ACRE_OK)
+        (void)__atomic_fetch_and(&pool->flags[frame], (uint8_t)~FLAG_IMAGED, __ATOMIC_SEQ_CST);
+    else if (lsn > pool->lsns[frame])
+        pool->lsns[frame] = lsn;
+    return status;
+}
+
+static bool needs_image(const acre_buffer_pool *pool) { return acre_unlikely(pool->options.torn_pages == ACRE_TORN_IMAGES); }
+
+acre_status acre_buffer_pool_fix(acre_buffer_pool *pool, acre_page_id id, unsigned mode, acre_page_ref *ref)
+{
+    acre_status status = fix(pool, id, mode, ref);
+    if (status != ACRE_OK || ref->mode != ACRE_FIX_EXCLUSIVE || !needs_image(pool)) return status;
+    status = take_image(pool, ref);
+    if (status != ACRE_OK) (void)acre_buffer_pool_unfix(ref, 0);
+    return status;
+}
+
 acre_status acre_buffer_pool_upgrade(acre_page_ref *ref)
 {
     if (ref == NULL || ref->page == NULL) return acre_fail(ACRE_INVALID, "buffer pool: a ref of no page");
@@ -615,9 +644,15 @@ acre_status acre_buffer_pool_upgrade(acre_page_ref *ref)
     const uint64_t from = (ref->seen & ~(uint64_t)LATCH_MASK) | latch;
     const uint64_t to = from | LATCH_EXCLUSIVE;
     if (!word_change(ref->word, from, to)) return ACRE_BUSY;
+    const acre_page_ref before = *ref;
     ref->seen = to;
     ref->mode = ACRE_FIX_EXCLUSIVE;
-    return ACRE_OK;
+    const acre_status status = needs_image(ref->pool) ? take_image(ref->pool, ref) : ACRE_OK;
+    if (status != ACRE_OK) {
+        *ref = before;
+        word_publish(ref->pool, ref->word, from);
+    }
+    return status;
 }
 
 /* ---- unfixing ---- */
@@ -628,24 +663,10 @@ void acre_pool_mark_dirty(acre_buffer_pool *pool, uint32_t frame)
         (void)__atomic_fetch_add(&pool->dirty_count, 1, __ATOMIC_RELAXED);
 }
 
-static acre_status note_change(acre_buffer_pool *pool, acre_page_id id, uint32_t frame, uint64_t lsn)
+static void note_change(acre_buffer_pool *pool, uint32_t frame, uint64_t lsn)
 {
-    acre_status status = ACRE_OK;
-    const uint8_t flags = frame_flags(pool, frame);
-    if (pool->options.torn_pages == ACRE_TORN_IMAGES && (flags & FLAG_IMAGED) == 0) {
-        /* Said before it is so: if a checkpoint begins between the two, it takes the flag away, and the next change has an image again. The
-         * other way round the flag would stand for an image that is before the checkpoint. */
-        uint64_t image_lsn = 0;
-        (void)__atomic_fetch_or(&pool->flags[frame], FLAG_IMAGED, __ATOMIC_SEQ_CST);
-        status = pool->options.log->append_image(pool->options.log_context, id, page_at(pool, id, frame), pool->page_bytes, &image_lsn);
-        if (status != ACRE_OK)
-            (void)__atomic_fetch_and(&pool->flags[frame], (uint8_t)~FLAG_IMAGED, __ATOMIC_SEQ_CST);
-        else if (image_lsn > lsn)
-            lsn = image_lsn;
-    }
     if (lsn > pool->lsns[frame]) pool->lsns[frame] = lsn;
     acre_pool_mark_dirty(pool, frame);
-    return status;
 }
 
 acre_status acre_buffer_pool_unfix(acre_page_ref *ref, uint64_t lsn)
@@ -653,17 +674,16 @@ acre_status acre_buffer_pool_unfix(acre_page_ref *ref, uint64_t lsn)
     if (acre_unlikely(ref == NULL) || acre_unlikely(ref->page == NULL) || acre_unlikely(lsn != 0 && ref->mode != ACRE_FIX_EXCLUSIVE))
         return acre_fail(ACRE_INVALID, "buffer pool: a ref of no page, or an LSN with a page that is not exclusive");
     acre_buffer_pool *const pool = ref->pool;
-    acre_status status = ACRE_OK;
     ref->page = NULL;
     if (ref->mode == ACRE_FIX_SHARED) {
         (void)__atomic_fetch_sub(ref->word, 1, __ATOMIC_SEQ_CST);
         wake_waiters(pool);
     } else if (ref->mode == ACRE_FIX_EXCLUSIVE) {
         const uint32_t frame = word_frame(ref->seen);
-        if (lsn != 0) status = note_change(pool, ref->id, frame, lsn);
+        if (lsn != 0) note_change(pool, frame, lsn);
         word_publish(pool, ref->word, word_next(ref->seen, frame + 1, 0));
     }
-    return status;
+    return ACRE_OK;
 }
 
 /* ---- figures ---- */

@@ -10,9 +10,9 @@
 #include <stdio.h>
 
 #ifdef __SANITIZE_THREAD__ /* slow, and one thread has nothing to find */
-enum { CUT_COUNT = 200, THREAD_CUT_COUNT = 100 };
+enum { CUT_COUNT = 200, THREAD_CUT_COUNT = 100, TWO_CUTS_COUNT = 100 };
 #else
-enum { CUT_COUNT = 12000, THREAD_CUT_COUNT = 1000 };
+enum { CUT_COUNT = 12000, THREAD_CUT_COUNT = 1000, TWO_CUTS_COUNT = 1000 };
 #endif
 enum { THREAD_COUNT = 3, PAGE_COUNT = 48, STEP_COUNT_MAX = 600, CUT_AFTER_MAX = 500, CELL_COUNT = 8 * CELLS_OF_SECTOR };
 
@@ -207,6 +207,11 @@ static void *work(void *context)
     return NULL;
 }
 
+static void forget_what_was_not_durable(test_log *log)
+{
+    while (log->last_lsn > log->durable_lsn) free(log->records[--log->last_lsn].image);
+}
+
 /* True: the cut did no harm. */
 static bool survives_a_cut(uint64_t seed, unsigned thread_count)
 {
@@ -231,8 +236,7 @@ static bool survives_a_cut(uint64_t seed, unsigned thread_count)
     simulated_restart(&s->data);
     simulated_restart(&s->area);
     bool is_right = is_behind_the_log(s);
-    for (uint64_t lsn = s->log.durable_lsn; lsn < s->log.last_lsn; lsn++) free(s->log.records[lsn].image);
-    s->log.last_lsn = s->log.durable_lsn;
+    forget_what_was_not_durable(&s->log);
     if (is_right) {
         is_right = recover(s);
         /* A second failure at once, with nothing done since: the same state again. */
@@ -265,6 +269,57 @@ static void no_cut_of_several_threads_does_harm(void **state)
     for (uint64_t seed = 1; seed <= THREAD_CUT_COUNT; seed++) assert_true(survives_a_cut(seed, THREAD_COUNT));
 }
 
+/* The power fails after the record of a change is durable and before its page is unfixed. Recovery changes the page and writes it,
+ * and the power fails again: half of it is there. */
+static bool survives_two_cuts(uint64_t seed)
+{
+    bool is_right = true;
+    scene *const s = malloc(sizeof *s);
+    acre_page_ref ref;
+    acre_buffer_pool_figures figures;
+    uint64_t lsn;
+    open_scene(s, seed);
+    s->world.cut_at = 0;
+    for (uint32_t page = 0; page < PAGE_COUNT; page++)
+        assert_int_equal(change_page(s->pool, &s->log, acre_page(s->file, page), s->options.page_bytes, page, seed, &lsn), ACRE_OK);
+    assert_int_equal(acre_buffer_pool_checkpoint(s->pool, NULL), ACRE_OK);
+    const log_record record = {.id = acre_page(s->file, (uint32_t)(seed % PAGE_COUNT)), .cell = 7, .value = seed + 1};
+    assert_int_equal(acre_buffer_pool_fix(s->pool, record.id, ACRE_FIX_EXCLUSIVE, &ref), ACRE_OK);
+    lsn = test_log_append(&s->log, record);
+    apply_record(ref.page, s->options.page_bytes, &record, lsn);
+    assert_int_equal(test_log_flush(&s->log, lsn), ACRE_OK);
+    s->world.is_off = true;
+    assert_int_equal(acre_buffer_pool_unfix(&ref, lsn), ACRE_OK);
+    assert_int_equal(acre_buffer_pool_read_figures(s->pool, &figures), ACRE_OK);
+    s->redo_lsn = figures.checkpoint_lsn;
+    for (unsigned cut = 0; cut < 2 && is_right; cut++) {
+        assert_int_equal(acre_buffer_pool_close(s->pool), ACRE_OK);
+        s->world.is_off = false;
+        s->world.cut_at = 0;
+        simulated_restart(&s->data);
+        simulated_restart(&s->area);
+        forget_what_was_not_durable(&s->log);
+        is_right = recover(s);
+        s->world.cut_at = s->world.event_count + 2; /* the page is written, and not made durable */
+        (void)acre_buffer_pool_flush(s->pool, record.id);
+    }
+    close_scene(s);
+    free(s);
+    return is_right;
+}
+
+static void a_record_whose_page_was_not_unfixed_survives_two_cuts(void **state)
+{
+    for (uint64_t seed = 2; seed <= TWO_CUTS_COUNT; seed += 2) assert_true(survives_two_cuts(seed)); /* even ones: with images */
+}
+
+static void the_planted_bug_is_found_in_recovery(void **state)
+{
+    uint64_t seed = 2;
+    while (seed <= TWO_CUTS_COUNT && survives_two_cuts(seed)) seed += 2;
+    assert_true(seed <= TWO_CUTS_COUNT);
+}
+
 static void the_planted_bug_is_found_with_threads(void **state)
 {
     uint64_t seed = 1;
@@ -282,11 +337,14 @@ static void the_planted_bug_is_found(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest good[] = {cmocka_unit_test(no_cut_loses_a_committed_page_or_is_ahead_of_the_log),
+                                      cmocka_unit_test(a_record_whose_page_was_not_unfixed_survives_two_cuts),
                                       cmocka_unit_test(no_cut_of_several_threads_does_harm)};
     const struct CMUnitTest bad[] = {cmocka_unit_test(the_planted_bug_is_found)};
     const struct CMUnitTest bad_with_threads[] = {cmocka_unit_test(the_planted_bug_is_found_with_threads)};
+    const struct CMUnitTest bad_in_recovery[] = {cmocka_unit_test(the_planted_bug_is_found_in_recovery)};
     const char *const how = argc > 1 ? argv[1] : "";
     if (strcmp(how, "--must-fail") == 0) return cmocka_run_group_tests(bad, NULL, NULL);
+    if (strcmp(how, "--must-fail-in-recovery") == 0) return cmocka_run_group_tests(bad_in_recovery, NULL, NULL);
     if (strcmp(how, "--must-fail-with-threads") == 0) return cmocka_run_group_tests(bad_with_threads, NULL, NULL);
     return cmocka_run_group_tests(good, NULL, NULL);
 }
