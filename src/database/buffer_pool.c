@@ -366,17 +366,22 @@ void acre_pool_tell_device(acre_buffer_pool *pool, acre_device *device)
         if (acre_device_use_memory(device, pool->frames + at, acre_min_size(bytes - at, piece_bytes_max)) != ACRE_OK) break;
 }
 
+static acre_status no_addresses(uint64_t page_count)
+{
+    return acre_fail(ACRE_NO_MEMORY, "buffer pool: there are no addresses for %llu pages", (unsigned long long)page_count);
+}
+
 /* Addresses for pages: memory comes to be behind them when they are read, and goes when they are replaced. */
 static acre_status map_pages(acre_buffer_pool *pool, uint64_t page_count, unsigned char **pages)
 {
     const uint64_t bytes = mapped_bytes(pool, page_count);
     acre_addr at = 0;
     acre_status status = acre_space_reserve(pool->space, bytes, acre_max_size(pool->space->info.grain_bytes, pool->page_bytes), NULL, &at);
-    if (status != ACRE_OK) return status;
+    if (status != ACRE_OK) return no_addresses(page_count);
     status = acre_space_commit(pool->space, at, bytes);
     if (status != ACRE_OK) (void)acre_space_release(pool->space, at, bytes);
     *pages = acre_space_pointer(pool->space, at);
-    return status;
+    return status == ACRE_OK ? ACRE_OK : no_addresses(page_count);
 }
 
 acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *device, uint64_t page_count, uint32_t *number)

@@ -191,12 +191,16 @@ acre_status acre_os_purge(void *address, size_t size)
 acre_status acre_os_purge_pieces(void *const *pieces, size_t count, size_t piece_bytes)
 {
     enum { PIECES_MAX = 64, THIS_PROCESS = -10001 }; /* PIDFD_SELF_THREAD_GROUP: Linux 6.14 and later */
+    static bool is_unknown;                          /* to the kernel */
     acre_status status = ACRE_OK;
     for (size_t done = 0; done < count;) {
         struct iovec vector[PIECES_MAX];
         const size_t some = acre_min_size(count - done, PIECES_MAX);
         for (size_t i = 0; i < some; i++) vector[i] = (struct iovec){.iov_base = pieces[done + i], .iov_len = piece_bytes};
-        const long purged = syscall(SYS_process_madvise, THIS_PROCESS, vector, some, MADV_DONTNEED, 0);
+        const long purged = __atomic_load_n(&is_unknown, __ATOMIC_RELAXED)
+                                ? -1
+                                : syscall(SYS_process_madvise, THIS_PROCESS, vector, some, MADV_DONTNEED, 0);
+        if (purged < 0 && errno != EAGAIN && errno != EINTR) __atomic_store_n(&is_unknown, true, __ATOMIC_RELAXED);
         size_t whole = purged < 0 ? 0 : (size_t)purged / piece_bytes;
         for (; whole < some; whole++) { /* an older kernel, or a piece that cannot be purged */
             const acre_status one = acre_os_purge(pieces[done + whole], piece_bytes);
