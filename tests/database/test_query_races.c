@@ -14,7 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS = 4, OBJECTS = 97, KEYS = 3000, READ = 3, OPERATIONS = 10000000, STALE_NS = 50 };
+#ifdef __SANITIZE_THREAD__
+enum { OPERATIONS = 2000000 };
+#else
+enum { OPERATIONS = 10000000 };
+#endif
+enum { THREADS = 4, OBJECTS = 97, KEYS = 3000, READ = 3, STALE_NS = 50 };
 
 typedef struct answer_value {
     uint64_t key, numbers[READ];
