@@ -11,7 +11,7 @@
  *   property: no change of a page is lost between change, write-back, eviction and reading it again
  *   bound:    2 contexts with 2 changes each, 2 evictions, 2 write-backs that may fail; every interleaving
  *   assumes:  sequential consistency, a device that reads what was written last
- *   code:     acre_buffer_pool_fix acre_buffer_pool_unfix note_change look evict_one stage give_back finish_batch free_clean
+ *   code:     acre_buffer_pool_fix acre_buffer_pool_unfix note_change look evict_some stage give_back finish_batch claim_clean
  *   variants: FLAGS_FIRST, CLEAN_FIRST, NO_WRITING, NO_VERSION, DIRTY_LAST, WRITTEN_FIRST
  *
  * Each variant leaves one rule out and must fail.
@@ -65,7 +65,7 @@ proctype changer()
     over_count++
 }
 
-/* Takes the page out of memory if it is clean and nobody has it: look and evict_one, or free_clean. */
+/* Takes the page out of memory if it is clean and nobody has it: look and evict_some, or claim_clean, and let_go. */
 inline take_out()
 {
 #ifdef FLAGS_FIRST
