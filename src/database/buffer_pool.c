@@ -580,9 +580,12 @@ ACRE_SELDOM static acre_status fix_slowly(acre_buffer_pool *pool, acre_page_id i
 
 ACRE_SELDOM static acre_status refuse_fix(const acre_buffer_pool *pool, acre_page_id id, unsigned mode)
 {
-    if (pool == NULL) return acre_fail(ACRE_INVALID, "buffer pool: a NULL");
-    return acre_fail(ACRE_INVALID, "buffer pool: page %u of file %u, mode %u: there is none, or a NULL", (unsigned)(uint32_t)id,
-                     (unsigned)(id >> 32), mode);
+    if (pool == NULL)
+        (void)acre_fail(ACRE_INVALID, "buffer pool: a NULL");
+    else
+        (void)acre_fail(ACRE_INVALID, "buffer pool: page %u of file %u, mode %u: there is none, or a NULL", (unsigned)(uint32_t)id,
+                        (unsigned)(id >> 32), mode);
+    return ACRE_INVALID; /* which gcc's analyzer follows, as it cannot follow acre_fail */
 }
 
 static inline acre_status fix(acre_buffer_pool *pool, acre_page_id id, unsigned mode, acre_page_ref *ref)
