@@ -46,7 +46,7 @@ static acre_gpu_device any_device(uint64_t *random)
     for (uint32_t i = 0; i < device.heap_count; i++) device.heaps[i].size_bytes = TABLE_MIB << next_random(random) % 12;
     for (uint32_t i = 0; i < device.type_count; i++)
         device.types[i] = (acre_gpu_type){.heap = (uint32_t)(next_random(random) % device.heap_count),
-                                          .flags = next_random(random) & (next_random(random) % 4 == 0 ? 0xFF : 0xF)};
+                                          .flags = (uint32_t)next_random(random) & (next_random(random) % 4 == 0 ? 0xFFu : 0xFu)};
     return device;
 }
 
