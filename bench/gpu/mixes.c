@@ -2,16 +2,16 @@
  * is when an allocation first fails.
  *
  *     mixes                                        the names of mixes and allocators
- *     mixes MIX ALLOCATOR STEPS SEED [--sizes-at-once]
+ *     mixes MIX ALLOCATOR STEPS SEED [--steps-only] [--sizes-at-once]
  *
  *     small   1 to 2056 bytes, each as likely; alignment 16, a block of 64 MiB, some 52,000 live
  *     gpu     60 % of 256 bytes to 64 KiB, 35 % up to 4 MiB, 5 % up to 64 MiB, in each range as likely by logarithm; alignment 256,
  *             a block of 2 GiB, some 1,500 live
  *
  * The block is filled to 80 %. A step draws a size, frees allocations at random until that size is within 80 % again, one on average, and
- * allocates it. Afterwards it allocates without a free until that fails first. Sizes are drawn before anything is allocated, as many in
- * each run, so that the difference of two runs with other STEPS is what the steps cost; with --sizes-at-once they are drawn within the
- * steps, and their logarithms count too.
+ * allocates it. Afterwards it allocates without a free until that fails first, but with --steps-only. Sizes are drawn before anything is
+ * allocated, as many in each run, so that the difference of two runs with other STEPS is what the steps cost; with --sizes-at-once they are
+ * drawn within the steps, and their logarithms count too.
  *
  * Prints: steps that failed, allocations that are live, and the share of the block that is used at the first failure.
  */
@@ -144,7 +144,11 @@ int main(int argument_count, char **arguments)
     const uint64_t seed = strtoull(arguments[4], NULL, 10) + 1;
     r.random = seed * 0x9E3779B97F4A7C15u;
     r.size_random = seed * 0xD1B54A32D192ED03u;
-    r.is_at_once = argument_count > 5 && strcmp(arguments[5], "--sizes-at-once") == 0;
+    bool is_of_steps_only = false;
+    for (int i = 5; i < argument_count; i++) {
+        is_of_steps_only |= strcmp(arguments[i], "--steps-only") == 0;
+        r.is_at_once |= strcmp(arguments[i], "--sizes-at-once") == 0;
+    }
     for (uint64_t i = 0; i < SIZES && !r.is_at_once; i++) sizes[i] = r.mix->draw(&r.size_random);
     r.block = r.carver->open(r.mix->block_bytes, r.mix->alignment_bytes);
     if (r.block == NULL) return 1;
@@ -159,7 +163,7 @@ int main(int argument_count, char **arguments)
         failed_count += !alloc_one(&r, size);
     }
     const uint64_t live_count = r.live_count;
-    while (alloc_one(&r, next_size(&r))) continue;
+    while (!is_of_steps_only && alloc_one(&r, next_size(&r))) continue;
     printf("%llu %llu %.4f\n", (unsigned long long)failed_count, (unsigned long long)live_count,
            (double)r.used_bytes / (double)r.mix->block_bytes);
     r.carver->close(r.block);
