@@ -7,12 +7,12 @@
  *     acre_gpu_open(driver, NULL, &gpu);                  driver: acre/vulkan.h, acre/opencl.h, acre/cuda.h, or the program's own
  *
  *     acre_gpu_request request = {.size_bytes = 65536, .alignment_bytes = 256, .host_access = ACRE_GPU_HOST_WRITES};
- *     acre_gpu_memory *memory;
+ *     acre_gpu_memory memory;
  *     acre_gpu_memory_info info;
  *     if (acre_gpu_alloc(gpu, &request, &memory) == ACRE_OK) {
- *         acre_gpu_read_memory(memory, &info);            info.handle and info.offset_bytes: what the API binds
+ *         acre_gpu_read_memory(gpu, memory, &info);            info.handle and info.offset_bytes: what the API binds
  *         ...
- *         acre_gpu_free(memory);
+ *         acre_gpu_free(gpu, memory);
  *     }
  *     acre_gpu_close(gpu);                                ACRE_BUSY while memory is out, with the names of it in the report
  *
@@ -34,7 +34,7 @@
  * new places. The owner (or acre_vulkan_defragment and the like) copies and binds anew, then ends each move by acre_gpu_end_moves.
  *
  * Threads: all functions may be called by any thread at any time, open and close excepted; two calls about one allocation are the caller's
- * to order. Each pool of blocks has a lock of its own, held while the driver allocates.
+ * to order. No pool is opened or closed while figures, JSON or reports of the manager are read. Each pool of blocks has a lock of its own, held while the driver allocates.
  *
  * Costs: alloc and free within a block are O(1); see bench/gpu. 64 bytes for each allocation and 32 for each extent, on the host.
  *
@@ -60,9 +60,9 @@ extern "C" {
 #define ACRE_GPU_TYPES_MAX 32u
 #define ACRE_GPU_NAME_MAX  64u /* bytes of a name that are kept, with the 0 at its end */
 
-typedef struct acre_gpu acre_gpu;               /* the manager of one device */
-typedef struct acre_gpu_pool acre_gpu_pool;     /* blocks of one type that a program keeps apart */
-typedef struct acre_gpu_memory acre_gpu_memory; /* an allocation */
+typedef struct acre_gpu acre_gpu;           /* the manager of one device */
+typedef struct acre_gpu_pool acre_gpu_pool; /* blocks of one type that a program keeps apart */
+typedef uint64_t acre_gpu_memory;           /* an allocation: number of its record and generation. 0 is none */
 
 /* ---- What a driver says and does ---- */
 
@@ -162,7 +162,7 @@ typedef enum acre_gpu_content { ACRE_GPU_LINEAR, ACRE_GPU_OPTIMAL, ACRE_GPU_UNKN
 /* How a place is looked for. */
 typedef enum acre_gpu_strategy {
     ACRE_GPU_GOOD_FIT, /* O(1); the default */
-    ACRE_GPU_BEST_FIT, /* the smallest free extent of all blocks */
+    ACRE_GPU_BEST_FIT, /* the smallest free extent of the first block that has one */
     ACRE_GPU_LOWEST,   /* the lowest address of the fullest block: O(extents) */
 } acre_gpu_strategy;
 
@@ -206,7 +206,6 @@ typedef struct acre_gpu_memory_info {
     void *user;
     const char *name; /* "" if it has none; valid until it is freed or named anew */
     const void *site; /* where acre_gpu_alloc was called */
-    acre_gpu *gpu;
 } acre_gpu_memory_info;
 
 /* Opens a manager on a driver, which stays the caller's and has to outlive it. `options` may be NULL. ACRE_INVALID: an argument out of its
@@ -220,34 +219,36 @@ ACRE_API acre_status acre_gpu_close(acre_gpu *gpu);
 
 /* Allocates. ACRE_INVALID: an argument out of its range, or no type that has what is required; ACRE_NO_MEMORY: the sentence says for each
  * heap what is used, what is free and how large the largest free extent is. */
-ACRE_API acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *request, acre_gpu_memory **memory);
+ACRE_API acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *request, acre_gpu_memory *memory);
 
-/* Frees. NULL does nothing. What is no allocation, or was freed, is a fault of the caller (acre/guard.h). */
-ACRE_API void acre_gpu_free(acre_gpu_memory *memory);
+/* Frees. 0 is ACRE_OK. ACRE_BAD_POINTER: no allocation of this manager, or freed already; ACRE_BUSY: part of a plan of moves. */
+ACRE_API acre_status acre_gpu_free(acre_gpu *gpu, acre_gpu_memory memory);
 
-ACRE_API acre_status acre_gpu_read_memory(const acre_gpu_memory *memory, acre_gpu_memory_info *info);
+/* These three, and map to invalidate, give ACRE_BAD_POINTER as acre_gpu_free does. */
+ACRE_API acre_status acre_gpu_read_memory(acre_gpu *gpu, acre_gpu_memory memory, acre_gpu_memory_info *info);
 
 /* Which type a request would be given first, without allocating. ACRE_INVALID: none has what is required. O(types). */
 ACRE_API acre_status acre_gpu_choose_type(const acre_gpu *gpu, const acre_gpu_request *request, uint32_t *type);
 
-ACRE_API acre_status acre_gpu_set_user(acre_gpu_memory *memory, void *user);
-ACRE_API acre_status acre_gpu_set_name(acre_gpu_memory *memory, const char *name);
+ACRE_API acre_status acre_gpu_set_user(acre_gpu *gpu, acre_gpu_memory memory, void *user);
+ACRE_API acre_status acre_gpu_set_name(acre_gpu *gpu, acre_gpu_memory memory, const char *name);
 
 /* Maps, counted: as many calls of unmap end it. ACRE_UNSUPPORTED: the type is not visible to the host; ACRE_INVALID: unmap without map. */
-ACRE_API acre_status acre_gpu_map(acre_gpu_memory *memory, void **pointer);
-ACRE_API acre_status acre_gpu_unmap(acre_gpu_memory *memory);
+ACRE_API acre_status acre_gpu_map(acre_gpu *gpu, acre_gpu_memory memory, void **pointer);
+ACRE_API acre_status acre_gpu_unmap(acre_gpu *gpu, acre_gpu_memory memory);
 
 /* Make writes of the host visible to the device, and writes of the device to the host, in `size_bytes` from `offset` within the allocation
  * (UINT64_MAX: to its end). On coherent memory they do nothing. ACRE_OUT_OF_BOUNDS, ACRE_IO. */
-ACRE_API acre_status acre_gpu_flush(acre_gpu_memory *memory, uint64_t offset, uint64_t size_bytes);
-ACRE_API acre_status acre_gpu_invalidate(acre_gpu_memory *memory, uint64_t offset, uint64_t size_bytes);
+ACRE_API acre_status acre_gpu_flush(acre_gpu *gpu, acre_gpu_memory memory, uint64_t offset, uint64_t size_bytes);
+ACRE_API acre_status acre_gpu_invalidate(acre_gpu *gpu, acre_gpu_memory memory, uint64_t offset, uint64_t size_bytes);
 
 /* ---- Pools ---- */
 
 typedef enum acre_gpu_pool_kind {
     ACRE_GPU_POOL_GENERAL, /* any order of frees */
-    ACRE_GPU_POOL_LINEAR,  /* one block: placed one behind the other; room comes back at both ends, so it serves as stack and as ring */
-    ACRE_GPU_POOL_SLABS,   /* slots of one size, O(1), 1 bit each */
+    ACRE_GPU_POOL_LINEAR,  /* one block: each behind the last one, or at the beginning: what is freed in the order of a stack or a queue
+                            * makes room at once */
+    ACRE_GPU_POOL_SLABS,   /* slots of one size: 1 bit each, O(1) */
 } acre_gpu_pool_kind;
 
 typedef struct acre_gpu_pool_options {
@@ -280,8 +281,6 @@ typedef struct acre_gpu_figures {
     uint64_t memory_bytes; /* of them, as asked for */
     uint64_t free_extent_count;
     uint64_t free_extent_largest_bytes;
-    uint64_t memory_smallest_bytes;
-    uint64_t memory_largest_bytes;
     uint32_t fragmentation_permille; /* of the free bytes in blocks, how many lie outside the largest free extent; 0: none is free */
     uint64_t used_bytes;             /* budget of the heap: what all programs use of it, as far as the driver tells, else block_bytes ... */
     uint64_t limit_bytes;            /* ... and what this one should not exceed, else 80 % of the heap */
@@ -311,8 +310,8 @@ ACRE_API acre_status acre_gpu_check(acre_gpu *gpu);
 /* ---- Defragmentation ---- */
 
 typedef struct acre_gpu_move {
-    acre_gpu_memory *memory; /* where it is: acre_gpu_read_memory */
-    acre_gpu_handle to;      /* where it is to go: a place that is held for it */
+    acre_gpu_memory memory; /* where it is: acre_gpu_read_memory */
+    acre_gpu_handle to;     /* where it is to go: a place that is held for it */
     uint64_t to_offset_bytes;
     uint8_t outcome; /* acre_gpu_outcome; said by the owner before acre_gpu_end_moves */
 } acre_gpu_move;
@@ -343,7 +342,7 @@ ACRE_API acre_status acre_gpu_end_moves(acre_gpu *gpu, acre_gpu_pool *pool, uint
 /* A memory type as a space (acre/space.h) of kind HANDLE: reserve is an allocation, an address is that of nobody's memory but a number that
  * acre_gpu_space_find turns into handle and offset; map, flush, copy and budget where the driver has them. */
 ACRE_API acre_status acre_gpu_open_space(acre_gpu *gpu, uint32_t type, acre_space *space);
-ACRE_API acre_status acre_gpu_space_find(acre_space *space, acre_addr address, acre_gpu_memory **memory, uint64_t *offset_bytes);
+ACRE_API acre_status acre_gpu_space_find(acre_space *space, acre_addr address, acre_gpu_memory *memory, uint64_t *offset_bytes);
 
 #ifdef __cplusplus
 }

@@ -20,8 +20,9 @@
  * gather below, and what is free above stays whole: in the mix of a GPU (256 B to 64 MiB) the first allocation fails 4 to 14 points of
  * occupancy later than under two-level segregated fit alone (bench/gpu).
  *
- * Three strategies. *Good fit*: as above. *Best fit*: the smallest free extent that holds the block, up to 1/32 of its size, and among some
+ * Four strategies. *Good fit*: as above. *Best fit*: the smallest free extent that holds the block, up to 1/32 of its size, and among some
  * of the same list the smallest; of equals one in the lowest region. *Lowest*: the lowest offset of all, which takes a look at each extent.
+ * *Next*: behind the last block, or at the beginning of the range: for blocks that are freed in the order of a stack or of a queue.
  *
  * Costs. alloc and free look at the same few words however many blocks there are: instructions in bench/gpu. Lowest is O(extents).
  * Freed blocks join their free neighbours at once.
@@ -63,7 +64,12 @@ typedef struct acre_offset_options {
 /* The name of a block. 0 is none. */
 typedef uint64_t acre_offset_block;
 
-typedef enum acre_offset_strategy { ACRE_OFFSET_GOOD_FIT, ACRE_OFFSET_BEST_FIT, ACRE_OFFSET_LOWEST } acre_offset_strategy;
+typedef enum acre_offset_strategy {
+    ACRE_OFFSET_GOOD_FIT,
+    ACRE_OFFSET_BEST_FIT,
+    ACRE_OFFSET_LOWEST,
+    ACRE_OFFSET_NEXT, /* not to be mixed with the others */
+} acre_offset_strategy;
 
 typedef struct acre_offset_extent {
     uint64_t offset;
@@ -99,6 +105,7 @@ typedef struct acre_offset_allocator {
     uint32_t granule_shift;
     uint32_t granule_count;
     uint32_t large_count; /* from so many granules on a block is large */
+    uint32_t last;        /* the block that ACRE_OFFSET_NEXT made last and that is still there */
     uint32_t spare;       /* first of the nodes that stand for nothing, through their `next` */
     uint32_t node_count;  /* made so far ... */
     uint32_t node_count_committed;

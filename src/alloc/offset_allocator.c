@@ -4,6 +4,7 @@
 #include <acre/offset_allocator.h>
 
 #include "alloc/backing.h"
+#include "alloc/offset_allocator.h"
 #include "base/bits.h"
 #include "base/status.h"
 
@@ -321,6 +322,19 @@ static uint32_t choose_lowest(const acre_offset_allocator *offsets, uint32_t cou
     return 0;
 }
 
+/* The extent behind the last block, or the lowest one. */
+static uint32_t choose_next(const acre_offset_allocator *offsets, uint32_t count, uint32_t mask)
+{
+    const uint32_t behind = offsets->last == 0 ? FIRST : offsets->nodes[offsets->last].next;
+    const uint32_t candidates[2] = {behind, FIRST};
+    for (unsigned i = 0; i < 2; i++) {
+        const uint32_t index = candidates[i];
+        if (index == 0 || state_of(&offsets->nodes[index]) != STATE_FREE) continue;
+        if (place_in(&offsets->nodes[index], count, mask, false) != UINT32_MAX) return index;
+    }
+    return 0;
+}
+
 /* What the first choice was too short for: alignment takes a part, or the only extents that will do stand among others that are too short.
  */
 ACRE_SELDOM static uint32_t choose_else(const acre_offset_allocator *offsets, uint32_t count, uint32_t mask, bool is_smallest)
@@ -338,7 +352,8 @@ ACRE_SELDOM static uint32_t choose_else(const acre_offset_allocator *offsets, ui
 static inline uint32_t choose(const acre_offset_allocator *offsets, uint32_t count, uint32_t mask, acre_offset_strategy strategy,
                               bool is_large)
 {
-    if (strategy == ACRE_OFFSET_LOWEST) return choose_lowest(offsets, count, mask);
+    if (acre_unlikely(strategy >= ACRE_OFFSET_LOWEST))
+        return strategy == ACRE_OFFSET_LOWEST ? choose_lowest(offsets, count, mask) : choose_next(offsets, count, mask);
     const bool is_best = strategy == ACRE_OFFSET_BEST_FIT;
     if (is_best) {
         const uint32_t index = list_shift(count) == 0 ? 0 : look_through(offsets, count, mask, list_down(count));
@@ -383,19 +398,20 @@ acre_status acre_offset_alloc(acre_offset_allocator *offsets, uint64_t size, uin
 {
     if (offsets == NULL || offsets->nodes == NULL || block == NULL || offset == NULL)
         return acre_fail(ACRE_INVALID, "offset allocator: alloc: a NULL, or it is not open");
-    if (!acre_is_power_of_two(alignment) || (unsigned)strategy > ACRE_OFFSET_LOWEST) {
+    if (!acre_is_power_of_two(alignment) || (unsigned)strategy > ACRE_OFFSET_NEXT) {
         return acre_fail(ACRE_INVALID, "offset allocator '%s': alignment %llu is no power of two, or %u no strategy", offsets->name,
                          (unsigned long long)alignment, (unsigned)strategy);
     }
     const uint32_t count = granules(offsets, size);
     const uint64_t mask = (alignment - 1) >> offsets->granule_shift;
     if (count == 0 || mask >= offsets->granule_count || !have_nodes(offsets)) return ACRE_NO_MEMORY;
-    const bool is_large = count >= offsets->large_count && strategy != ACRE_OFFSET_LOWEST;
+    const bool is_large = count >= offsets->large_count && strategy < ACRE_OFFSET_LOWEST;
     const uint32_t index = choose(offsets, count, (uint32_t)mask, strategy, is_large);
     if (index == 0) return ACRE_NO_MEMORY;
     const uint32_t at = place_in(&offsets->nodes[index], count, (uint32_t)mask, is_large);
     assert(at != UINT32_MAX);
     const uint32_t taken = take(offsets, index, at, count);
+    if (acre_unlikely(strategy == ACRE_OFFSET_NEXT)) offsets->last = taken;
     *block = name_of(offsets, taken);
     *offset = (uint64_t)at << offsets->granule_shift;
     return ACRE_OK;
@@ -420,10 +436,19 @@ acre_status acre_offset_alloc_at(acre_offset_allocator *offsets, uint64_t offset
     return ACRE_OK;
 }
 
+/* The last block goes: the one below it is the last one then, 0 if there is none. At most one free extent is in between. */
+static void step_back(acre_offset_allocator *offsets)
+{
+    uint32_t below = offsets->nodes[offsets->last].previous;
+    if (below != 0 && state_of(&offsets->nodes[below]) == STATE_FREE) below = offsets->nodes[below].previous;
+    offsets->last = below;
+}
+
 acre_status acre_offset_free(acre_offset_allocator *offsets, acre_offset_block block)
 {
     uint32_t index = node_of(offsets, block);
     if (index == 0) return acre_fail(ACRE_BAD_POINTER, "offset allocator: block %llx is none, or was freed", (unsigned long long)block);
+    if (acre_unlikely(index == offsets->last)) step_back(offsets);
     node *n = &offsets->nodes[index];
     offsets->block_count--;
     offsets->used_count -= n->count;
@@ -490,15 +515,20 @@ acre_status acre_offset_set_user(acre_offset_allocator *offsets, acre_offset_blo
     return ACRE_OK;
 }
 
+uint32_t acre_offset_step(const acre_offset_allocator *offsets, uint32_t index, acre_offset_extent *extent)
+{
+    const uint32_t next = index == 0 ? FIRST : offsets->nodes[index].next;
+    if (next != 0) describe(offsets, next, extent);
+    return next;
+}
+
 acre_status acre_offset_walk(const acre_offset_allocator *offsets, acre_offset_visitor *visit, void *context)
 {
     if (offsets == NULL || offsets->nodes == NULL || visit == NULL)
         return acre_fail(ACRE_INVALID, "offset allocator: walk: a NULL, or it is not open");
-    for (uint32_t index = FIRST; index != 0; index = offsets->nodes[index].next) {
-        acre_offset_extent extent;
-        describe(offsets, index, &extent);
+    acre_offset_extent extent;
+    for (uint32_t index = acre_offset_step(offsets, 0, &extent); index != 0; index = acre_offset_step(offsets, index, &extent))
         if (!visit(context, &extent)) break;
-    }
     return ACRE_OK;
 }
 
@@ -625,6 +655,8 @@ static bool row_is_valid(const acre_offset_allocator *offsets)
         at += n->count;
         before = index;
     }
+    if (offsets->last != 0 && (offsets->last >= offsets->node_count || state_of(&offsets->nodes[offsets->last]) != STATE_BLOCK))
+        return false;
     return at == offsets->granule_count && blocks == offsets->block_count && frees == offsets->free_count && used == offsets->used_count;
 }
 
