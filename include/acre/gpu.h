@@ -34,7 +34,8 @@
  * new places. The owner (or acre_vulkan_defragment and the like) copies and binds anew, then ends each move by acre_gpu_end_moves.
  *
  * Threads: all functions may be called by any thread at any time, open and close excepted; two calls about one allocation are the caller's
- * to order. No pool is opened or closed while figures, JSON or reports of the manager are read. Each pool of blocks has a lock of its own, held while the driver allocates.
+ * to order. No pool is opened or closed while figures, JSON or reports of the manager are read. Each pool of blocks has a lock of its own,
+ * held while the driver allocates.
  *
  * Costs: alloc and free within a block are O(1); see bench/gpu. 64 bytes for each allocation and 32 for each extent, on the host.
  *
@@ -339,8 +340,9 @@ ACRE_API acre_status acre_gpu_end_moves(acre_gpu *gpu, acre_gpu_pool *pool, uint
 
 /* ---- As a space ---- */
 
-/* A memory type as a space (acre/space.h) of kind HANDLE: reserve is an allocation, an address is that of nobody's memory but a number that
- * acre_gpu_space_find turns into handle and offset; map, flush, copy and budget where the driver has them. */
+/* A memory type as a space (acre/space.h) of kind HANDLE: reserve is an allocation. An address is no pointer, and no device's either, but
+ * acre_gpu_space_find tells of whose bytes; map, flush, copy and budget as far as the driver has them. Ranges that are not released when
+ * the space is closed are the manager's allocations still. */
 ACRE_API acre_status acre_gpu_open_space(acre_gpu *gpu, uint32_t type, acre_space *space);
 ACRE_API acre_status acre_gpu_space_find(acre_space *space, acre_addr address, acre_gpu_memory *memory, uint64_t *offset_bytes);
 

@@ -403,8 +403,9 @@ acre_status acre_offset_alloc(acre_offset_allocator *offsets, uint64_t size, uin
                          (unsigned long long)alignment, (unsigned)strategy);
     }
     const uint32_t count = granules(offsets, size);
-    const uint64_t mask = (alignment - 1) >> offsets->granule_shift;
-    if (count == 0 || mask >= offsets->granule_count || !have_nodes(offsets)) return ACRE_NO_MEMORY;
+    uint64_t mask = (alignment - 1) >> offsets->granule_shift;
+    if (acre_unlikely(mask > UINT32_MAX)) mask = UINT32_MAX; /* offset 0 alone is a multiple */
+    if (count == 0 || !have_nodes(offsets)) return ACRE_NO_MEMORY;
     const bool is_large = count >= offsets->large_count && strategy < ACRE_OFFSET_LOWEST;
     const uint32_t index = choose(offsets, count, (uint32_t)mask, strategy, is_large);
     if (index == 0) return ACRE_NO_MEMORY;

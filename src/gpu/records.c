@@ -79,11 +79,15 @@ uint64_t acre_record_name(const acre_records *records, const void *pointer)
     return (uint64_t)record->state << 32 | number;
 }
 
-void *acre_record_find(const acre_records *records, uint64_t name)
+void *acre_record_at(const acre_records *records, uint32_t number)
 {
-    const uint32_t number = (uint32_t)name;
     if (number == 0 || number > __atomic_load_n(&records->made_count, __ATOMIC_RELAXED)) return NULL;
     acre_record *const record = record_at(records, number);
-    const uint32_t state = (uint32_t)(name >> 32);
-    return (state & 1) != 0 && __atomic_load_n(&record->state, __ATOMIC_RELAXED) == state ? record : NULL;
+    return (__atomic_load_n(&record->state, __ATOMIC_RELAXED) & 1) != 0 ? record : NULL;
+}
+
+void *acre_record_find(const acre_records *records, uint64_t name)
+{
+    acre_record *const record = acre_record_at(records, (uint32_t)name);
+    return record != NULL && __atomic_load_n(&record->state, __ATOMIC_RELAXED) == (uint32_t)(name >> 32) ? record : NULL;
 }

@@ -37,6 +37,9 @@ void acre_record_drop(acre_records *records, void *record);
 
 uint64_t acre_record_name(const acre_records *records, const void *record);
 
+/* The record in use of a number; NULL: there is none. */
+void *acre_record_at(const acre_records *records, uint32_t number);
+
 /* NULL: a name of no record in use. */
 void *acre_record_find(const acre_records *records, uint64_t name);
 
