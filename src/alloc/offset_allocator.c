@@ -280,34 +280,42 @@ static inline uint32_t choose_small(const acre_offset_allocator *offsets, uint32
     return higher == ACRE_OFFSET_REGIONS ? 0 : *first_at(offsets, higher, first_list(offsets, higher, list));
 }
 
-/* An extent of the smallest list of all regions, from `list` on. */
-static inline uint32_t choose_smallest(const acre_offset_allocator *offsets, uint32_t list)
+/* The first list that has an extent in any region, from `list` on; UINT32_MAX: none. */
+static inline uint32_t filled_list(const acre_offset_allocator *offsets, uint32_t list)
 {
     uint32_t row = list >> ROW_SHIFT;
-    if (row >= offsets->row_count) return 0;
+    if (row >= offsets->row_count) return UINT32_MAX;
     uint32_t lists = offsets->row_lists[row] & (UINT32_MAX << (list & (ACRE_OFFSET_ROW_LISTS - 1)));
     if (lists == 0) {
         const uint32_t rows = row < 31 ? offsets->rows & (UINT32_MAX << (row + 1)) : 0;
-        if (rows == 0) return 0;
+        if (rows == 0) return UINT32_MAX;
         row = (uint32_t)__builtin_ctz(rows);
         lists = offsets->row_lists[row];
     }
-    const uint32_t found = (row << ROW_SHIFT) + (uint32_t)__builtin_ctz(lists);
-    return *first_at(offsets, (uint32_t)__builtin_ctz(offsets->list_regions[found]), found);
+    return (row << ROW_SHIFT) + (uint32_t)__builtin_ctz(lists);
 }
 
-/* The smallest extent that will do among the first few of the lists in which some are too short. */
-ACRE_SELDOM static uint32_t look_through(const acre_offset_allocator *offsets, uint32_t count, uint32_t mask, uint32_t list)
+/* An extent of the smallest list of all regions, from `list` on. */
+static inline uint32_t choose_smallest(const acre_offset_allocator *offsets, uint32_t list)
+{
+    const uint32_t found = filled_list(offsets, list);
+    return found == UINT32_MAX ? 0 : *first_at(offsets, (uint32_t)__builtin_ctz(offsets->list_regions[found]), found);
+}
+
+/* The smallest extent that will do in the first list that has one, of those from `list` to before `end`; of all only the first few are
+ * looked at. */
+ACRE_SELDOM static uint32_t look_through(const acre_offset_allocator *offsets, uint32_t count, uint32_t mask, uint32_t list, uint32_t end)
 {
     uint32_t best = 0;
-    if (list >> ROW_SHIFT >= offsets->row_count) return 0;
     unsigned looks = LOOKS_MAX;
-    for (uint32_t left = offsets->list_regions[list]; left != 0; left &= left - 1) {
-        uint32_t index = *first_at(offsets, (uint32_t)__builtin_ctz(left), list);
-        for (; index != 0 && looks > 0; index = offsets->nodes[index].list_next, looks--) {
-            const node *const n = &offsets->nodes[index];
-            if (place_in(n, count, mask, false) == UINT32_MAX) continue;
-            if (best == 0 || n->count < offsets->nodes[best].count) best = index;
+    for (list = filled_list(offsets, list); list < end && best == 0 && looks > 0; list = filled_list(offsets, list + 1)) {
+        for (uint32_t left = offsets->list_regions[list]; left != 0; left &= left - 1) {
+            uint32_t index = *first_at(offsets, (uint32_t)__builtin_ctz(left), list);
+            for (; index != 0 && looks > 0; index = offsets->nodes[index].list_next, looks--) {
+                const node *const n = &offsets->nodes[index];
+                if (place_in(n, count, mask, false) == UINT32_MAX) continue;
+                if (best == 0 || n->count < offsets->nodes[best].count) best = index;
+            }
         }
     }
     return best;
@@ -340,13 +348,9 @@ static uint32_t choose_next(const acre_offset_allocator *offsets, uint32_t count
 ACRE_SELDOM static uint32_t choose_else(const acre_offset_allocator *offsets, uint32_t count, uint32_t mask, bool is_smallest)
 {
     const uint64_t wide = (uint64_t)count + mask;
-    if (mask != 0 && wide <= offsets->granule_count) {
-        const uint32_t list = list_up((uint32_t)wide);
-        const uint32_t index = is_smallest ? choose_smallest(offsets, list) : choose_small(offsets, list);
-        if (index != 0) return index;
-    }
-    const uint32_t index = look_through(offsets, count, mask, list_down(count));
-    return index != 0 || mask == 0 || list_shift(count) == 0 ? index : look_through(offsets, count, mask, list_up(count));
+    const uint32_t list = wide <= offsets->granule_count ? list_up((uint32_t)wide) : UINT32_MAX;
+    const uint32_t index = list == UINT32_MAX ? 0 : is_smallest ? choose_smallest(offsets, list) : choose_small(offsets, list);
+    return index != 0 ? index : look_through(offsets, count, mask, list_down(count), list);
 }
 
 static inline uint32_t choose(const acre_offset_allocator *offsets, uint32_t count, uint32_t mask, acre_offset_strategy strategy,
@@ -356,7 +360,7 @@ static inline uint32_t choose(const acre_offset_allocator *offsets, uint32_t cou
         return strategy == ACRE_OFFSET_LOWEST ? choose_lowest(offsets, count, mask) : choose_next(offsets, count, mask);
     const bool is_best = strategy == ACRE_OFFSET_BEST_FIT;
     if (is_best) {
-        const uint32_t index = list_shift(count) == 0 ? 0 : look_through(offsets, count, mask, list_down(count));
+        const uint32_t index = list_shift(count) == 0 ? 0 : look_through(offsets, count, mask, list_down(count), list_down(count) + 1);
         if (index != 0) return index;
     }
     const uint32_t up = list_up(count);
