@@ -119,10 +119,12 @@ static bool run(const char *name, uint64_t (*size)(void), uint64_t range, uint64
         sizes[which] = sizes[--count];
         blocks[which] = blocks[count];
     }
-    const bool is_even = print(name, "alloc", &allocs) & print(name, "free", &frees) & print(name, "refuse", &failures);
+    const bool are_allocs_even = print(name, "alloc", &allocs);
+    const bool are_frees_even = print(name, "free", &frees);
+    const bool are_failures_even = print(name, "refuse", &failures);
     acre_offset_allocator_close(&offsets);
     acre_space_close(&pages);
-    return is_even;
+    return are_allocs_even && are_frees_even && are_failures_even;
 }
 
 int main(int argument_count, char **arguments)
@@ -137,10 +139,10 @@ int main(int argument_count, char **arguments)
     }
     (void)signal(SIGTRAP, count_step);
     printf("%-7s %-6s %10s %8s %8s %8s %8s\n", "mix", "what", "counted", "median", "99.9 %", "most", "times");
-    const bool is_even = run("device", device_size, (uint64_t)2 << 30, 256, ACRE_OFFSET_GOOD_FIT, operations, every) &
-                         run("small", small_size, 64 << 20, 16, ACRE_OFFSET_GOOD_FIT, operations, every) &
-                         run("best", small_size, 64 << 20, 16, ACRE_OFFSET_BEST_FIT, operations, every);
-    return is_even ? 0 : 1;
+    const bool is_device_even = run("device", device_size, (uint64_t)2 << 30, 256, ACRE_OFFSET_GOOD_FIT, operations, every);
+    const bool is_small_even = run("small", small_size, 64 << 20, 16, ACRE_OFFSET_GOOD_FIT, operations, every);
+    const bool is_best_even = run("best", small_size, 64 << 20, 16, ACRE_OFFSET_BEST_FIT, operations, every);
+    return is_device_even && is_small_even && is_best_even ? 0 : 1;
 }
 
 #else
