@@ -16,10 +16,10 @@
  *     }
  *     acre_gpu_close(gpu);                                ACRE_BUSY while memory is out, with the names of it in the report
  *
- * Blocks. A new block has `block_bytes` (256 MiB; an eighth of a heap of 1 GiB or less); when the driver refuses, half of that is tried,
- * and so on down to a sixteenth, or what the request needs. One empty block of each type is kept, so that a program that frees and takes
- * the same does not go to the driver each time. A request above half of the block's size, or one whose driver wishes it, gets a block of
- * its own
+ * Blocks. A new block has up to `block_bytes` (256 MiB; an eighth of a heap of 1 GiB or less): a sixteenth of that at first, and later no
+ * more than a sixteenth of what its pool has. When the driver refuses, half of that is tried, and so on down to a sixteenth, or what the
+ * request needs. One empty block of each type is kept until another size is needed, so that a program that frees and takes the same does
+ * not go to the driver each time. A request above a sixteenth of block_bytes, or one whose driver wishes it, gets a block of its own
  * (*dedicated*); where a dedicated one is refused, a place in a block is tried, and the other way round. No new block, dedicated or not, is
  * taken beyond the heap's budget by a request with ACRE_GPU_WITHIN_BUDGET.
  *
@@ -37,7 +37,8 @@
  * to order. No pool is opened or closed while figures, JSON or reports of the manager are read. Each pool of blocks has a lock of its own,
  * held while the driver allocates.
  *
- * Costs: alloc and free within a block are O(1); see bench/gpu. 64 bytes for each allocation and 32 for each extent, on the host.
+ * Costs: alloc and free within a block are O(1); see bench/gpu. 112 bytes for each allocation, 72 for its name and 32 for each extent, on
+ * the host.
  *
  * Limits: ACRE_GPU_HEAPS_MAX heaps, ACRE_GPU_TYPES_MAX types; `memory_count_max` allocations at a time.
  *
@@ -255,7 +256,7 @@ typedef enum acre_gpu_pool_kind {
 typedef struct acre_gpu_pool_options {
     uint8_t kind; /* acre_gpu_pool_kind */
     uint32_t type;
-    uint64_t block_bytes;     /* 0: as the manager's; then a request above half of a block may get one of its own */
+    uint64_t block_bytes;     /* 0: as the manager's; then a request above a sixteenth of it gets a block of its own */
     uint32_t block_count_min; /* taken at once and kept */
     uint32_t block_count_max; /* 0: no limit. LINEAR: 1 */
     uint64_t slot_bytes;      /* SLABS: of each slot */

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { FIRST_SHRINKS = 3, REFUSED_SHRINKS = 4 };
+enum { FIRST_SHRINKS = 4, REFUSED_SHRINKS = 4, OWN_PARTS = 16, GROWTH_PARTS = 16 };
 
 static uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
 
@@ -71,6 +71,7 @@ static void link_block(acre_gpu_pool *pool, acre_gpu_block *block)
     else
         pool->first = block;
     pool->last = block;
+    pool->bytes += block->size_bytes;
     if (block->is_dedicated)
         pool->dedicated_count++;
     else
@@ -87,6 +88,7 @@ static void unlink_block(acre_gpu_pool *pool, acre_gpu_block *block)
         block->next->previous = block->previous;
     else
         pool->last = block->previous;
+    pool->bytes -= block->size_bytes;
     if (block->is_dedicated)
         pool->dedicated_count--;
     else
@@ -431,15 +433,14 @@ static acre_status place_in_any(acre_gpu_pool *pool, const acre_gpu_need *need, 
     return ACRE_NO_MEMORY;
 }
 
-/* What a new block should have: as long as there is none of half the size, and the request is small, a half is enough. */
+/* What a new block should have: no more than a sixteenth of what the pool has, so that what is left of the last one counts little, but room
+ * for a few such requests, and at least a sixteenth of the full size. */
 static uint64_t first_size(const acre_gpu_pool *pool, uint64_t needed)
 {
-    uint64_t largest = 0;
     uint64_t size = pool->block_bytes;
     if (pool->is_size_fixed || pool->options.kind == ACRE_GPU_POOL_LINEAR) return size;
-    for (const acre_gpu_block *block = pool->first; block != NULL; block = block->next)
-        if (!block->is_dedicated && block->size_bytes > largest) largest = block->size_bytes;
-    for (unsigned i = 0; i < FIRST_SHRINKS && size / 2 > largest && size / 2 >= 2 * needed && size / 2 >= ACRE_GPU_BLOCK_BYTES_MIN; i++)
+    for (unsigned i = 0;
+         i < FIRST_SHRINKS && size > pool->bytes / GROWTH_PARTS && size / 2 >= 2 * needed && size / 2 >= ACRE_GPU_BLOCK_BYTES_MIN; i++)
         size /= 2;
     return size < needed ? needed : size;
 }
@@ -450,6 +451,7 @@ static acre_status place_in_new(acre_gpu_pool *pool, const acre_gpu_need *need, 
     if ((need->request->flags & ACRE_GPU_NO_NEW_BLOCK) != 0) return ACRE_NO_MEMORY;
     if (pool->options.block_count_max != 0 && pool->block_count >= pool->options.block_count_max) return ACRE_NO_MEMORY;
     const uint64_t needed = align_up(need->size_bytes, ACRE_GPU_GRANULE_BYTES);
+    (void)acre_gpu_drop_empty(pool, 0); /* one that was kept is too short for this */
     uint64_t size = first_size(pool, needed);
     if (size < needed) return ACRE_NO_MEMORY;
     acre_status status = acre_gpu_add_block(pool, size, need, &block);
@@ -476,7 +478,8 @@ acre_status acre_gpu_place(acre_gpu_pool *pool, const acre_gpu_need *need, acre_
     const acre_gpu_request *const request = need->request;
     const bool may_be_alone = !pool->is_size_fixed && pool->options.kind == ACRE_GPU_POOL_GENERAL;
     if ((request->flags & ACRE_GPU_DEDICATED) != 0 || (request->extension != NULL && pool->is_own)) return place_alone(pool, need, entry);
-    const bool is_better_alone = may_be_alone && ((request->flags & ACRE_GPU_PREFER_OWN) != 0 || need->size_bytes > pool->block_bytes / 2);
+    const bool is_better_alone =
+        may_be_alone && ((request->flags & ACRE_GPU_PREFER_OWN) != 0 || need->size_bytes > pool->block_bytes / OWN_PARTS);
     acre_status status = ACRE_NO_MEMORY;
     if (is_better_alone) status = place_alone(pool, need, entry);
     if (status == ACRE_NO_MEMORY) status = place_in_any(pool, need, entry);

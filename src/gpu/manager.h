@@ -77,6 +77,7 @@ struct acre_gpu_pool {
     uint32_t block_count;
     uint32_t dedicated_count;
     uint32_t empty_count; /* blocks without an entry */
+    uint64_t bytes;       /* of all blocks */
     acre_gpu_block *first;
     acre_gpu_block *last;
     uint32_t move_count;        /* of a plan that is not ended; while it is not 0: */

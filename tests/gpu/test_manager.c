@@ -207,12 +207,12 @@ static void a_small_program_takes_small_blocks(void **state)
     fake.has_bytes = false;
     open_with(NULL); /* blocks of 128 MiB: an eighth of the heap */
     const acre_gpu_memory first = alloc_bytes(1000);
-    assert_int_equal(figures_of(0).block_bytes, 16 * MIB);
-    const acre_gpu_memory second = alloc_bytes(16 * MIB);
-    assert_int_equal(figures_of(0).block_bytes, 48 * MIB);
-    const acre_gpu_memory large = alloc_bytes(65 * MIB); /* above half of a block: one of its own */
+    assert_int_equal(figures_of(0).block_bytes, 8 * MIB);
+    const acre_gpu_memory second = alloc_bytes(8 * MIB); /* room for two of them */
+    assert_int_equal(figures_of(0).block_bytes, 24 * MIB);
+    const acre_gpu_memory large = alloc_bytes(9 * MIB); /* above a sixteenth of a block: one of its own */
     assert_true(info_of(large).is_dedicated);
-    assert_int_equal(figures_of(0).block_bytes, (48 + 65) * MIB);
+    assert_int_equal(figures_of(0).block_bytes, (24 + 9) * MIB);
     free_memory(first);
     free_memory(second);
     free_memory(large);

@@ -6,6 +6,7 @@
  * measured time, so that resident memory is what the program could have used.
  */
 #include "command.h"
+#include "device_replay.h"
 #include "os/ticks.h"
 #include "outputs.h"
 #include "steps.h"
@@ -325,6 +326,7 @@ typedef struct replay_options {
     uint64_t process_id; /* 0: the one with most events */
     uint64_t repeat;
     bool is_of_strategies; /* then the trace, the process and what follows count */
+    bool is_of_device;     /* the same, but for the page */
     uint64_t arena_bytes;
     const char *page_path;
     int worker_fd;
@@ -341,8 +343,10 @@ static void print_help(void)
            "  --process PID     which process of the trace (default: that with most events)\n"
            "  --repeat N        runs of each engine, in turn; the fastest counts (default %d)\n"
            "  --strategies      first, half, best and worst fit and buddies in one arena\n"
+           "  --device          managers of device memory: how much of a device each takes;\n"
+           "                    the trace may be a log of rmm (CSV)\n"
            "  --arena BYTES     of --strategies: how long it is (default: what first fit\n"
-           "                    needs, and a tenth more)\n"
+           "                    needs, and a tenth more); of --device: what the device has\n"
            "  --page FILE       of --strategies: a page with fragmentation over time\n"
            "  --json FILE       the figures as JSON ('-': standard output, without table)\n\n"
            "One thread replays all events in the order of time, also those of a program with\n"
@@ -355,7 +359,7 @@ static int parse_options(replay_options *options, int argument_count, char **arg
     static const struct option names[] = {
         {"on", required_argument, NULL, 'o'},   {"process", required_argument, NULL, 'p'}, {"repeat", required_argument, NULL, 'r'},
         {"json", required_argument, NULL, 'j'}, {"worker", required_argument, NULL, 'w'},  {"help", no_argument, NULL, 'h'},
-        {"strategies", no_argument, NULL, 's'}, {"arena", required_argument, NULL, 'a'},   {"page", required_argument, NULL, 'P'},
+        {"device", no_argument, NULL, 'd'},     {"strategies", no_argument, NULL, 's'},    {"arena", required_argument, NULL, 'a'},   {"page", required_argument, NULL, 'P'},
         {0},
     };
     uint64_t number;
@@ -377,6 +381,7 @@ static int parse_options(replay_options *options, int argument_count, char **arg
             break;
         case 'j': options->json_path = optarg; break;
         case 's': options->is_of_strategies = true; break;
+        case 'd': options->is_of_device = true; break;
         case 'a':
             if (!parse_bytes(optarg, &options->arena_bytes) || options->arena_bytes == 0)
                 return complain_usage("replay", "--arena '%s' is no size", optarg);
@@ -392,10 +397,14 @@ static int parse_options(replay_options *options, int argument_count, char **arg
         }
     }
     if (argument_count - optind != 1) return complain_usage("replay", "one trace is needed, %d are given", argument_count - optind);
-    if (!options->is_of_strategies && (options->arena_bytes > 0 || options->page_path != NULL))
-        return complain_usage("replay", "--arena and --page are for --strategies");
-    if (options->is_of_strategies && options->engine_list != NULL)
-        return complain_usage("replay", "--on names allocators, and --strategies compares no allocators");
+    if (options->is_of_strategies && options->is_of_device) return complain_usage("replay", "--strategies or --device, not both");
+    if (!options->is_of_strategies && options->page_path != NULL) return complain_usage("replay", "--page is for --strategies");
+    if (!options->is_of_strategies && !options->is_of_device && options->arena_bytes > 0)
+        return complain_usage("replay", "--arena is for --strategies and --device");
+    if ((options->is_of_strategies || options->is_of_device) && options->engine_list != NULL) {
+        return complain_usage("replay", "--on names allocators, and %s compares no allocators",
+                              options->is_of_device ? "--device" : "--strategies");
+    }
     options->trace_path = arguments[optind];
     return -1;
 }
@@ -476,6 +485,12 @@ int command_replay(int argument_count, char **arguments)
                                                         .arena_bytes = options.arena_bytes,
                                                         .json_path = options.json_path,
                                                         .page_path = options.page_path});
+    }
+    if (options.is_of_device) {
+        return compare_device_managers(&(device_replay_options){.trace_path = options.trace_path,
+                                                                .process_id = options.process_id,
+                                                                .device_bytes = options.arena_bytes,
+                                                                .json_path = options.json_path});
     }
     if (options.engine_list == NULL) options.engine_list = must_copy("acre,glibc");
 

@@ -192,24 +192,50 @@ static bool read_step(char *line, acre_event *event)
     return next_word(&rest) == NULL;
 }
 
-/* A file of text. */
+/* A line of what rmm's logging resource adaptor writes: thread, time, action, pointer, size, stream. Failed allocations are left out. */
+static bool read_log_line(char *line, acre_event *event)
+{
+    enum { ACTION = 2, POINTER = 3, SIZE = 4, FIELDS = 6 };
+    char *fields[FIELDS];
+    char *rest = line;
+    char *end = NULL;
+    size_t count = 0;
+    while (count < FIELDS && (fields[count] = strsep(&rest, ",")) != NULL) count++;
+    if (count != FIELDS || rest != NULL) return false;
+    if (strcmp(fields[ACTION], "free") == 0) event->op = ACRE_EVENT_FREE;
+    else if (strcmp(fields[ACTION], "allocate") != 0 && strcmp(fields[ACTION], "allocate failure") != 0) return false;
+    errno = 0;
+    event->address = strtoull(fields[POINTER], &end, 16);
+    if (end == fields[POINTER] || *end != 0 || errno != 0) return false;
+    if (strcmp(fields[ACTION], "allocate failure") == 0) event->address = 0;
+    return parse_number(fields[SIZE], 0, UINT64_MAX >> 8, &event->size);
+}
+
+#define LOG_HEADING "Thread,Time,Action,Pointer,Size,Stream"
+
+/* A file of text: steps, or a log, which begins with its heading. */
 static replay_step *steps_of_text(const char *command_name, const char *path, FILE *file, replay_header *header)
 {
     char *bytes = NULL, line[256];
     size_t length = 0;
     step_maker self = {.out = open_memstream(&bytes, &length)};
     unsigned long long number = 0;
-    bool is_good = true;
+    bool is_good = true, is_log = false;
     while (is_good && self.out != NULL && fgets(line, sizeof line, file) != NULL) {
         acre_event event = {.op = ACRE_EVENT_ALLOC};
         number++;
-        line[strcspn(line, "#\n")] = 0;
-        if (line[strspn(line, " \t\r")] == 0) continue;
-        is_good = read_step(line, &event);
+        line[strcspn(line, "#\r\n")] = 0;
+        if (line[strspn(line, " \t")] == 0) continue;
+        if (number == 1 && strcmp(line, LOG_HEADING) == 0) {
+            is_log = true;
+            continue;
+        }
+        is_good = is_log ? read_log_line(line, &event) : read_step(line, &event);
         if (is_good)
             take_event(&self, &event);
         else
-            complain(command_name, "'%s' is no trace, and line %llu of it is neither 'alloc ID BYTES' nor 'free ID'", path, number);
+            complain(command_name, "'%s' is no trace, and line %llu of it is %s", path, number,
+                     is_log ? "none of an rmm log" : "neither 'alloc ID BYTES' nor 'free ID'");
     }
     return steps_in_memory(command_name, &self, &bytes, is_good, header);
 }

@@ -25,8 +25,9 @@ typedef struct replay_header {
  * allocated is left out, and counted. False with errno: it can't be written. */
 bool steps_write(trace_reader *reader, uint32_t process, FILE *out, replay_header *header, uint64_t *skipped_count);
 
-/* The steps of a file, to be freed: a trace, of which process 0 stands for the one with the most frames, or text with lines `alloc ID
- * BYTES` and `free ID` ('#' begins a comment; an ID is any number). NULL after a message of `command_name`. */
+/* The steps of a file, to be freed: a trace, of which process 0 stands for the one with the most frames; text with lines `alloc ID
+ * BYTES` and `free ID` ('#' begins a comment; an ID is any number); or a log of rmm's logging resource adaptor (CSV, heading first). NULL
+ * after a message of `command_name`. */
 replay_step *steps_of_file(const char *command_name, const char *path, uint64_t process_id, replay_header *header);
 
 /* The process with this id, or with id 0 the one with the most frames. False: there is none. */
