@@ -17,6 +17,8 @@
  */
 #include "carvers.h"
 
+#include <acre/offset_allocator.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,12 +76,47 @@ static void free_nothing(void *self, uint64_t handle) {}
 static void close_nothing(void *self) {}
 static const carver loop_alone = {"loop", open_nothing, alloc_nothing, free_nothing, close_nothing};
 
+typedef struct acre_block {
+    acre_offset_allocator offsets;
+    acre_space pages;
+} acre_block;
+
+static void *open_acre(uint64_t size_bytes, uint64_t alignment_bytes)
+{
+    static acre_block block;
+    if (acre_space_open_pages(&block.pages, NULL) != ACRE_OK) return NULL;
+    const acre_offset_options options = {.space = &block.pages, .size_bytes = size_bytes, .granule_bytes = alignment_bytes};
+    return acre_offset_allocator_open(&block.offsets, &options) == ACRE_OK ? &block : NULL;
+}
+
+static bool alloc_good(void *self, uint64_t size_bytes, uint64_t alignment_bytes, uint64_t *handle)
+{
+    uint64_t offset;
+    return acre_offset_alloc(&((acre_block *)self)->offsets, size_bytes, alignment_bytes, ACRE_OFFSET_GOOD_FIT, handle, &offset) == ACRE_OK;
+}
+
+static bool alloc_best(void *self, uint64_t size_bytes, uint64_t alignment_bytes, uint64_t *handle)
+{
+    uint64_t offset;
+    return acre_offset_alloc(&((acre_block *)self)->offsets, size_bytes, alignment_bytes, ACRE_OFFSET_BEST_FIT, handle, &offset) == ACRE_OK;
+}
+
+static void free_acre(void *self, uint64_t handle) { (void)acre_offset_free(&((acre_block *)self)->offsets, handle); }
+
+static void close_acre(void *self)
+{
+    acre_block *const block = self;
+    acre_offset_allocator_close(&block->offsets);
+    acre_space_close(&block->pages);
+}
+
+static const carver acre_good = {"acre", open_acre, alloc_good, free_acre, close_acre};
+static const carver acre_best = {"acre-best", open_acre, alloc_best, free_acre, close_acre};
+
 static const carver *const carvers[] = {
-    &loop_alone,
+    &loop_alone,     &acre_good,      &acre_best,
 #ifdef WITH_VMA
-    &vma_carvers[0],
-    &vma_carvers[1],
-    &vma_carvers[2],
+    &vma_carvers[0], &vma_carvers[1], &vma_carvers[2],
 #endif
 };
 
