@@ -89,7 +89,7 @@ static int defragment(uint32_t type, uint64_t *bytes)
     const acre_vulkan_owner owner = {.describe = describe, .moved = moved};
     acre_vulkan_moves *moves = NULL;
     do { /* as it would be done once a frame */
-        const VkCommandBuffer commands = begin();
+        VkCommandBuffer commands = begin();
         if (acre_vulkan_begin_moves(vulkan, &(acre_vulkan_moves_options){.type = type, .bytes_max = 4 << 20, .move_count_max = 1000},
                                     &owner, commands, &moves, NULL) != ACRE_OK)
             return fails("moves");

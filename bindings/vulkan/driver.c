@@ -207,30 +207,30 @@ const acre_gpu_driver_ops acre_vulkan_budget_ops = {
 
 /* ---- open and close ---- */
 
-static acre_status load_functions(acre_vulkan *v, const acre_vulkan_options *options)
+/* The name of the first function that is not there, NULL if all are. */
+static const char *load_functions(acre_vulkan *v, const acre_vulkan_options *options)
 {
     PFN_vkGetDeviceProcAddr get = options->get_device_proc_addr;
     if (get == NULL) get = (PFN_vkGetDeviceProcAddr)options->get_instance_proc_addr(options->instance, "vkGetDeviceProcAddr");
-    if (get == NULL) return acre_fail(ACRE_UNSUPPORTED, "vulkan: the instance has no vkGetDeviceProcAddr");
+    if (get == NULL) return "vkGetDeviceProcAddr";
 #define F(name)                                                                                                                            \
     v->name = (PFN_vk##name)options->get_instance_proc_addr(options->instance, "vk" #name);                                                \
-    if (v->name == NULL) return acre_fail(ACRE_UNSUPPORTED, "vulkan: the instance has no vk%s, which is of Vulkan 1.1", #name);
+    if (v->name == NULL) return "vk" #name;
     ACRE_VULKAN_INSTANCE_FUNCTIONS(F)
 #undef F
 #define F(name)                                                                                                                            \
     v->name = (PFN_vk##name)get(options->device, "vk" #name);                                                                              \
-    if (v->name == NULL) return acre_fail(ACRE_UNSUPPORTED, "vulkan: the device has no vk%s, which is of Vulkan 1.1", #name);
+    if (v->name == NULL) return "vk" #name;
     ACRE_VULKAN_FUNCTIONS(F)
 #undef F
 #define F(name, bit)                                                                                                                       \
     if ((v->enabled & (bit)) != 0) {                                                                                                       \
         v->name = (PFN_vk##name)get(options->device, "vk" #name);                                                                          \
-        if (v->name == NULL)                                                                                                               \
-            return acre_fail(ACRE_UNSUPPORTED, "vulkan: %s is said to be enabled, and the device has no vk%s", #bit, #name);               \
+        if (v->name == NULL) return "vk" #name;                                                                                            \
     }
     ACRE_VULKAN_EXTENSION_FUNCTIONS(F)
 #undef F
-    return ACRE_OK;
+    return NULL;
 }
 
 static acre_status look_at_device(acre_vulkan *v)
@@ -259,8 +259,12 @@ acre_status acre_vulkan_open(const acre_vulkan_options *options, acre_vulkan **v
     v->callbacks = options->callbacks;
     v->driver.ops = (v->enabled & ACRE_VULKAN_BUDGET) != 0 ? &acre_vulkan_budget_ops : &acre_vulkan_ops;
     v->driver.name = v->name;
-    acre_status status = load_functions(v, options);
-    if (status == ACRE_OK) status = look_at_device(v);
+    const char *const missing = load_functions(v, options);
+    if (missing != NULL) {
+        free(v);
+        return acre_fail(ACRE_UNSUPPORTED, "vulkan: there is no %s: Vulkan 1.1, and what is said to be enabled, have it", missing);
+    }
+    acre_status status = look_at_device(v);
     if (status == ACRE_OK) status = acre_gpu_open(&v->driver, options->gpu, &v->gpu);
     if (status != ACRE_OK) {
         free(v);

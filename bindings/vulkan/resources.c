@@ -79,10 +79,11 @@ static acre_status bind(acre_vulkan *v, VkBuffer buffer, VkImage image, acre_gpu
     if (offset_bytes > info.size_bytes || n.size > info.size_bytes - offset_bytes)
         return acre_fail(ACRE_OUT_OF_BOUNDS, "vulkan: a resource of %llu bytes at %llu does not fit an allocation of %llu",
                          (unsigned long long)n.size, (unsigned long long)offset_bytes, (unsigned long long)info.size_bytes);
-    if ((info.offset_bytes + offset_bytes) % n.alignment != 0)
+    const uint64_t place = info.offset_bytes + offset_bytes;
+    if (place % n.alignment != 0)
         return acre_fail(ACRE_INVALID, "vulkan: the resource is aligned to %llu bytes, and its place, %llu, is not",
-                         (unsigned long long)n.alignment, (unsigned long long)(info.offset_bytes + offset_bytes));
-    return bind_at(v, buffer, image, acre_vulkan_memory_of(info.handle), info.offset_bytes + offset_bytes);
+                         (unsigned long long)n.alignment, (unsigned long long)place);
+    return bind_at(v, buffer, image, acre_vulkan_memory_of(info.handle), place);
 }
 
 /* ---- buffers ---- */

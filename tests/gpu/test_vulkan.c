@@ -321,7 +321,7 @@ static void memory_of_the_host_becomes_the_devices_without_a_copy(void **state)
     assert_int_equal(acre_vulkan_import_host(acre, words, &request, &memory), ACRE_OK);
     assert_int_equal(acre_vulkan_create_buffer_in(acre, &info, memory, 0, &buffer), ACRE_OK);
     memset(words, 0, BYTES);
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     vkCmdFillBuffer(commands, buffer, 0, VK_WHOLE_SIZE, 0xC0FFEE);
     vulkan_submit(commands);
     for (int i = 0; i < BYTES / 4; i++) assert_int_equal(words[i], 0xC0FFEE);
@@ -337,7 +337,7 @@ static uint32_t word_at(VkBuffer buffer, uint64_t offset)
     acre_gpu_memory memory;
     void *pointer = NULL;
     assert_int_equal(acre_vulkan_create_buffer(acre, &info, &request, &out, &memory), ACRE_OK);
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     const VkBufferCopy copy = {.srcOffset = offset, .size = 4};
     vkCmdCopyBuffer(commands, buffer, out, 1, &copy);
     vulkan_submit(commands);
@@ -357,12 +357,12 @@ static void a_buffer_grows_where_it_is(void **state)
     const acre_gpu_request request = {0};
     acre_vulkan_growing *growing = NULL;
     assert_int_equal(acre_vulkan_open_growing(acre, &info, &request, vulkan.queue, &growing), ACRE_OK);
-    const VkBuffer buffer = acre_vulkan_growing_buffer(growing);
+    VkBuffer buffer = acre_vulkan_growing_buffer(growing);
     assert_int_equal(acre_vulkan_growing_bytes(growing), 0);
     for (uint32_t step = 0; step < STEPS; step++) {
         assert_int_equal(acre_vulkan_resize_growing(growing, (uint64_t)STEP * (step + 1)), ACRE_OK);
         assert_true(acre_vulkan_growing_bytes(growing) >= (uint64_t)STEP * (step + 1));
-        const VkCommandBuffer commands = vulkan_begin();
+        VkCommandBuffer commands = vulkan_begin();
         vkCmdFillBuffer(commands, buffer, (uint64_t)STEP * step, STEP, step + 1);
         vulkan_submit(commands);
     }
@@ -371,7 +371,7 @@ static void a_buffer_grows_where_it_is(void **state)
     assert_int_equal(acre_vulkan_resize_growing(growing, STEP), ACRE_OK);
     assert_int_equal(acre_vulkan_growing_bytes(growing), STEP);
     assert_int_equal(word_at(buffer, STEP - 4), 1);
-    const VkCommandBuffer nothing = vulkan_begin();
+    VkCommandBuffer nothing = vulkan_begin();
     vulkan_submit(nothing);
     /* A call that fails leaves its size as it is. */
     for (uint32_t at = 1; at <= 2; at++) {

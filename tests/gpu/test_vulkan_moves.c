@@ -107,7 +107,7 @@ static bool move_some(uint32_t count_max, uint64_t bytes_max, uint64_t *moved_by
     const acre_vulkan_moves_options options = {.type = type_of_items(), .move_count_max = count_max, .bytes_max = bytes_max};
     acre_vulkan_moves *moves = NULL;
     acre_gpu_gain gain;
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     assert_int_equal(acre_vulkan_begin_moves(acre, &options, &owner, commands, &moves, &gain), ACRE_OK);
     vulkan_submit(commands);
     if (moves == NULL) return false;
@@ -169,7 +169,7 @@ static void copies_wait_for_what_is_before_and_what_is_behind_waits(void **state
     VkBuffer out;
     acre_gpu_memory memory;
     assert_int_equal(acre_vulkan_create_buffer(acre, &info, &request, &out, &memory), ACRE_OK);
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     for (int i = 0; i < ITEMS; i++)
         if (items[i].buffer != VK_NULL_HANDLE && items[i].bytes >= 4)
             vkCmdFillBuffer(commands, items[i].buffer, 0, items[i].bytes / 4 * 4, 1);
@@ -194,7 +194,7 @@ static void moves_that_are_cancelled_never_were(void **state)
     const int32_t objects = calls.object_count;
     acre_vulkan_moves *moves = NULL, *second = NULL;
     const acre_vulkan_moves_options options = {.type = type_of_items()};
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     assert_int_equal(acre_vulkan_begin_moves(acre, &options, &owner, commands, &moves, NULL), ACRE_OK);
     assert_non_null(moves);
     assert_true(calls.object_count > objects);
@@ -223,7 +223,7 @@ static void what_the_owner_keeps_stays(void **state)
         }
     acre_vulkan_moves *moves = NULL;
     const acre_vulkan_moves_options options = {.type = type_of_items()};
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     assert_int_equal(acre_vulkan_begin_moves(acre, &options, &owner, commands, &moves, NULL), ACRE_OK);
     vulkan_submit(commands);
     assert_null(moves);
@@ -264,7 +264,7 @@ static void an_image_whose_contents_are_not_needed_moves_without_them(void **sta
     const acre_vulkan_owner careless = {.describe = describe_as_undefined, .moved = moved};
     const acre_vulkan_moves_options options = {.type = type_of_items(), .move_count_max = ITEMS};
     acre_vulkan_moves *moves = NULL;
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     assert_int_equal(acre_vulkan_begin_moves(acre, &options, &careless, commands, &moves, NULL), ACRE_OK);
     vulkan_submit(commands);
     assert_true(acre_vulkan_end_moves(moves) > 0);
@@ -289,7 +289,7 @@ static void a_resource_that_cannot_be_made_anew_stays(void **state)
         const int32_t objects = calls.object_count;
         const acre_vulkan_moves_options options = {.type = type_of_items(), .move_count_max = 16};
         acre_vulkan_moves *moves = NULL;
-        const VkCommandBuffer commands = vulkan_begin();
+        VkCommandBuffer commands = vulkan_begin();
         assert_int_equal(acre_vulkan_begin_moves(acre, &options, &owner, commands, &moves, NULL), ACRE_OK);
         failed += calls.call_count >= at;
         calls.fail_at = 0;

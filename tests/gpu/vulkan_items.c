@@ -109,7 +109,7 @@ void item_write(item *i, uint32_t seed)
     i->seed = seed;
     for (uint32_t at = 0; at < i->bytes; at++) staging_bytes[at] = byte_of(seed, at);
     assert_int_equal(acre_gpu_flush(acre_vulkan_gpu(acre), staging_memory, 0, UINT64_MAX), ACRE_OK);
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     if (i->buffer != VK_NULL_HANDLE) {
         const VkBufferCopy all = {.size = i->bytes};
         vkCmdCopyBuffer(commands, staging, i->buffer, 1, &all);
@@ -127,7 +127,7 @@ bool item_is_intact(const item *i)
 {
     memset(staging_bytes, 0, i->bytes);
     assert_int_equal(acre_gpu_flush(acre_vulkan_gpu(acre), staging_memory, 0, UINT64_MAX), ACRE_OK);
-    const VkCommandBuffer commands = vulkan_begin();
+    VkCommandBuffer commands = vulkan_begin();
     if (i->buffer != VK_NULL_HANDLE) {
         const VkBufferCopy all = {.size = i->bytes};
         vkCmdCopyBuffer(commands, i->buffer, staging, 1, &all);
