@@ -67,6 +67,14 @@ static acre_status alloc_for(acre_vulkan *v, VkBuffer buffer, VkImage image, acr
     return acre_gpu_alloc(v->gpu, &whole, memory);
 }
 
+/* What was allocated for the resource needs no look. */
+static acre_status bind_to_own(acre_vulkan *v, VkBuffer buffer, VkImage image, acre_gpu_memory memory)
+{
+    acre_gpu_memory_info info;
+    const acre_status status = acre_gpu_read_memory(v->gpu, memory, &info);
+    return status != ACRE_OK ? status : bind_at(v, buffer, image, acre_vulkan_memory_of(info.handle), info.offset_bytes);
+}
+
 static acre_status bind(acre_vulkan *v, VkBuffer buffer, VkImage image, acre_gpu_memory memory, uint64_t offset_bytes)
 {
     acre_gpu_memory_info info;
@@ -111,7 +119,7 @@ acre_status acre_vulkan_create_buffer(acre_vulkan *vulkan, const VkBufferCreateI
     acre_status status = create_buffer_alone(vulkan, info, &made);
     if (status != ACRE_OK) return status;
     status = alloc_for(vulkan, made, VK_NULL_HANDLE, ACRE_GPU_LINEAR, flags_of_buffer(info), request, &place);
-    if (status == ACRE_OK) status = bind(vulkan, made, VK_NULL_HANDLE, place, 0);
+    if (status == ACRE_OK) status = bind_to_own(vulkan, made, VK_NULL_HANDLE, place);
     if (status != ACRE_OK) {
         (void)acre_vulkan_destroy_buffer(vulkan, made, place);
         return status;
@@ -191,7 +199,7 @@ acre_status acre_vulkan_create_image(acre_vulkan *vulkan, const VkImageCreateInf
     acre_status status = create_image_alone(vulkan, info, &made);
     if (status != ACRE_OK) return status;
     status = alloc_for(vulkan, VK_NULL_HANDLE, made, content_of_image(info), flags_of_image(info), request, &place);
-    if (status == ACRE_OK) status = bind(vulkan, VK_NULL_HANDLE, made, place, 0);
+    if (status == ACRE_OK) status = bind_to_own(vulkan, VK_NULL_HANDLE, made, place);
     if (status != ACRE_OK) {
         (void)acre_vulkan_destroy_image(vulkan, made, place);
         return status;

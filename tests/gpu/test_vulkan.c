@@ -1,6 +1,8 @@
 /* test_vulkan.c - buffers and images with their memory on a Vulkan device, with validation on: not one message in all of it. */
 #include "vulkan_items.h"
 
+#include <pthread.h>
+
 static acre_vulkan *acre;
 
 static int open_one(void **state)
@@ -329,6 +331,54 @@ static void memory_of_the_host_becomes_the_devices_without_a_copy(void **state)
     free(words);
 }
 
+enum { THREADS = 4, ROUNDS = 300, HELD = 16 };
+
+/* Makes, maps, writes and destroys buffers of its own; what it wrote is still there each time. */
+static void *work(void *context)
+{
+    uint64_t random = 1 + (uintptr_t)context;
+    uintptr_t wrong = 0;
+    struct {
+        VkBuffer buffer;
+        acre_gpu_memory memory;
+        unsigned char *bytes;
+        uint64_t size;
+    } held[HELD] = {0};
+    for (int round = 0; round < ROUNDS + HELD; round++) {
+        const int at = round < ROUNDS ? (int)(next_random(&random) % HELD) : round - ROUNDS;
+        const unsigned char sign = (unsigned char)(random % 251 + 1);
+        if (held[at].bytes != NULL) {
+            wrong += held[at].bytes[0] != held[at].bytes[held[at].size - 1];
+            wrong += acre_gpu_unmap(acre_vulkan_gpu(acre), held[at].memory) != ACRE_OK;
+            wrong += acre_vulkan_destroy_buffer(acre, held[at].buffer, held[at].memory) != ACRE_OK;
+            held[at].bytes = NULL;
+        }
+        if (round >= ROUNDS) continue;
+        held[at].size = 1 + next_random(&random) % 100000;
+        const VkBufferCreateInfo info = buffer_of(held[at].size, TRANSFERS);
+        const acre_gpu_request request = {.host_access = ACRE_GPU_HOST_READS};
+        void *pointer = NULL;
+        if (acre_vulkan_create_buffer(acre, &info, &request, &held[at].buffer, &held[at].memory) != ACRE_OK ||
+            acre_gpu_map(acre_vulkan_gpu(acre), held[at].memory, &pointer) != ACRE_OK)
+            return (void *)1;
+        held[at].bytes = pointer;
+        memset(pointer, sign, held[at].size);
+    }
+    return (void *)wrong;
+}
+
+static void threads_make_and_destroy_at_the_same_time(void **state)
+{
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, work, (void *)i), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *wrong = NULL;
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
+    assert_int_equal(acre_gpu_check(acre_vulkan_gpu(acre)), ACRE_OK);
+}
+
 static uint32_t word_at(VkBuffer buffer, uint64_t offset)
 {
     const VkBufferCreateInfo info = buffer_of(4, TRANSFERS);
@@ -407,6 +457,7 @@ int main(void)
         ONE(a_block_has_the_priority_of_its_request),
         ONE(memory_goes_from_one_manager_to_another),
         ONE(memory_of_the_host_becomes_the_devices_without_a_copy),
+        ONE(threads_make_and_destroy_at_the_same_time),
         ONE(a_buffer_grows_where_it_is),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

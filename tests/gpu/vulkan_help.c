@@ -9,7 +9,7 @@ vulkan_calls calls;
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT types,
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *context)
 {
-    vulkan.message_count++;
+    (void)__atomic_fetch_add(&vulkan.message_count, 1, __ATOMIC_RELAXED);
     if (!vulkan.is_quiet) fprintf(stderr, "validation: %s\n", data->pMessage);
     return VK_FALSE;
 }
@@ -141,11 +141,15 @@ void vulkan_submit(VkCommandBuffer commands)
 
 /* ---- the wrappers ---- */
 
-static VkResult next_result(void) { return ++calls.call_count == calls.fail_at ? calls.failure : VK_SUCCESS; }
+/* Threads call at the same time. */
+static void count(int32_t *counter, int32_t by) { (void)__atomic_fetch_add(counter, by, __ATOMIC_RELAXED); }
+static uint32_t count_up(uint32_t *counter) { return __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED); }
+
+static VkResult next_result(void) { return count_up(&calls.call_count) == calls.fail_at ? calls.failure : VK_SUCCESS; }
 
 static VkResult made(VkResult result)
 {
-    calls.object_count += result == VK_SUCCESS;
+    count(&calls.object_count, result == VK_SUCCESS);
     return result;
 }
 
@@ -154,13 +158,13 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_buffer(VkDevice d, const VkBufferCr
     const VkResult result = next_result();
     if (result != VK_SUCCESS) return result;
     const VkResult outcome = made(vkCreateBuffer(d, i, a, b));
-    calls.last_buffer = *b;
+    __atomic_store_n(&calls.last_buffer, *b, __ATOMIC_RELAXED);
     return outcome;
 }
 
 static VKAPI_ATTR void VKAPI_CALL destroy_buffer(VkDevice d, VkBuffer b, const VkAllocationCallbacks *a)
 {
-    calls.object_count--;
+    count(&calls.object_count, -1);
     vkDestroyBuffer(d, b, a);
 }
 
@@ -172,7 +176,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_image(VkDevice d, const VkImageCrea
 
 static VKAPI_ATTR void VKAPI_CALL destroy_image(VkDevice d, VkImage m, const VkAllocationCallbacks *a)
 {
-    calls.object_count--;
+    count(&calls.object_count, -1);
     vkDestroyImage(d, m, a);
 }
 
@@ -184,15 +188,15 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_fence(VkDevice d, const VkFenceCrea
 
 static VKAPI_ATTR void VKAPI_CALL destroy_fence(VkDevice d, VkFence f, const VkAllocationCallbacks *a)
 {
-    calls.object_count--;
+    count(&calls.object_count, -1);
     vkDestroyFence(d, f, a);
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *a, VkDeviceMemory *m)
 {
-    calls.allocate_count++;
+    (void)count_up(&calls.allocate_count);
     for (const VkBaseInStructure *s = i->pNext; s != NULL; s = s->pNext) {
-        calls.dedicated_count += s->sType == VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO;
+        if (s->sType == VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO) (void)count_up(&calls.dedicated_count);
         if (s->sType == VK_STRUCTURE_TYPE_MEMORY_PRIORITY_ALLOCATE_INFO_EXT)
             calls.last_priority = ((const VkMemoryPriorityAllocateInfoEXT *)(const void *)s)->priority;
     }
@@ -202,7 +206,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice d, const VkMemoryAllocat
 
 static VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice d, VkDeviceMemory m, const VkAllocationCallbacks *a)
 {
-    calls.object_count--;
+    count(&calls.object_count, -1);
     vkFreeMemory(d, m, a);
 }
 
@@ -226,7 +230,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL map(VkDevice d, VkDeviceMemory m, VkDevice
 
 static VKAPI_ATTR VkResult VKAPI_CALL flush(VkDevice d, uint32_t n, const VkMappedMemoryRange *r)
 {
-    calls.flush_count++;
+    (void)count_up(&calls.flush_count);
     calls.last_range = *r;
     const VkResult result = next_result();
     return result != VK_SUCCESS ? result : vkFlushMappedMemoryRanges(d, n, r);
