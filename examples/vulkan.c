@@ -71,6 +71,7 @@ static void submit(VkCommandBuffer commands)
 
 static bool describe(void *context, acre_gpu_memory memory, acre_vulkan_resource *resource)
 {
+    (void)context;
     acre_gpu_memory_info info;
     if (acre_gpu_read_memory(acre_vulkan_gpu(vulkan), memory, &info) != ACRE_OK || info.user == NULL) return false;
     const thing *const t = info.user;
@@ -80,6 +81,8 @@ static bool describe(void *context, acre_gpu_memory memory, acre_vulkan_resource
 
 static void moved(void *context, acre_gpu_memory memory, const acre_vulkan_resource *before, const acre_vulkan_resource *after)
 {
+    (void)context;
+    (void)before;
     acre_gpu_memory_info info;
     if (acre_gpu_read_memory(acre_vulkan_gpu(vulkan), memory, &info) == ACRE_OK) ((thing *)info.user)->buffer = after->buffer;
 }

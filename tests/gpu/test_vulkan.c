@@ -185,7 +185,24 @@ static void bad_input_is_refused_and_changes_nothing(void **state)
     acre_vulkan_cancel_moves(NULL);
     assert_int_equal(acre_vulkan_end_moves(NULL), 0);
     assert_int_equal(acre_vulkan_close(NULL), ACRE_OK);
+    assert_int_equal(acre_vulkan_create_buffer_in(acre, &info, 0, 0, &buffer), ACRE_BAD_POINTER);
     assert_true(buffer == VK_NULL_HANDLE && image == VK_NULL_HANDLE && memory == 0 && other == NULL);
+}
+
+static void what_was_freed_is_not_freed_again(void **state)
+{
+    const VkBufferCreateInfo info = buffer_of(100, TRANSFERS);
+    const acre_gpu_request request = {0};
+    VkBuffer first, second;
+    acre_gpu_memory freed, memory;
+    assert_int_equal(acre_vulkan_create_buffer(acre, &info, &request, &first, &freed), ACRE_OK);
+    assert_int_equal(acre_vulkan_destroy_buffer(acre, first, freed), ACRE_OK);
+    assert_int_equal(acre_vulkan_create_buffer(acre, &info, &request, &second, &memory), ACRE_OK);
+    const int32_t objects = calls.object_count;
+    assert_int_equal(acre_vulkan_destroy_buffer(acre, second, freed), ACRE_BAD_POINTER); /* and the buffer is still there */
+    assert_int_equal(calls.object_count, objects);
+    assert_int_equal(acre_vulkan_bind_buffer(acre, second, freed, 0), ACRE_BAD_POINTER);
+    assert_int_equal(acre_vulkan_destroy_buffer(acre, second, memory), ACRE_OK);
 }
 
 static PFN_vkVoidFunction VKAPI_CALL without_binding(VkDevice device, const char *name)
@@ -450,6 +467,7 @@ int main(void)
         ONE(resources_share_memory_where_they_fit),
         ONE(a_resource_of_the_program_is_bound_as_well),
         ONE(bad_input_is_refused_and_changes_nothing),
+        ONE(what_was_freed_is_not_freed_again),
         ONE(a_device_without_the_functions_is_refused),
         ONE(each_call_that_fails_leaves_nothing),
         ONE(a_lost_device_ends_the_request),
