@@ -133,6 +133,58 @@ static void resources_share_memory_where_they_fit(void **state)
     assert_int_equal(acre_vulkan_destroy_buffer(acre, first, memory), ACRE_OK);
 }
 
+static void a_resource_gets_no_type_that_it_cannot_have(void **state)
+{
+    item first;
+    assert_int_equal(item_make_buffer(acre, &first, 5000), ACRE_OK);
+    const VkBufferCreateInfo info = buffer_of(100, TRANSFERS);
+    const acre_gpu_request request = {.type_mask = 1};
+    VkBuffer second = VK_NULL_HANDLE;
+    acre_gpu_memory memory = 0;
+    calls.type_bits = 1u << 31; /* none that the device has */
+    assert_int_equal(acre_vulkan_create_buffer_in(acre, &info, first.memory, 0, &second), ACRE_INVALID);
+    assert_int_equal(acre_vulkan_create_buffer(acre, &info, &request, &second, &memory), ACRE_INVALID);
+    calls.type_bits = 0;
+    assert_true(second == VK_NULL_HANDLE && memory == 0);
+    item_destroy(acre, &first);
+}
+
+static void a_resource_is_aligned_as_it_asks_and_as_the_request_asks(void **state)
+{
+    item items[10] = {0};
+    calls.alignment_bytes = 8192;
+    for (int i = 0; i < 10; i++) {
+        acre_gpu_memory_info info;
+        assert_int_equal(item_make_buffer(acre, &items[i], 100), ACRE_OK);
+        assert_int_equal(acre_gpu_read_memory(acre_vulkan_gpu(acre), items[i].memory, &info), ACRE_OK);
+        assert_int_equal(info.offset_bytes % 8192, 0);
+    }
+    for (int i = 0; i < 10; i++) item_destroy(acre, &items[i]);
+    calls.alignment_bytes = 0;
+    const VkBufferCreateInfo info = buffer_of(100, TRANSFERS);
+    const acre_gpu_request request = {.alignment_bytes = 16384};
+    for (int i = 0; i < 10; i++) {
+        acre_gpu_memory_info place;
+        assert_int_equal(acre_vulkan_create_buffer(acre, &info, &request, &items[i].buffer, &items[i].memory), ACRE_OK);
+        assert_int_equal(acre_gpu_read_memory(acre_vulkan_gpu(acre), items[i].memory, &place), ACRE_OK);
+        assert_int_equal(place.offset_bytes % 16384, 0);
+    }
+    for (int i = 0; i < 10; i++) item_destroy(acre, &items[i]);
+}
+
+static void a_buffer_has_an_address(void **state)
+{
+    if ((vulkan.enabled & ACRE_VULKAN_ADDRESS) == 0) skip();
+    const VkBufferCreateInfo info = buffer_of(1000, TRANSFERS | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT);
+    const acre_gpu_request request = {0};
+    VkBuffer buffer;
+    acre_gpu_memory memory;
+    assert_int_equal(acre_vulkan_create_buffer(acre, &info, &request, &buffer, &memory), ACRE_OK);
+    const VkBufferDeviceAddressInfo which = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = buffer};
+    assert_true(vkGetBufferDeviceAddress(vulkan.device, &which) != 0);
+    assert_int_equal(acre_vulkan_destroy_buffer(acre, buffer, memory), ACRE_OK);
+}
+
 static void a_resource_of_the_program_is_bound_as_well(void **state)
 {
     const VkBufferCreateInfo info = buffer_of(10000, TRANSFERS);
@@ -465,6 +517,9 @@ int main(void)
         ONE(a_resource_that_requires_it_gets_a_block_of_its_own),
         ONE(memory_of_the_host_is_mapped_and_flushed_by_whole_atoms),
         ONE(resources_share_memory_where_they_fit),
+        ONE(a_resource_gets_no_type_that_it_cannot_have),
+        ONE(a_resource_is_aligned_as_it_asks_and_as_the_request_asks),
+        ONE(a_buffer_has_an_address),
         ONE(a_resource_of_the_program_is_bound_as_well),
         ONE(bad_input_is_refused_and_changes_nothing),
         ONE(what_was_freed_is_not_freed_again),

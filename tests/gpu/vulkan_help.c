@@ -242,9 +242,11 @@ static VKAPI_ATTR VkResult VKAPI_CALL bind_sparse(VkQueue q, uint32_t n, const V
     return result != VK_SUCCESS ? result : vkQueueBindSparse(q, n, i, f);
 }
 
-static void alone(void *next)
+static void change_needs(VkMemoryRequirements2 *needs)
 {
-    for (VkBaseOutStructure *s = next; s != NULL; s = s->pNext)
+    if (calls.type_bits != 0) needs->memoryRequirements.memoryTypeBits = calls.type_bits;
+    if (needs->memoryRequirements.alignment < calls.alignment_bytes) needs->memoryRequirements.alignment = calls.alignment_bytes;
+    for (VkBaseOutStructure *s = needs->pNext; s != NULL; s = s->pNext)
         if (s->sType == VK_STRUCTURE_TYPE_MEMORY_DEDICATED_REQUIREMENTS && calls.is_alone)
             ((VkMemoryDedicatedRequirements *)(void *)s)->requiresDedicatedAllocation = VK_TRUE;
 }
@@ -252,13 +254,13 @@ static void alone(void *next)
 static VKAPI_ATTR void VKAPI_CALL buffer_needs(VkDevice d, const VkBufferMemoryRequirementsInfo2 *i, VkMemoryRequirements2 *n)
 {
     vkGetBufferMemoryRequirements2(d, i, n);
-    alone(n->pNext);
+    change_needs(n);
 }
 
 static VKAPI_ATTR void VKAPI_CALL image_needs(VkDevice d, const VkImageMemoryRequirementsInfo2 *i, VkMemoryRequirements2 *n)
 {
     vkGetImageMemoryRequirements2(d, i, n);
-    alone(n->pNext);
+    change_needs(n);
 }
 
 static VKAPI_ATTR void VKAPI_CALL memory_properties(VkPhysicalDevice d, VkPhysicalDeviceMemoryProperties2 *p)

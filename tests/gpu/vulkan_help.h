@@ -43,6 +43,8 @@ typedef struct vulkan_calls {
     uint32_t flush_count;
     VkMappedMemoryRange last_range;
     bool is_alone;            /* each resource requires a block of its own */
+    uint32_t type_bits;       /* that each resource can have; 0: as it is */
+    uint64_t alignment_bytes; /* that each resource asks for at least */
     bool is_incoherent;       /* no memory type is coherent */
     uint32_t dedicated_count; /* blocks that were allocated for one resource */
     uint32_t allocate_count;
