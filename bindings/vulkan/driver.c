@@ -1,5 +1,5 @@
 /* driver.c - a VkDevice as a driver of acre/gpu.h, and how it is opened. A block is a VkDeviceMemory. */
-#include "functions.h"
+#include "runner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,18 +182,8 @@ static acre_status budget(acre_gpu_driver *driver, uint32_t heap, uint64_t *used
     return ACRE_OK;
 }
 
-const acre_gpu_driver_ops acre_vulkan_ops = {
-    .size_bytes = sizeof(acre_gpu_driver_ops),
-    .query = query,
-    .allocate = allocate,
-    .free = free_block,
-    .map = map,
-    .unmap = unmap,
-    .flush = flush,
-    .invalidate = invalidate,
-};
-
-const acre_gpu_driver_ops acre_vulkan_budget_ops = {
+/* `budget` and `copy` are left out where there is none. */
+static const acre_gpu_driver_ops all_ops = {
     .size_bytes = sizeof(acre_gpu_driver_ops),
     .query = query,
     .allocate = allocate,
@@ -203,6 +193,7 @@ const acre_gpu_driver_ops acre_vulkan_budget_ops = {
     .flush = flush,
     .invalidate = invalidate,
     .budget = budget,
+    .copy = acre_vulkan_copy,
 };
 
 /* ---- open and close ---- */
@@ -257,7 +248,12 @@ acre_status acre_vulkan_open(const acre_vulkan_options *options, acre_vulkan **v
     v->device = options->device;
     v->enabled = options->enabled;
     v->callbacks = options->callbacks;
-    v->driver.ops = (v->enabled & ACRE_VULKAN_BUDGET) != 0 ? &acre_vulkan_budget_ops : &acre_vulkan_ops;
+    v->queue = options->queue;
+    v->queue_family = options->queue_family;
+    v->ops = all_ops;
+    if ((v->enabled & ACRE_VULKAN_BUDGET) == 0) v->ops.budget = NULL;
+    if (v->queue == NULL) v->ops.copy = NULL;
+    v->driver.ops = &v->ops;
     v->driver.name = v->name;
     const char *const missing = load_functions(v, options);
     if (missing != NULL) {
@@ -265,11 +261,15 @@ acre_status acre_vulkan_open(const acre_vulkan_options *options, acre_vulkan **v
         return acre_fail(ACRE_UNSUPPORTED, "vulkan: there is no %s: Vulkan 1.1, and what is said to be enabled, have it", missing);
     }
     acre_status status = look_at_device(v);
+    if (status == ACRE_OK && v->queue != NULL) status = acre_vulkan_prepare_copies(v);
     if (status == ACRE_OK) status = acre_gpu_open(&v->driver, options->gpu, &v->gpu);
     if (status != ACRE_OK) {
+        acre_vulkan_end_copies(v);
         free(v);
         return status;
     }
+    (void)pthread_mutex_init(&v->queue_lock, NULL);
+    (void)pthread_mutex_init(&v->copy_lock, NULL);
     *vulkan = v;
     return ACRE_OK;
 }
@@ -278,8 +278,12 @@ acre_status acre_vulkan_close(acre_vulkan *vulkan)
 {
     if (vulkan == NULL) return ACRE_OK;
     const acre_status status = acre_gpu_close(vulkan->gpu);
-    if (status == ACRE_OK) free(vulkan);
-    return status;
+    if (status != ACRE_OK) return status;
+    acre_vulkan_end_copies(vulkan);
+    (void)pthread_mutex_destroy(&vulkan->queue_lock);
+    (void)pthread_mutex_destroy(&vulkan->copy_lock);
+    free(vulkan);
+    return ACRE_OK;
 }
 
 acre_gpu *acre_vulkan_gpu(const acre_vulkan *vulkan) { return vulkan->gpu; }

@@ -3,21 +3,27 @@
 #define ACRE_VULKAN_FUNCTIONS_H
 
 #include <acre/vulkan.h>
+#include <pthread.h>
 
 /* Those of Vulkan 1.1, which are always there; those of an extension, with the bit that stands for it; those of the instance. */
 #define ACRE_VULKAN_FUNCTIONS(F)                                                                                                           \
+    F(AllocateCommandBuffers)                                                                                                              \
     F(AllocateMemory)                                                                                                                      \
+    F(BeginCommandBuffer)                                                                                                                  \
     F(BindBufferMemory2)                                                                                                                   \
     F(BindImageMemory2)                                                                                                                    \
     F(CmdCopyBuffer)                                                                                                                       \
     F(CmdCopyImage)                                                                                                                        \
     F(CmdPipelineBarrier)                                                                                                                  \
     F(CreateBuffer)                                                                                                                        \
+    F(CreateCommandPool)                                                                                                                   \
     F(CreateFence)                                                                                                                         \
     F(CreateImage)                                                                                                                         \
     F(DestroyBuffer)                                                                                                                       \
+    F(DestroyCommandPool)                                                                                                                  \
     F(DestroyFence)                                                                                                                        \
     F(DestroyImage)                                                                                                                        \
+    F(EndCommandBuffer)                                                                                                                    \
     F(FlushMappedMemoryRanges)                                                                                                             \
     F(FreeMemory)                                                                                                                          \
     F(GetBufferMemoryRequirements2)                                                                                                        \
@@ -25,6 +31,9 @@
     F(InvalidateMappedMemoryRanges)                                                                                                        \
     F(MapMemory)                                                                                                                           \
     F(QueueBindSparse)                                                                                                                     \
+    F(QueueSubmit)                                                                                                                         \
+    F(ResetCommandPool)                                                                                                                    \
+    F(ResetFences)                                                                                                                         \
     F(UnmapMemory)                                                                                                                         \
     F(WaitForFences)
 
@@ -37,6 +46,8 @@
     F(GetPhysicalDeviceMemoryProperties2)                                                                                                  \
     F(GetPhysicalDeviceProperties2)
 
+typedef struct acre_vulkan_copies acre_vulkan_copies; /* runner.c */
+
 struct acre_vulkan {
     acre_gpu_driver driver; /* first: the manager gives this back */
     acre_gpu *gpu;
@@ -44,6 +55,12 @@ struct acre_vulkan {
     VkDevice device;
     uint32_t enabled;
     const VkAllocationCallbacks *callbacks;
+    VkQueue queue; /* NULL: none */
+    uint32_t queue_family;
+    pthread_mutex_t queue_lock;            /* held while something is submitted */
+    pthread_mutex_t copy_lock;             /* held while `copies` runs */
+    acre_vulkan_copies *copies;            /* NULL without a queue */
+    acre_gpu_driver_ops ops;               /* what this device can do of it */
     uint64_t host_pointer_alignment_bytes; /* with ACRE_VULKAN_HOST_POINTER */
     char name[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE];
 #define F(name) PFN_vk##name name;
@@ -54,9 +71,6 @@ struct acre_vulkan {
     ACRE_VULKAN_EXTENSION_FUNCTIONS(F)
 #undef F
 };
-
-/* The driver's table, with and without a budget: driver.c. */
-extern const acre_gpu_driver_ops acre_vulkan_ops, acre_vulkan_budget_ops;
 
 /* The resource that a block is dedicated to: dedicated_to of a request points here while acre_gpu_alloc lasts. */
 typedef struct acre_vulkan_dedicated {

@@ -26,6 +26,7 @@
 #define ACRE_VULKAN_H
 
 #include <acre/gpu.h>
+#include <acre/scheduler.h>
 #include <vulkan/vulkan_core.h>
 
 #ifdef __cplusplus
@@ -51,6 +52,9 @@ typedef struct acre_vulkan_options {
     uint32_t enabled;                             /* ACRE_VULKAN_BUDGET ... */
     const VkAllocationCallbacks *callbacks;       /* for each call of Vulkan that takes them; NULL: none. Stays the caller's */
     const acre_gpu_options *gpu;                  /* of the manager; NULL: its defaults */
+    VkQueue queue;                                /* for copies between addresses of a space and for movers, without which neither works: no
+                                                   * other thread uses it while they do. NULL: none */
+    uint32_t queue_family;                        /* that it is of */
 } acre_vulkan_options;
 
 /* Opens a manager over the device, which stays the caller's and has to outlive it. ACRE_INVALID: a handle or function that is NULL;
@@ -99,8 +103,8 @@ ACRE_API acre_status acre_vulkan_create_image_in(acre_vulkan *vulkan, const VkIm
 
 /* ---- Defragmentation that moves ---- */
 
-/* What lies in an allocation, as its owner tells it. The create info is that which it was created with, pNext and all: the library keeps
- * none of it. */
+/* What lies in an allocation, as its owner tells it. The create info is that which it was created with, pNext and all; it has to stay until
+ * the moves have ended, and the library keeps none of it. */
 typedef struct acre_vulkan_resource {
     VkBuffer buffer; /* a buffer, with TRANSFER_SRC and TRANSFER_DST in its usage ... */
     const VkBufferCreateInfo *buffer_info;
@@ -144,8 +148,27 @@ ACRE_API acre_status acre_vulkan_begin_moves(acre_vulkan *vulkan, const acre_vul
  * how many bytes moved. NULL: 0. */
 ACRE_API uint64_t acre_vulkan_end_moves(acre_vulkan_moves *moves);
 
-/* The commands are not executed: all stays as it was. */
+/* The commands are not executed: all stays as it was. They name resources that are gone then, so the command buffer is to be reset or
+ * freed. */
 ACRE_API void acre_vulkan_cancel_moves(acre_vulkan_moves *moves);
+
+/* The same as a job of a scheduler, on the queue of acre_vulkan_options: each step submits a piece of at most options->bytes_max, or ends
+ * one that the device is through with. The owner is called by whoever runs the job. It is due when acre_scheduler_ask says so, and done
+ * when nothing is to be gained, or when a piece has failed. ACRE_UNSUPPORTED: there is no such queue. */
+typedef struct acre_vulkan_mover acre_vulkan_mover;
+
+typedef struct acre_vulkan_mover_figures {
+    uint64_t piece_count, moved_bytes;
+    acre_status status; /* of the last piece */
+} acre_vulkan_mover_figures;
+
+ACRE_API acre_status acre_vulkan_open_mover(acre_vulkan *vulkan, const acre_vulkan_moves_options *options, const acre_vulkan_owner *owner,
+                                            acre_vulkan_mover **mover);
+ACRE_API acre_job *acre_vulkan_mover_job(acre_vulkan_mover *mover);                                       /* for acre_scheduler_add */
+ACRE_API void acre_vulkan_read_mover(const acre_vulkan_mover *mover, acre_vulkan_mover_figures *figures); /* by the thread that runs it */
+
+/* Its job is in no scheduler any more. Waits for a piece that is under way and ends it. NULL does nothing. */
+ACRE_API void acre_vulkan_close_mover(acre_vulkan_mover *mover);
 
 /* ---- Memory shared with others ---- */
 

@@ -234,6 +234,8 @@ static void bad_input_is_refused_and_changes_nothing(void **state)
     assert_int_equal(acre_vulkan_open_growing(acre, NULL, &request, vulkan.queue, NULL), ACRE_INVALID);
     assert_int_equal(acre_vulkan_resize_growing(NULL, 1), ACRE_INVALID);
     acre_vulkan_close_growing(NULL);
+    acre_vulkan_close_mover(NULL);
+    assert_int_equal(acre_vulkan_open_mover(acre, NULL, NULL, NULL), ACRE_INVALID);
     acre_vulkan_cancel_moves(NULL);
     assert_int_equal(acre_vulkan_end_moves(NULL), 0);
     assert_int_equal(acre_vulkan_close(NULL), ACRE_OK);
@@ -400,6 +402,44 @@ static void memory_of_the_host_becomes_the_devices_without_a_copy(void **state)
     free(words);
 }
 
+static void a_space_is_copied_by_the_device(void **state)
+{
+    enum { BYTES = 5 * 65536, CUT = 777 };
+    acre_space space;
+    acre_addr from = 0, to = 0;
+    void *written = NULL, *read = NULL;
+    const acre_gpu_request visible = {.size_bytes = 1, .host_access = ACRE_GPU_HOST_READS};
+    uint32_t type = 0;
+    assert_int_equal(acre_gpu_choose_type(acre_vulkan_gpu(acre), &visible, &type), ACRE_OK);
+    assert_int_equal(acre_gpu_open_space(acre_vulkan_gpu(acre), type, &space), ACRE_OK);
+    assert_int_equal(acre_space_reserve(&space, BYTES, 1, NULL, &from), ACRE_OK);
+    assert_int_equal(acre_space_reserve(&space, BYTES, 1, NULL, &to), ACRE_OK);
+    assert_int_equal(acre_space_map(&space, from, BYTES, &written), ACRE_OK);
+    assert_int_equal(acre_space_map(&space, to, BYTES, &read), ACRE_OK);
+    unsigned char *const bytes = written, *const copy = read;
+    memset(copy, 0, BYTES);
+    for (uint32_t i = 0; i < BYTES; i++) bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+    assert_int_equal(acre_space_copy(&space, to + CUT, from + 2 * CUT, BYTES - 2 * CUT), ACRE_OK);
+    for (uint32_t i = 0; i < BYTES; i++)
+        assert_int_equal(copy[i], i < CUT || i >= BYTES - CUT ? 0 : (unsigned char)((i + CUT) * 2654435761u >> 13));
+    const int32_t objects = calls.object_count;
+    for (uint32_t at = 1; at <= 5; at++) { /* two buffers, two bindings, one submit */
+        calls.call_count = 0;
+        calls.fail_at = at;
+        calls.failure = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+        assert_int_equal(acre_space_copy(&space, to, from, BYTES), ACRE_NO_MEMORY);
+        calls.fail_at = 0;
+        assert_int_equal(calls.object_count, objects);
+    }
+    assert_int_equal(acre_space_copy(&space, to, from, BYTES), ACRE_OK);
+    assert_memory_equal(copy, bytes, BYTES);
+    assert_int_equal(acre_space_unmap(&space, written, BYTES), ACRE_OK);
+    assert_int_equal(acre_space_unmap(&space, read, BYTES), ACRE_OK);
+    assert_int_equal(acre_space_release(&space, from, BYTES), ACRE_OK);
+    assert_int_equal(acre_space_release(&space, to, BYTES), ACRE_OK);
+    acre_space_close(&space);
+}
+
 enum { THREADS = 4, ROUNDS = 300, HELD = 16 };
 
 /* Makes, maps, writes and destroys buffers of its own; what it wrote is still there each time. */
@@ -530,6 +570,7 @@ int main(void)
         ONE(a_block_has_the_priority_of_its_request),
         ONE(memory_goes_from_one_manager_to_another),
         ONE(memory_of_the_host_becomes_the_devices_without_a_copy),
+        ONE(a_space_is_copied_by_the_device),
         ONE(threads_make_and_destroy_at_the_same_time),
         ONE(a_buffer_grows_where_it_is),
     };

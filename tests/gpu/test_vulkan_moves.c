@@ -211,6 +211,83 @@ static void moves_that_are_cancelled_never_were(void **state)
     check_all();
 }
 
+static acre_vulkan_mover *open_mover(uint64_t bytes_max)
+{
+    acre_vulkan_mover *mover = NULL;
+    const acre_vulkan_moves_options options = {.type = type_of_items(), .bytes_max = bytes_max, .move_count_max = ITEMS};
+    assert_int_equal(acre_vulkan_open_mover(acre, &options, &owner, &mover), ACRE_OK);
+    return mover;
+}
+
+static acre_vulkan_mover_figures run_job(acre_vulkan_mover *mover)
+{
+    acre_scheduler scheduler;
+    acre_job *const job = acre_vulkan_mover_job(mover);
+    assert_int_equal(acre_scheduler_init(&scheduler), ACRE_OK);
+    assert_int_equal(acre_scheduler_add(&scheduler, job), ACRE_OK);
+    acre_scheduler_ask(&scheduler, job);
+    while (acre_scheduler_step(&scheduler, 1000000) != UINT64_MAX) continue;
+    assert_int_equal(acre_scheduler_remove(&scheduler, job), ACRE_OK);
+    acre_vulkan_mover_figures figures;
+    acre_vulkan_read_mover(mover, &figures);
+    return figures;
+}
+
+static void a_job_moves_piece_by_piece(void **state)
+{
+    make_holes(31);
+    const acre_gpu_figures before = figures_now();
+    acre_vulkan_mover *const mover = open_mover(3 << 19);
+    const acre_vulkan_mover_figures figures = run_job(mover);
+    acre_vulkan_close_mover(mover);
+    assert_int_equal(figures.status, ACRE_OK);
+    assert_true(figures.piece_count > 2);
+    assert_true(figures.moved_bytes > 0 && figures.moved_bytes <= figures.piece_count * (3 << 19));
+    assert_true(figures_now().block_bytes < before.block_bytes);
+    check_all();
+}
+
+static void a_job_whose_piece_fails_says_so_and_can_be_asked_again(void **state)
+{
+    make_holes(37);
+    acre_vulkan_mover *const mover = open_mover(0);
+    const int32_t objects = calls.object_count;
+    /* The last call of a piece is vkQueueSubmit, so count the calls of one that goes well first, and cancel it. */
+    acre_vulkan_moves *moves = NULL;
+    const acre_vulkan_moves_options options = {.type = type_of_items(), .move_count_max = ITEMS};
+    VkCommandBuffer commands = vulkan_begin();
+    calls.call_count = 0;
+    assert_int_equal(acre_vulkan_begin_moves(acre, &options, &owner, commands, &moves, NULL), ACRE_OK);
+    const uint32_t call_count = calls.call_count;
+    assert_int_equal(vkEndCommandBuffer(commands), VK_SUCCESS);
+    vkFreeCommandBuffers(vulkan.device, vulkan.pool, 1, &commands);
+    acre_vulkan_cancel_moves(moves);
+
+    calls.call_count = 0;
+    calls.fail_at = call_count + 1;
+    calls.failure = VK_ERROR_DEVICE_LOST;
+    assert_int_equal(run_job(mover).status, ACRE_IO);
+    calls.fail_at = 0;
+    assert_int_equal(calls.object_count, objects);
+    assert_int_equal(moved_count, 0);
+    check_all();
+    assert_int_equal(run_job(mover).status, ACRE_OK);
+    assert_true(moved_count > 0);
+    acre_vulkan_close_mover(mover);
+    check_all();
+}
+
+static void a_mover_that_is_closed_ends_what_is_under_way(void **state)
+{
+    make_holes(41);
+    acre_vulkan_mover *const mover = open_mover(0);
+    acre_job *const job = acre_vulkan_mover_job(mover);
+    assert_int_equal(job->step(job->context, 0), ACRE_JOB_IDLE);
+    acre_vulkan_close_mover(mover);
+    assert_true(moved_count > 0);
+    check_all();
+}
+
 static void what_the_owner_keeps_stays(void **state)
 {
     make_holes(13);
@@ -322,6 +399,9 @@ int main(int argument_count, char **arguments)
         ONE(it_works_in_small_pieces_while_the_program_goes_on),
         ONE(copies_wait_for_what_is_before_and_what_is_behind_waits),
         ONE(moves_that_are_cancelled_never_were),
+        ONE(a_job_moves_piece_by_piece),
+        ONE(a_job_whose_piece_fails_says_so_and_can_be_asked_again),
+        ONE(a_mover_that_is_closed_ends_what_is_under_way),
         ONE(what_the_owner_keeps_stays),
         ONE(a_buffer_that_cannot_be_copied_stays),
         ONE(an_image_whose_contents_are_not_needed_moves_without_them),

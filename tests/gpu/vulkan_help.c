@@ -242,6 +242,12 @@ static VKAPI_ATTR VkResult VKAPI_CALL bind_sparse(VkQueue q, uint32_t n, const V
     return result != VK_SUCCESS ? result : vkQueueBindSparse(q, n, i, f);
 }
 
+static VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue q, uint32_t n, const VkSubmitInfo *i, VkFence f)
+{
+    const VkResult result = next_result();
+    return result != VK_SUCCESS ? result : vkQueueSubmit(q, n, i, f);
+}
+
 static void change_needs(VkMemoryRequirements2 *needs)
 {
     if (calls.type_bits != 0) needs->memoryRequirements.memoryTypeBits = calls.type_bits;
@@ -286,6 +292,7 @@ static const struct {
     {"vkBindImageMemory2", (PFN_vkVoidFunction)bind_image},
     {"vkMapMemory", (PFN_vkVoidFunction)map},
     {"vkFlushMappedMemoryRanges", (PFN_vkVoidFunction)flush},
+    {"vkQueueSubmit", (PFN_vkVoidFunction)submit},
     {"vkQueueBindSparse", (PFN_vkVoidFunction)bind_sparse},
     {"vkGetBufferMemoryRequirements2", (PFN_vkVoidFunction)buffer_needs},
     {"vkGetImageMemoryRequirements2", (PFN_vkVoidFunction)image_needs},
@@ -321,7 +328,9 @@ acre_vulkan *open_acre(void)
                                          .device = vulkan.device,
                                          .get_instance_proc_addr = vulkan_get_instance,
                                          .enabled = vulkan.enabled,
-                                         .gpu = &gpu};
+                                         .gpu = &gpu,
+                                         .queue = vulkan.queue,
+                                         .queue_family = vulkan.family};
     if (acre_vulkan_open(&options, &opened) != ACRE_OK) fail_msg("%s", acre_last_error());
     return opened;
 }
