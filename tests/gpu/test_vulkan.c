@@ -185,6 +185,47 @@ static void a_buffer_has_an_address(void **state)
     assert_int_equal(acre_vulkan_destroy_buffer(acre, buffer, memory), ACRE_OK);
 }
 
+/* Frees and makes at random, with what the kind of pool allows, and looks at the contents of all. */
+static void buffers_live_in_pools_of_each_kind(void **state)
+{
+    enum { COUNT = 60, STEPS = 300, SLOT = 32768 };
+    static const acre_gpu_pool_kind kinds[] = {ACRE_GPU_POOL_GENERAL, ACRE_GPU_POOL_LINEAR, ACRE_GPU_POOL_SLABS};
+    const acre_gpu_request any = {.size_bytes = SLOT};
+    uint32_t type = 0;
+    assert_int_equal(acre_gpu_choose_type(acre_vulkan_gpu(acre), &any, &type), ACRE_OK);
+    items_open(acre);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        static item items[COUNT];
+        acre_gpu_pool *pool = NULL;
+        uint64_t random = 5;
+        const acre_gpu_pool_options options = {.kind = (uint8_t)kinds[k],
+                                               .type = type,
+                                               .block_bytes = 4 << 20,
+                                               .block_count_max = kinds[k] == ACRE_GPU_POOL_LINEAR ? 1 : 0,
+                                               .slot_bytes = kinds[k] == ACRE_GPU_POOL_SLABS ? SLOT : 0,
+                                               .name = "a pool"};
+        assert_int_equal(acre_gpu_pool_open(acre_vulkan_gpu(acre), &options, &pool), ACRE_OK);
+        for (int i = 0; i < STEPS; i++) {
+            /* A linear pool gets room back in the order of a queue. */
+            item *const one = &items[kinds[k] == ACRE_GPU_POOL_LINEAR ? (uint64_t)i % COUNT : next_random(&random) % COUNT];
+            if (one->memory != 0) {
+                assert_true(item_is_intact(one));
+                item_destroy(acre, one);
+            }
+            assert_int_equal(item_make_buffer_in(acre, one, 1 + (uint32_t)(next_random(&random) % SLOT), pool), ACRE_OK);
+            item_write(one, (uint32_t)i);
+        }
+        for (int i = 0; i < COUNT; i++)
+            if (items[i].memory != 0) {
+                assert_true(item_is_intact(&items[i]));
+                item_destroy(acre, &items[i]);
+            }
+        assert_int_equal(acre_gpu_check(acre_vulkan_gpu(acre)), ACRE_OK);
+        assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    }
+    items_close();
+}
+
 static void a_resource_of_the_program_is_bound_as_well(void **state)
 {
     const VkBufferCreateInfo info = buffer_of(10000, TRANSFERS);
@@ -333,6 +374,39 @@ static void the_budget_is_what_the_device_says(void **state)
         assert_true(after.used_bytes > 0); /* lavapipe: what is used of the whole machine, so the difference may be anything */
     }
     item_destroy(acre, &buffer);
+}
+
+/* Blocks of 4 MiB and blocks of their own, in turn, until none is given any more. */
+static void what_is_within_the_budget_never_exceeds_it(void **state)
+{
+    enum { COUNT = 64, BUDGET = 30 << 20 };
+    static item items[COUNT];
+    assert_int_equal(acre_vulkan_close(acre), ACRE_OK);
+    calls.budget_bytes = BUDGET;
+    acre = open_acre_with(vulkan.enabled | ACRE_VULKAN_BUDGET);
+    calls.allocated_bytes = 0;
+    uint32_t refused = 0, given = 0;
+    for (int i = 0; i < COUNT; i++) {
+        const acre_gpu_request request = {.flags = ACRE_GPU_WITHIN_BUDGET | (i % 3 == 0   ? ACRE_GPU_DEDICATED
+                                                                             : i % 3 == 1 ? ACRE_GPU_PREFER_OWN
+                                                                                          : 0)};
+        const VkBufferCreateInfo info = buffer_of((uint64_t)(1 + i % 5) << 19, TRANSFERS);
+        const acre_status status = acre_vulkan_create_buffer(acre, &info, &request, &items[i].buffer, &items[i].memory);
+        assert_true(status == ACRE_OK || status == ACRE_NO_MEMORY);
+        refused += status != ACRE_OK;
+        given += status == ACRE_OK;
+        assert_true(calls.allocated_bytes <= BUDGET);
+    }
+    assert_true(refused > 0 && given > 10);
+    const VkBufferCreateInfo info = buffer_of(8 << 20, TRANSFERS);
+    const acre_gpu_request whatever = {0}; /* without the flag it may */
+    VkBuffer buffer;
+    acre_gpu_memory memory;
+    assert_int_equal(acre_vulkan_create_buffer(acre, &info, &whatever, &buffer, &memory), ACRE_OK);
+    assert_true(calls.allocated_bytes > BUDGET);
+    assert_int_equal(acre_vulkan_destroy_buffer(acre, buffer, memory), ACRE_OK);
+    for (int i = 0; i < COUNT; i++)
+        if (items[i].memory != 0) item_destroy(acre, &items[i]);
 }
 
 static void a_block_has_the_priority_of_its_request(void **state)
@@ -560,6 +634,7 @@ int main(void)
         ONE(a_resource_gets_no_type_that_it_cannot_have),
         ONE(a_resource_is_aligned_as_it_asks_and_as_the_request_asks),
         ONE(a_buffer_has_an_address),
+        ONE(buffers_live_in_pools_of_each_kind),
         ONE(a_resource_of_the_program_is_bound_as_well),
         ONE(bad_input_is_refused_and_changes_nothing),
         ONE(what_was_freed_is_not_freed_again),
@@ -567,6 +642,7 @@ int main(void)
         ONE(each_call_that_fails_leaves_nothing),
         ONE(a_lost_device_ends_the_request),
         ONE(the_budget_is_what_the_device_says),
+        ONE(what_is_within_the_budget_never_exceeds_it),
         ONE(a_block_has_the_priority_of_its_request),
         ONE(memory_goes_from_one_manager_to_another),
         ONE(memory_of_the_host_becomes_the_devices_without_a_copy),

@@ -201,7 +201,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice d, const VkMemoryAllocat
             calls.last_priority = ((const VkMemoryPriorityAllocateInfoEXT *)(const void *)s)->priority;
     }
     const VkResult result = next_result();
-    return result != VK_SUCCESS ? result : made(vkAllocateMemory(d, i, a, m));
+    if (result != VK_SUCCESS) return result;
+    const VkResult outcome = made(vkAllocateMemory(d, i, a, m));
+    if (outcome == VK_SUCCESS) (void)__atomic_fetch_add(&calls.allocated_bytes, i->allocationSize, __ATOMIC_RELAXED);
+    return outcome;
 }
 
 static VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice d, VkDeviceMemory m, const VkAllocationCallbacks *a)
@@ -271,7 +274,14 @@ static VKAPI_ATTR void VKAPI_CALL image_needs(VkDevice d, const VkImageMemoryReq
 
 static VKAPI_ATTR void VKAPI_CALL memory_properties(VkPhysicalDevice d, VkPhysicalDeviceMemoryProperties2 *p)
 {
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT *const told = p->pNext;
+    if (told != NULL && calls.budget_bytes != 0) p->pNext = NULL; /* told here */
     vkGetPhysicalDeviceMemoryProperties2(d, p);
+    p->pNext = told;
+    for (uint32_t i = 0; told != NULL && calls.budget_bytes != 0 && i < p->memoryProperties.memoryHeapCount; i++) {
+        told->heapUsage[i] = calls.allocated_bytes;
+        told->heapBudget[i] = calls.budget_bytes;
+    }
     for (uint32_t i = 0; i < p->memoryProperties.memoryTypeCount && calls.is_incoherent; i++)
         p->memoryProperties.memoryTypes[i].propertyFlags &= ~(VkMemoryPropertyFlags)VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 }
@@ -319,7 +329,9 @@ PFN_vkVoidFunction VKAPI_CALL vulkan_get_instance(VkInstance instance, const cha
     return wrapper != NULL ? wrapper : vkGetInstanceProcAddr(instance, name);
 }
 
-acre_vulkan *open_acre(void)
+acre_vulkan *open_acre(void) { return open_acre_with(vulkan.enabled); }
+
+acre_vulkan *open_acre_with(uint32_t enabled)
 {
     acre_vulkan *opened = NULL;
     const acre_gpu_options gpu = {.block_bytes = 4 << 20};
@@ -327,7 +339,7 @@ acre_vulkan *open_acre(void)
                                          .physical_device = vulkan.physical,
                                          .device = vulkan.device,
                                          .get_instance_proc_addr = vulkan_get_instance,
-                                         .enabled = vulkan.enabled,
+                                         .enabled = enabled,
                                          .gpu = &gpu,
                                          .queue = vulkan.queue,
                                          .queue_family = vulkan.family};

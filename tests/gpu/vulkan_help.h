@@ -47,6 +47,8 @@ typedef struct vulkan_calls {
     uint64_t alignment_bytes; /* that each resource asks for at least */
     bool is_incoherent;       /* no memory type is coherent */
     uint32_t dedicated_count; /* blocks that were allocated for one resource */
+    uint64_t budget_bytes;    /* of each heap, as told with VK_EXT_memory_budget; 0: as it is */
+    uint64_t allocated_bytes; /* by all calls; what is freed stays in it */
     uint32_t allocate_count;
     float last_priority;
     VkBuffer last_buffer; /* that was created */
@@ -60,5 +62,6 @@ PFN_vkVoidFunction VKAPI_CALL vulkan_get_instance(VkInstance instance, const cha
 
 /* Opens acre on the device, with the wrappers between. */
 acre_vulkan *open_acre(void);
+acre_vulkan *open_acre_with(uint32_t enabled);
 
 #endif

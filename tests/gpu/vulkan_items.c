@@ -30,14 +30,16 @@ void items_close(void)
     staging_memory = 0;
 }
 
-acre_status item_make_buffer(acre_vulkan *in, item *i, uint32_t bytes)
+acre_status item_make_buffer(acre_vulkan *in, item *i, uint32_t bytes) { return item_make_buffer_in(in, i, bytes, NULL); }
+
+acre_status item_make_buffer_in(acre_vulkan *in, item *i, uint32_t bytes, acre_gpu_pool *of)
 {
     *i = (item){
         .bytes = bytes,
         .buffer_info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
                         .size = bytes,
                         .usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT}};
-    const acre_gpu_request request = {.user = i};
+    const acre_gpu_request request = {.user = i, .pool = of};
     return acre_vulkan_create_buffer(in, &i->buffer_info, &request, &i->buffer, &i->memory);
 }
 

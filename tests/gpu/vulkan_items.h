@@ -21,6 +21,7 @@ void items_open(acre_vulkan *acre);
 void items_close(void);
 
 acre_status item_make_buffer(acre_vulkan *acre, item *i, uint32_t bytes);
+acre_status item_make_buffer_in(acre_vulkan *acre, item *i, uint32_t bytes, acre_gpu_pool *pool);
 /* An image of four bytes a texel, with ITEM_LEVELS mip levels and ITEM_LAYERS layers. */
 acre_status item_make_image(acre_vulkan *acre, item *i, uint32_t width, uint32_t height);
 void item_destroy(acre_vulkan *acre, item *i);
