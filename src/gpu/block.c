@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { FIRST_SHRINKS = 4, REFUSED_SHRINKS = 4, OWN_PARTS = 16, GROWTH_PARTS = 16 };
+enum { FIRST_SHRINKS = 4, REFUSED_SHRINKS = 4, OWN_PARTS = 16, GROWTH_PARTS = 16, FIRST_BYTES_MIN = 4 << 20 };
 
 static uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
 
@@ -434,13 +434,13 @@ static acre_status place_in_any(acre_gpu_pool *pool, const acre_gpu_need *need, 
 }
 
 /* What a new block should have: no more than a sixteenth of what the pool has, so that what is left of the last one counts little, but room
- * for a few such requests, and at least a sixteenth of the full size. */
+ * for a few such requests, and at least a sixteenth of the full size, and 4 MiB. */
 static uint64_t first_size(const acre_gpu_pool *pool, uint64_t needed)
 {
     uint64_t size = pool->block_bytes;
     if (pool->is_size_fixed || pool->options.kind == ACRE_GPU_POOL_LINEAR) return size;
-    for (unsigned i = 0;
-         i < FIRST_SHRINKS && size > pool->bytes / GROWTH_PARTS && size / 2 >= 2 * needed && size / 2 >= ACRE_GPU_BLOCK_BYTES_MIN; i++)
+    for (unsigned i = 0; i < FIRST_SHRINKS && size > pool->bytes / GROWTH_PARTS && size / 2 >= 2 * needed && size / 2 >= FIRST_BYTES_MIN;
+         i++)
         size /= 2;
     return size < needed ? needed : size;
 }
