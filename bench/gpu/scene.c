@@ -1,10 +1,11 @@
 /* scene.c - a scene on a Vulkan device: buffers and images are made and filled, most of them go, the others move together piece by piece,
  * and each byte of them is compared.
  *
- *     scene [COUNT] [BYTES]
+ *     scene [COUNT] [BYTES] [--figures]
  *
  * COUNT resources (10,000): three of four are buffers of 256 bytes to 64 KiB, the others images of 8 to 128 texels square; two of three are
- * freed again, at random. A piece moves at most BYTES (4 MiB). Ends with status 1 if a byte is wrong.
+ * freed again, at random. A piece moves at most BYTES (4 MiB). Ends with status 1 if a byte is wrong, 77 if there is no device. --figures:
+ * each figure as `name value` in a line of its own.
  */
 #include <acre/vulkan.h>
 
@@ -315,15 +316,28 @@ static acre_gpu_figures figures_of(uint32_t heap)
 
 static double mib(uint64_t bytes) { return (double)bytes / (1 << 20); }
 
+static bool has_option(int argument_count, char **arguments, const char *option)
+{
+    for (int i = 1; i < argument_count; i++)
+        if (strcmp(arguments[i], option) == 0) return true;
+    return false;
+}
+
+/* The number in a place, if it is there. */
+static uint64_t number_at(int argument_count, char **arguments, int place, uint64_t otherwise)
+{
+    return argument_count > place && arguments[place][0] != '-' ? strtoull(arguments[place], NULL, 10) : otherwise;
+}
+
 int main(int argument_count, char **arguments)
 {
     const bool is_quick = getenv("ACRE_BENCH_QUICK") != NULL;
-    const uint64_t count = argument_count > 1 ? strtoull(arguments[1], NULL, 10) : is_quick ? 1000 : 10000;
-    const uint64_t bytes_max = argument_count > 2 ? strtoull(arguments[2], NULL, 10) : 4 << 20;
+    const uint64_t count = number_at(argument_count, arguments, 1, is_quick ? 1000 : 10000);
+    const uint64_t bytes_max = number_at(argument_count, arguments, 2, 4 << 20);
     if (count < 2 || count > COUNT_MAX) return 2;
     if (!open_device()) {
         puts("there is no Vulkan device here");
-        return 0;
+        return 77;
     }
     must(acre_vulkan_open(&(acre_vulkan_options){.instance = instance,
                                                  .physical_device = physical,
@@ -344,12 +358,11 @@ int main(int argument_count, char **arguments)
     if (things == NULL) return 1;
 
     uint64_t random = 42;
-    double start = now_s();
+    const double start = now_s();
     for (uint32_t i = 0; i < thing_count; i++) make(&things[i], &random);
-    printf("%s\n%u made in %.3f s", acre_gpu_read_device(gpu)->name, thing_count, now_s() - start);
-    start = now_s();
+    const double made_s = now_s() - start;
     write_all();
-    printf(", filled in %.3f s\n", now_s() - start);
+    const double filled_s = now_s() - start - made_s;
 
     acre_gpu_memory_info place;
     must(acre_gpu_read_memory(gpu, things[0].memory, &place), "read");
@@ -359,14 +372,24 @@ int main(int argument_count, char **arguments)
     const acre_gpu_figures before = figures_of(heap);
     const tally sum = defragment(place.type, bytes_max);
     const acre_gpu_figures after = figures_of(heap);
-    printf("%llu left in %llu blocks, %.1f of %.1f MiB\n", (unsigned long long)before.memory_count - 1,
-           (unsigned long long)before.block_count - 1, mib(before.memory_bytes) - mib(STAGING_BYTES),
-           mib(before.block_bytes) - mib(STAGING_BYTES));
-    printf("%u moves of %.1f MiB in %u pieces, the longest %.1f ms\n", sum.move_count, mib(sum.bytes), sum.piece_count,
-           sum.longest_s * 1e3);
-    printf("now in %llu blocks, %.1f MiB\n", (unsigned long long)after.block_count - 1, mib(after.block_bytes) - mib(STAGING_BYTES));
     const uint32_t wrong = count_wrong();
-    printf("%u have lost something of their contents\n", wrong);
+    const uint64_t left_bytes = before.memory_bytes - STAGING_BYTES, before_bytes = before.block_bytes - STAGING_BYTES,
+                   after_bytes = after.block_bytes - STAGING_BYTES;
+    if (has_option(argument_count, arguments, "--figures")) {
+        printf("device %s\nmade %u\nleft %llu\nleft_bytes %llu\nblock_bytes_before %llu\nblock_bytes_after %llu\n",
+               acre_gpu_read_device(gpu)->name, thing_count, (unsigned long long)before.memory_count - 1, (unsigned long long)left_bytes,
+               (unsigned long long)before_bytes, (unsigned long long)after_bytes);
+        printf("moves %u\nmoved_bytes %llu\npieces %u\nlongest_ms %.2f\nwrong %u\n", sum.move_count, (unsigned long long)sum.bytes,
+               sum.piece_count, sum.longest_s * 1e3, wrong);
+    } else {
+        printf("%s\n%u made in %.3f s, filled in %.3f s\n", acre_gpu_read_device(gpu)->name, thing_count, made_s, filled_s);
+        printf("%llu left in %llu blocks, %.1f of %.1f MiB\n", (unsigned long long)before.memory_count - 1,
+               (unsigned long long)before.block_count - 1, mib(left_bytes), mib(before_bytes));
+        printf("%u moves of %.1f MiB in %u pieces, the longest %.1f ms\n", sum.move_count, mib(sum.bytes), sum.piece_count,
+               sum.longest_s * 1e3);
+        printf("now in %llu blocks, %.1f MiB\n", (unsigned long long)after.block_count - 1, mib(after_bytes));
+        printf("%u have lost something of their contents\n", wrong);
+    }
 
     for (uint32_t i = 0; i < thing_count; i++)
         if (things[i].memory != 0) destroy(&things[i]);
