@@ -58,7 +58,7 @@ static void buffers_and_images_keep_what_is_written(void **state)
     acre_gpu_figures figures;
     assert_int_equal(acre_gpu_read_figures(acre_vulkan_gpu(acre), 0, &figures), ACRE_OK);
     assert_int_equal(figures.memory_count, BUFFERS + IMAGES + 1);
-    assert_true(calls.allocate_count < 20); /* they share blocks */
+    assert_true(calls.allocate_count < (BUFFERS + IMAGES) / 4); /* they share blocks */
     for (uint32_t i = 0; i < BUFFERS + IMAGES; i++) item_destroy(acre, &items[i]);
     items_close();
 }
