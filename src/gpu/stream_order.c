@@ -17,7 +17,10 @@ typedef struct stream_set {
 static bool has_stream(const stream_set *set, uint32_t stream) { return (set->words[stream / 64] >> stream % 64 & 1) != 0; }
 static void add_stream(stream_set *set, uint32_t stream) { set->words[stream / 64] |= (uint64_t)1 << stream % 64; }
 
-static uint64_t *known_of(const acre_stream_order *order, uint32_t stream) { return order->known + (size_t)stream * order->options.stream_count; }
+static uint64_t *known_of(const acre_stream_order *order, uint32_t stream)
+{
+    return order->known + (size_t)stream * order->options.stream_count;
+}
 
 static void raise_to(uint64_t *time, uint64_t other)
 {
@@ -71,7 +74,7 @@ bool acre_stream_order_init(acre_stream_order *order, const acre_stream_order_op
     size_t bytes;
     lay_out(order, memory, &bytes);
     memset(memory, 0, bytes);
-    for (uint32_t class = 0; class < ACRE_STREAM_ORDER_CLASS_COUNT; class++) acre_list_init(order->by_class, class_head(order, class));
+    for (uint32_t class = 0; class < ACRE_STREAM_ORDER_CLASS_COUNT; class ++) acre_list_init(order->by_class, class_head(order, class));
     acre_list_init(order->by_age, age_head(order));
     for (uint32_t node = options->block_count_max; node-- > 0;) order->unused[order->unused_count++] = node;
     return true;
@@ -121,7 +124,10 @@ static acre_stream_block take_out(acre_stream_order *order, acre_policy_slot nod
     return block;
 }
 
-static bool is_passed(const acre_stream_order *order, const acre_stream_node *node) { return node->time <= order->passed[node->block.stream]; }
+static bool is_passed(const acre_stream_order *order, const acre_stream_node *node)
+{
+    return node->time <= order->passed[node->block.stream];
+}
 
 /* Asks for the event; never twice for a stream that is in `late`. */
 static bool has_passed(acre_stream_order *order, const acre_stream_node *node, stream_set *late)
@@ -160,7 +166,8 @@ static bool is_behind(const acre_stream_order *order, uint32_t stream, const acr
     return true;
 }
 
-static bool may_have(acre_stream_order *order, request *wanted, const acre_stream_node *node, acre_stream_reuse way, acre_stream_reuse *reuse)
+static bool may_have(acre_stream_order *order, request *wanted, const acre_stream_node *node, acre_stream_reuse way,
+                     acre_stream_reuse *reuse)
 {
     if (way == ACRE_REUSED_SAME) return is_behind(order, wanted->stream, node, reuse);
     *reuse = way;
@@ -171,7 +178,7 @@ static bool may_have(acre_stream_order *order, request *wanted, const acre_strea
 static acre_policy_slot look_for(acre_stream_order *order, request *wanted, acre_stream_reuse way, acre_stream_reuse *reuse)
 {
     const uint32_t class_last = class_of(wanted->size_bytes_max);
-    for (uint32_t class = class_of(wanted->size_bytes); class <= class_last; class++) {
+    for (uint32_t class = class_of(wanted->size_bytes); class <= class_last; class ++) {
         const acre_policy_slot head = class_head(order, class);
         acre_policy_slot node = acre_list_first(order->by_class, head);
         for (unsigned looks = 0; node != head && looks < ACRE_STREAM_ORDER_LOOKS; node = order->by_class[node].next, looks++) {
@@ -191,11 +198,11 @@ bool acre_stream_order_take(acre_stream_order *order, uint32_t stream, uint64_t 
     request wanted = {.size_bytes = size_bytes, .alignment = alignment, .stream = stream};
     wanted.size_bytes_max = size_bytes > UINT64_MAX - size_bytes / 4 ? UINT64_MAX : size_bytes + size_bytes / 4;
     acre_policy_slot node = look_for(order, &wanted, ACRE_REUSED_SAME, reuse);
-    if (node == ACRE_POLICY_NO_SLOT && (order->options.reuse & ACRE_REUSE_PASSED)) node = look_for(order, &wanted, ACRE_REUSED_PASSED, reuse);
+    if (node == ACRE_POLICY_NO_SLOT && (order->options.reuse & ACRE_REUSE_PASSED))
+        node = look_for(order, &wanted, ACRE_REUSED_PASSED, reuse);
     if (node == ACRE_POLICY_NO_SLOT && (order->options.reuse & ACRE_REUSE_WAIT)) {
         node = look_for(order, &wanted, ACRE_REUSED_WAIT, reuse);
-        if (node != ACRE_POLICY_NO_SLOT)
-            raise_to(&known_of(order, stream)[order->nodes[node].block.stream], order->nodes[node].time);
+        if (node != ACRE_POLICY_NO_SLOT) raise_to(&known_of(order, stream)[order->nodes[node].block.stream], order->nodes[node].time);
     }
     if (node == ACRE_POLICY_NO_SLOT) {
         order->miss_count++;
@@ -292,7 +299,7 @@ bool acre_stream_order_is_valid(const acre_stream_order *order)
     if (!are_times_valid(order) || acre_list_count(order->by_age, age_head(order), free_count) != free_count) return false;
     uint64_t free_bytes = 0;
     size_t in_classes = 0;
-    for (uint32_t class = 0; class < ACRE_STREAM_ORDER_CLASS_COUNT; class++) {
+    for (uint32_t class = 0; class < ACRE_STREAM_ORDER_CLASS_COUNT; class ++) {
         const acre_policy_slot head = class_head(order, class);
         const size_t count = acre_list_count(order->by_class, head, free_count);
         if (count > free_count) return false;

@@ -1,8 +1,8 @@
 /* stream_order.h - when a freed block of device memory may be used again.
  *
- * A stream is a queue of a device. A block is freed and taken by calls of the host, while the work that uses it may still wait in its stream:
- * a block that was freed in one stream may be given to another one only if what the other one does with it comes later for certain. That
- * is known in four ways, which are asked in this order:
+ * A stream is a queue of a device. A block is freed and taken by calls of the host, while the work that uses it may still wait in its
+ * stream: a block that was freed in one stream may be given to another one only if what the other one does with it comes later for certain.
+ * That is known in four ways, which are asked in this order:
  *
  *   same stream     what is queued later runs later
  *   followed        the taker waits, directly or through other streams, for an event that was recorded behind the free
@@ -13,8 +13,8 @@
  * 1989): each stream counts its frees, and has for each other stream the count behind which everything comes that is queued in it hence.
  * CUDA's pools have the same rules (cudaMemPoolReuseFollowEventDependencies, ...AllowOpportunistic, ...AllowInternalDependencies).
  *
- * Blocks are kept whole. One that is at most a quarter longer serves a request: the shortest of those that are known to be free, by looks at no
- * more than ACRE_STREAM_ORDER_LOOKS blocks in each of three size classes, which is best fit as long as there are no more.
+ * Blocks are kept whole. One that is at most a quarter longer serves a request: the shortest of those that are known to be free, by looks
+ * at no more than ACRE_STREAM_ORDER_LOOKS blocks in each of three size classes, which is best fit as long as there are no more.
  *
  * What the pool holds, in use and free, beyond the release threshold goes back at the next synchronisation, the oldest first.
  *
@@ -54,7 +54,7 @@ typedef struct acre_stream_block {
 } acre_stream_block;
 
 typedef struct acre_stream_order_options {
-    uint32_t stream_count; /* 1 to ACRE_STREAM_ORDER_STREAMS_MAX */
+    uint32_t stream_count;    /* 1 to ACRE_STREAM_ORDER_STREAMS_MAX */
     uint32_t block_count_max; /* that are free at one time; 1 to ACRE_STREAM_ORDER_BLOCKS_MAX */
     uint32_t reuse;           /* ACRE_REUSE_... */
     uint64_t release_threshold_bytes;
@@ -110,8 +110,8 @@ void acre_stream_order_reached(acre_stream_order *order, const uint64_t *times);
  * another stream's from here on. The owner trims to the release threshold. */
 void acre_stream_order_synchronise(acre_stream_order *order, uint32_t stream);
 
-/* Takes out the free blocks that have passed, oldest first, while more than `keep_bytes` are held, in use and free; `give` gets each. Returns
- * their bytes. Asks for at most one event of each stream that has not passed. */
+/* Takes out the free blocks that have passed, oldest first, while more than `keep_bytes` are held, in use and free; `give` gets each.
+ * Returns their bytes. Asks for at most one event of each stream that has not passed. */
 uint64_t acre_stream_order_trim(acre_stream_order *order, uint64_t keep_bytes, void (*give)(void *context, const acre_stream_block *block),
                                 void *context);
 

@@ -22,8 +22,12 @@ static bool has_passed(void *context, uint64_t event)
 static void open_fixture(fixture *f, uint32_t reuse)
 {
     memset(f, 0, sizeof *f);
-    const acre_stream_order_options options = {
-        .stream_count = 4, .block_count_max = BLOCKS, .reuse = reuse, .release_threshold_bytes = 1000, .has_passed = has_passed, .context = f};
+    const acre_stream_order_options options = {.stream_count = 4,
+                                               .block_count_max = BLOCKS,
+                                               .reuse = reuse,
+                                               .release_threshold_bytes = 1000,
+                                               .has_passed = has_passed,
+                                               .context = f};
     f->memory = malloc(acre_stream_order_bytes(&options));
     assert_non_null(f->memory);
     assert_true(acre_stream_order_init(&f->order, &options, f->memory));
@@ -39,7 +43,8 @@ static void close_fixture(fixture *f)
 static bool give(fixture *f, uint32_t stream, uint64_t address, uint64_t size_bytes, uint64_t event)
 {
     acre_stream_order_add_used(&f->order, size_bytes);
-    return acre_stream_order_free(&f->order, &(acre_stream_block){.address = address, .size_bytes = size_bytes, .event = event, .stream = stream});
+    return acre_stream_order_free(&f->order,
+                                  &(acre_stream_block){.address = address, .size_bytes = size_bytes, .event = event, .stream = stream});
 }
 
 static uint64_t take(fixture *f, uint32_t stream, uint64_t size_bytes, uint64_t alignment)
@@ -222,7 +227,9 @@ static void what_is_not_allowed_is_not_used(void **state)
         const bool is_found = acre_stream_order_take(&f.order, 1, 512, 1, &block, &how);
         assert_int_equal(is_found, reuse != 0);
         if (is_found)
-            assert_int_equal(how, reuse & ACRE_REUSE_FOLLOWED ? ACRE_REUSED_FOLLOWED : reuse & ACRE_REUSE_PASSED ? ACRE_REUSED_PASSED : ACRE_REUSED_WAIT);
+            assert_int_equal(how, reuse & ACRE_REUSE_FOLLOWED ? ACRE_REUSED_FOLLOWED
+                                  : reuse & ACRE_REUSE_PASSED ? ACRE_REUSED_PASSED
+                                                              : ACRE_REUSED_WAIT);
         close_fixture(&f);
     }
 }

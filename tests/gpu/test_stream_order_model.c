@@ -75,10 +75,7 @@ static bool has_passed(void *context, uint64_t event)
     return answer;
 }
 
-static bool is_usable(unsigned stream, const model_block *block)
-{
-    return ((now.passed | now.tips[stream]) >> block->last_use & 1) != 0;
-}
+static bool is_usable(unsigned stream, const model_block *block) { return ((now.passed | now.tips[stream]) >> block->last_use & 1) != 0; }
 
 /* ---- operations ---- */
 
@@ -97,7 +94,8 @@ static void take(unsigned stream)
         block->is_free = false;
     } else {
         for (unsigned i = 0; i < now.block_count; i++)
-            check(!now.blocks[i].is_free || (!has_waits && !(now.tips[stream] >> now.blocks[i].last_use & 1)), "a block that could be reused was not");
+            check(!now.blocks[i].is_free || (!has_waits && !(now.tips[stream] >> now.blocks[i].last_use & 1)),
+                  "a block that could be reused was not");
         number = now.block_count++;
         now.blocks[number].is_free = false;
         acre_stream_order_add_used(&now.order, SIZE_BYTES);
@@ -147,23 +145,40 @@ static void reach_record(unsigned stream)
 static bool can_do(unsigned stream, char operation)
 {
     switch (operation) {
-    case 'F': return now.held_count[stream] > 0;
-    case '1': return now.has_record[(stream + 1) % stream_count];
-    case '2': return now.has_record[(stream + 2) % stream_count];
-    case 'H': return now.has_record[stream];
-    default: return true;
+    case 'F':
+        return now.held_count[stream] > 0;
+    case '1':
+        return now.has_record[(stream + 1) % stream_count];
+    case '2':
+        return now.has_record[(stream + 2) % stream_count];
+    case 'H':
+        return now.has_record[stream];
+    default:
+        return true;
     }
 }
 
 static void do_operation(unsigned stream, char operation)
 {
     switch (operation) {
-    case 'A': take(stream); break;
-    case 'F': give(stream); break;
-    case 'R': record(stream); break;
-    case '1': wait_for(stream, (stream + 1) % stream_count); break;
-    case '2': wait_for(stream, (stream + 2) % stream_count); break;
-    case 'H': reach_record(stream); break;
+    case 'A':
+        take(stream);
+        break;
+    case 'F':
+        give(stream);
+        break;
+    case 'R':
+        record(stream);
+        break;
+    case '1':
+        wait_for(stream, (stream + 1) % stream_count);
+        break;
+    case '2':
+        wait_for(stream, (stream + 2) % stream_count);
+        break;
+    case 'H':
+        reach_record(stream);
+        break;
     default:
         synchronise(stream);
         now.tips[stream] = 0;
@@ -191,7 +206,8 @@ static void end(void)
     for (unsigned stream = 0; stream < stream_count; stream++) acre_stream_order_synchronise(&now.order, stream);
     check(acre_stream_order_trim(&now.order, 0, count_given, &given) == (uint64_t)free_count * SIZE_BYTES && given == free_count,
           "a free block did not come back after all had passed");
-    check(now.order.free_bytes == 0 && now.order.used_bytes == (uint64_t)(now.block_count - free_count) * SIZE_BYTES, "bytes are counted wrongly");
+    check(now.order.free_bytes == 0 && now.order.used_bytes == (uint64_t)(now.block_count - free_count) * SIZE_BYTES,
+          "bytes are counted wrongly");
     leaf_count++;
 }
 
@@ -252,7 +268,8 @@ static void begin(unsigned streams, uint32_t reuse)
     stream_count = streams;
     has_waits = (reuse & ACRE_REUSE_WAIT) != 0;
     memset(&now, 0, sizeof now);
-    const acre_stream_order_options options = {.stream_count = streams, .block_count_max = BLOCKS_MAX, .reuse = reuse, .has_passed = has_passed};
+    const acre_stream_order_options options = {
+        .stream_count = streams, .block_count_max = BLOCKS_MAX, .reuse = reuse, .has_passed = has_passed};
     if (acre_stream_order_bytes(&options) > sizeof now.memory || !acre_stream_order_init(&now.order, &options, now.memory)) abort();
 }
 
