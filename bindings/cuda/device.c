@@ -12,17 +12,22 @@ enum { DRIVER_VERSION_MIN = 11020 };
 static acre_status meaning_of(cu_result result)
 {
     switch (result) {
-    case CU_OK: return ACRE_OK;
-    case CU_OUT_OF_MEMORY: return ACRE_NO_MEMORY;
+    case CU_OK:
+        return ACRE_OK;
+    case CU_OUT_OF_MEMORY:
+        return ACRE_NO_MEMORY;
     case CU_INVALID_VALUE:
     case CU_INVALID_DEVICE:
     case CU_INVALID_HANDLE:
     case CU_HOST_MEMORY_ALREADY_REGISTERED:
-    case CU_HOST_MEMORY_NOT_REGISTERED: return ACRE_INVALID;
+    case CU_HOST_MEMORY_NOT_REGISTERED:
+        return ACRE_INVALID;
     case CU_NO_DEVICE:
     case CU_NOT_SUPPORTED:
-    case CU_NOT_PERMITTED: return ACRE_UNSUPPORTED;
-    default: return ACRE_IO;
+    case CU_NOT_PERMITTED:
+        return ACRE_UNSUPPORTED;
+    default:
+        return ACRE_IO;
     }
 }
 
@@ -34,7 +39,10 @@ acre_status acre_cuda_status(const acre_cuda *cuda, const char *call, cu_result 
     return acre_fail(meaning_of(result), "cuda: %s: %s (%d)", call, name, result);
 }
 
-acre_status acre_cuda_enter(acre_cuda *cuda) { return acre_cuda_status(cuda, "cuCtxPushCurrent", cuda->driver.context_push(cuda->context)); }
+acre_status acre_cuda_enter(acre_cuda *cuda)
+{
+    return acre_cuda_status(cuda, "cuCtxPushCurrent", cuda->driver.context_push(cuda->context));
+}
 
 void acre_cuda_leave(acre_cuda *cuda)
 {
@@ -61,8 +69,8 @@ static void *symbol_of(void *library, const char *symbol, void *place, size_t si
 
 static acre_status find_calls(acre_cuda *cuda)
 {
-#define FIND(is_needed, name, symbol, arguments)                                                                                          \
-    if (symbol_of(cuda->library, #symbol, &cuda->driver.name, sizeof cuda->driver.name) == NULL && (is_needed))                           \
+#define FIND(is_needed, name, symbol, arguments)                                                                                           \
+    if (symbol_of(cuda->library, #symbol, &cuda->driver.name, sizeof cuda->driver.name) == NULL && (is_needed))                            \
         return acre_fail(ACRE_UNSUPPORTED, "cuda: the driver is too old: it has no %s", #symbol);
     ACRE_CUDA_CALLS(FIND)
 #undef FIND
@@ -101,8 +109,8 @@ static acre_status read_facts(acre_cuda *cuda)
     facts->has_managed = has(cuda, CU_ATTRIBUTE_MANAGED_MEMORY);
     facts->migrates_managed = has(cuda, CU_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS) && d->advise != NULL && d->prefetch != NULL;
     facts->maps_host = has(cuda, CU_ATTRIBUTE_CAN_MAP_HOST_MEMORY);
-    facts->has_pools = has(cuda, CU_ATTRIBUTE_MEMORY_POOLS_SUPPORTED) && d->pool_create != NULL && d->pool_destroy != NULL && d->pool_set != NULL &&
-                       d->pool_get != NULL && d->pool_trim != NULL && d->pool_alloc != NULL && d->free_async != NULL;
+    facts->has_pools = has(cuda, CU_ATTRIBUTE_MEMORY_POOLS_SUPPORTED) && d->pool_create != NULL && d->pool_destroy != NULL &&
+                       d->pool_set != NULL && d->pool_get != NULL && d->pool_trim != NULL && d->pool_alloc != NULL && d->free_async != NULL;
     facts->has_export = d->ipc_get != NULL && d->ipc_open != NULL && d->ipc_close != NULL;
     return ACRE_OK;
 }
@@ -114,7 +122,8 @@ static acre_status find_device(acre_cuda *cuda, int number)
     acre_status status = acre_cuda_status(cuda, "cuInit", d->init(0));
     if (status == ACRE_OK) status = acre_cuda_status(cuda, "cuDriverGetVersion", d->driver_version(&cuda->facts.driver_version));
     if (status == ACRE_OK && cuda->facts.driver_version < DRIVER_VERSION_MIN)
-        return acre_fail(ACRE_UNSUPPORTED, "cuda: the driver is version %d, %d is the oldest that will do", cuda->facts.driver_version, DRIVER_VERSION_MIN);
+        return acre_fail(ACRE_UNSUPPORTED, "cuda: the driver is version %d, %d is the oldest that will do", cuda->facts.driver_version,
+                         DRIVER_VERSION_MIN);
     if (status == ACRE_OK) status = acre_cuda_status(cuda, "cuDeviceGetCount", d->device_count(&count));
     if (status != ACRE_OK) return status;
     if (count == 0) return acre_fail(ACRE_UNSUPPORTED, "cuda: the driver finds no device");
@@ -135,7 +144,8 @@ static acre_status open_device(acre_cuda *cuda, const acre_cuda_options *options
     if (status == ACRE_OK) status = find_device(cuda, options->device);
     if (status == ACRE_OK) status = read_facts(cuda);
     if (status == ACRE_OK) read_growth(cuda);
-    if (status == ACRE_OK) status = acre_cuda_status(cuda, "cuDevicePrimaryCtxRetain", cuda->driver.context_retain(&cuda->context, cuda->device));
+    if (status == ACRE_OK)
+        status = acre_cuda_status(cuda, "cuDevicePrimaryCtxRetain", cuda->driver.context_retain(&cuda->context, cuda->device));
     return status;
 }
 
@@ -170,8 +180,8 @@ static acre_status what_is_in_use(const acre_cuda *cuda)
     if (cuda->growth_count > 0) return acre_fail(ACRE_BUSY, "cuda: %u growths are open", cuda->growth_count);
     if (count == 0) return ACRE_OK;
     const acre_device_block *const block = acre_block_table_any(cuda->device_blocks.count > 0 ? &cuda->device_blocks : &cuda->host_blocks);
-    return acre_fail(ACRE_BUSY, "cuda: %zu blocks are in use, one of %llu bytes of %s memory at 0x%llx", count, (unsigned long long)block->size_bytes,
-                     kind_text(block->kind), (unsigned long long)block->address);
+    return acre_fail(ACRE_BUSY, "cuda: %zu blocks are in use, one of %llu bytes of %s memory at 0x%llx", count,
+                     (unsigned long long)block->size_bytes, kind_text(block->kind), (unsigned long long)block->address);
 }
 
 acre_status acre_cuda_close(acre_cuda *cuda)

@@ -7,6 +7,7 @@
 
 #include <acre/cuda.h>
 #include <pthread.h>
+#include <stddef.h>
 
 struct acre_cuda {
     cu_driver driver;
@@ -14,9 +15,11 @@ struct acre_cuda {
     cu_device device;
     cu_context context;
     acre_cuda_facts facts;
-    pthread_mutex_t lock;   /* of what follows */
+    pthread_mutex_t lock;                        /* of what follows */
     acre_block_table device_blocks, host_blocks; /* memory in use, by address of the device; pinned memory by address of the host */
     unsigned pool_count, growth_count;
+    acre_gpu_driver gpu_driver;
+    acre_cuda_kind kind_of_type[3]; /* types of gpu_driver */
 };
 
 /* The device's context becomes current. Each success is followed by acre_cuda_leave. */

@@ -132,6 +132,7 @@ _Static_assert(sizeof(cu_allocation_prop) == 32 && sizeof(cu_access_desc) == 12 
     CALL(1, mem_info, cuMemGetInfo_v2, (size_t *free_bytes, size_t *total_bytes))                                                         \
     CALL(1, mem_alloc, cuMemAlloc_v2, (cu_pointer *pointer, size_t bytes))                                                                \
     CALL(1, mem_free, cuMemFree_v2, (cu_pointer pointer))                                                                                 \
+    CALL(1, copy, cuMemcpyDtoD_v2, (cu_pointer to, cu_pointer from, size_t bytes))                                                        \
     CALL(1, mem_alloc_managed, cuMemAllocManaged, (cu_pointer *pointer, size_t bytes, unsigned flags))                                    \
     CALL(1, host_alloc, cuMemHostAlloc, (void **pointer, size_t bytes, unsigned flags))                                                   \
     CALL(1, host_free, cuMemFreeHost, (void *pointer))                                                                                    \

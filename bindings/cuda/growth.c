@@ -1,7 +1,8 @@
 /* growth.c - a range of device addresses with memory behind its beginning, in steps of one length.
  *
  * Each step is an allocation of its own (cuMemCreate), mapped behind the last one: the device needs no free range of the whole length, and
- * nothing moves when it grows. Invariant: steps below step_count are mapped and accessible, none above is. */
+ * nothing moves when it grows. The handle is released once it is mapped: the memory goes when it is unmapped. Invariant: steps below
+ * step_count are mapped and accessible, none above is. */
 #include "cuda/device.h"
 
 #include <stdlib.h>
@@ -9,18 +10,16 @@
 struct acre_cuda_growth {
     acre_cuda *cuda;
     uint64_t address, reserved_bytes, size_bytes_max, step_bytes;
-    cu_handle *handles; /* of each step */
-    size_t step_count, step_count_max;
+    size_t step_count;
 };
 
 static acre_status unmap_last(acre_cuda_growth *growth)
 {
     const cu_driver *const d = &growth->cuda->driver;
     const uint64_t at = growth->address + (growth->step_count - 1) * growth->step_bytes;
-    acre_status status = acre_cuda_status(growth->cuda, "cuMemUnmap", d->unmap(at, growth->step_bytes));
-    if (status != ACRE_OK) return status;
-    growth->step_count--;
-    return acre_cuda_status(growth->cuda, "cuMemRelease", d->handle_release(growth->handles[growth->step_count]));
+    const acre_status status = acre_cuda_status(growth->cuda, "cuMemUnmap", d->unmap(at, growth->step_bytes));
+    growth->step_count -= status == ACRE_OK;
+    return status;
 }
 
 static acre_status map_one(acre_cuda_growth *growth)
@@ -37,7 +36,9 @@ static acre_status map_one(acre_cuda_growth *growth)
     if (status != ACRE_OK) goto out_release;
     status = acre_cuda_status(cuda, "cuMemSetAccess", d->set_access(at, growth->step_bytes, &access, 1));
     if (status != ACRE_OK) goto out_unmap;
-    growth->handles[growth->step_count++] = handle;
+    status = acre_cuda_status(cuda, "cuMemRelease", d->handle_release(handle));
+    if (status != ACRE_OK) goto out_unmap;
+    growth->step_count++;
     return ACRE_OK;
 out_unmap:
     (void)d->unmap(at, growth->step_bytes);
@@ -84,7 +85,8 @@ static acre_status check_growth(acre_cuda *cuda, uint64_t size_bytes_max, uint64
 {
     if (cuda == NULL || out == NULL) return acre_fail(ACRE_INVALID, "cuda: growth: NULL");
     if (!cuda->facts.has_growth) return acre_fail(ACRE_UNSUPPORTED, "cuda: device '%s' has no virtual memory management", cuda->facts.name);
-    if (size_bytes_max == 0 || size_bytes_max > SIZE_MAX / 2) return acre_fail(ACRE_INVALID, "cuda: growth up to %llu bytes", (unsigned long long)size_bytes_max);
+    if (size_bytes_max == 0 || size_bytes_max > SIZE_MAX / 2)
+        return acre_fail(ACRE_INVALID, "cuda: growth up to %llu bytes", (unsigned long long)size_bytes_max);
     if (step_bytes % cuda->facts.granule_bytes != 0 || step_bytes > SIZE_MAX / 4)
         return acre_fail(ACRE_INVALID, "cuda: growth in steps of %llu bytes: no multiple of %llu", (unsigned long long)step_bytes,
                          (unsigned long long)cuda->facts.granule_bytes);
@@ -96,15 +98,11 @@ acre_status acre_cuda_growth_open(acre_cuda *cuda, uint64_t size_bytes_max, uint
     acre_status status = check_growth(cuda, size_bytes_max, step_bytes, out);
     if (status != ACRE_OK) return status;
     if (step_bytes == 0) step_bytes = cuda->facts.granule_bytes;
-    const size_t step_count_max = (size_t)((size_bytes_max + step_bytes - 1) / step_bytes);
-    acre_cuda_growth *const growth = calloc(1, sizeof *growth);
-    cu_handle *const handles = calloc(step_count_max, sizeof *handles);
-    if (growth == NULL || handles == NULL) {
-        status = acre_fail(ACRE_NO_MEMORY, "cuda: no host memory for a growth of %zu steps", step_count_max);
-        goto out_free;
-    }
-    *growth = (acre_cuda_growth){.cuda = cuda, .reserved_bytes = step_count_max * step_bytes, .size_bytes_max = size_bytes_max, .step_bytes = step_bytes,
-                                 .handles = handles, .step_count_max = step_count_max};
+    const uint64_t step_count_max = (size_bytes_max + step_bytes - 1) / step_bytes;
+    acre_cuda_growth *const growth = malloc(sizeof *growth);
+    if (growth == NULL) return acre_fail(ACRE_NO_MEMORY, "cuda: no host memory for a growth");
+    *growth = (acre_cuda_growth){
+        .cuda = cuda, .reserved_bytes = step_count_max * step_bytes, .size_bytes_max = size_bytes_max, .step_bytes = step_bytes};
     status = acre_cuda_enter(cuda);
     if (status != ACRE_OK) goto out_free;
     cu_pointer pointer = 0;
@@ -116,7 +114,6 @@ acre_status acre_cuda_growth_open(acre_cuda *cuda, uint64_t size_bytes_max, uint
     *out = growth;
     return ACRE_OK;
 out_free:
-    free(handles);
     free(growth);
     return status;
 }
@@ -132,7 +129,6 @@ acre_status acre_cuda_growth_close(acre_cuda_growth *growth)
     acre_cuda_leave(cuda);
     if (status != ACRE_OK) return status;
     acre_cuda_count(cuda, &cuda->growth_count, -1);
-    free(growth->handles);
     free(growth);
     return ACRE_OK;
 }

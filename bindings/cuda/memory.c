@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-static acre_block_table *table_of(acre_cuda *cuda, acre_cuda_kind kind) { return kind == ACRE_CUDA_PINNED ? &cuda->host_blocks : &cuda->device_blocks; }
+static acre_block_table *table_of(acre_cuda *cuda, acre_cuda_kind kind)
+{
+    return kind == ACRE_CUDA_PINNED ? &cuda->host_blocks : &cuda->device_blocks;
+}
 static uint64_t key_of(const acre_cuda_memory *memory)
 {
     return memory->kind == ACRE_CUDA_PINNED ? (uint64_t)(uintptr_t)memory->host : memory->address;
@@ -11,10 +14,12 @@ static uint64_t key_of(const acre_cuda_memory *memory)
 
 static acre_status check_kind(const acre_cuda *cuda, acre_cuda_kind kind)
 {
-    if (kind == ACRE_CUDA_MANAGED && !cuda->facts.has_managed) return acre_fail(ACRE_UNSUPPORTED, "cuda: device '%s' has no managed memory", cuda->facts.name);
+    if (kind == ACRE_CUDA_MANAGED && !cuda->facts.has_managed)
+        return acre_fail(ACRE_UNSUPPORTED, "cuda: device '%s' has no managed memory", cuda->facts.name);
     if ((kind == ACRE_CUDA_MAPPED || kind == ACRE_CUDA_REGISTERED) && !cuda->facts.maps_host)
         return acre_fail(ACRE_UNSUPPORTED, "cuda: device '%s' cannot map memory of the host", cuda->facts.name);
-    if (kind == ACRE_CUDA_IMPORTED && !cuda->facts.has_export) return acre_fail(ACRE_UNSUPPORTED, "cuda: the driver has no calls between processes");
+    if (kind == ACRE_CUDA_IMPORTED && !cuda->facts.has_export)
+        return acre_fail(ACRE_UNSUPPORTED, "cuda: the driver has no calls between processes");
     return ACRE_OK;
 }
 
@@ -50,16 +55,21 @@ static acre_status take(acre_cuda *cuda, acre_cuda_memory *memory, const cu_ipc_
     acre_status status;
     switch (memory->kind) {
     case ACRE_CUDA_PINNED:
-    case ACRE_CUDA_MAPPED: return take_host(cuda, memory);
-    case ACRE_CUDA_REGISTERED: return take_registered(cuda, memory);
+    case ACRE_CUDA_MAPPED:
+        return take_host(cuda, memory);
+    case ACRE_CUDA_REGISTERED:
+        return take_registered(cuda, memory);
     case ACRE_CUDA_MANAGED:
-        status = acre_cuda_status(cuda, "cuMemAllocManaged", cuda->driver.mem_alloc_managed(&pointer, memory->size_bytes, CU_ATTACH_GLOBAL));
+        status =
+            acre_cuda_status(cuda, "cuMemAllocManaged", cuda->driver.mem_alloc_managed(&pointer, memory->size_bytes, CU_ATTACH_GLOBAL));
         memory->host = (void *)(uintptr_t)pointer;
         break;
     case ACRE_CUDA_IMPORTED:
         status = acre_cuda_status(cuda, "cuIpcOpenMemHandle", cuda->driver.ipc_open(&pointer, *handle, CU_IPC_LAZY_PEER_ACCESS));
         break;
-    default: status = acre_cuda_status(cuda, "cuMemAlloc", cuda->driver.mem_alloc(&pointer, memory->size_bytes)); break;
+    default:
+        status = acre_cuda_status(cuda, "cuMemAlloc", cuda->driver.mem_alloc(&pointer, memory->size_bytes));
+        break;
     }
     memory->address = pointer;
     return status;
@@ -69,10 +79,14 @@ static acre_status give(acre_cuda *cuda, const acre_cuda_memory *memory)
 {
     switch (memory->kind) {
     case ACRE_CUDA_PINNED:
-    case ACRE_CUDA_MAPPED: return acre_cuda_status(cuda, "cuMemFreeHost", cuda->driver.host_free(memory->host));
-    case ACRE_CUDA_REGISTERED: return acre_cuda_status(cuda, "cuMemHostUnregister", cuda->driver.host_unregister(memory->host));
-    case ACRE_CUDA_IMPORTED: return acre_cuda_status(cuda, "cuIpcCloseMemHandle", cuda->driver.ipc_close(memory->address));
-    default: return acre_cuda_status(cuda, "cuMemFree", cuda->driver.mem_free(memory->address));
+    case ACRE_CUDA_MAPPED:
+        return acre_cuda_status(cuda, "cuMemFreeHost", cuda->driver.host_free(memory->host));
+    case ACRE_CUDA_REGISTERED:
+        return acre_cuda_status(cuda, "cuMemHostUnregister", cuda->driver.host_unregister(memory->host));
+    case ACRE_CUDA_IMPORTED:
+        return acre_cuda_status(cuda, "cuIpcCloseMemHandle", cuda->driver.ipc_close(memory->address));
+    default:
+        return acre_cuda_status(cuda, "cuMemFree", cuda->driver.mem_free(memory->address));
     }
 }
 
@@ -92,7 +106,8 @@ static acre_status take_and_note(acre_cuda *cuda, acre_cuda_memory *memory, cons
         acre_cuda_leave(cuda);
         if (status == ACRE_OK)
             acre_block_table_insert(
-                table, &(acre_device_block){.address = key_of(memory), .size_bytes = memory->size_bytes, .owner = memory->host, .kind = memory->kind});
+                table, &(acre_device_block){
+                           .address = key_of(memory), .size_bytes = memory->size_bytes, .owner = memory->host, .kind = memory->kind});
     }
     pthread_mutex_unlock(&cuda->lock);
     return status;
@@ -101,8 +116,10 @@ static acre_status take_and_note(acre_cuda *cuda, acre_cuda_memory *memory, cons
 acre_status acre_cuda_alloc(acre_cuda *cuda, acre_cuda_kind kind, uint64_t size_bytes, acre_cuda_memory *memory)
 {
     if (cuda == NULL || memory == NULL) return acre_fail(ACRE_INVALID, "cuda: alloc: NULL");
-    if ((unsigned)kind > ACRE_CUDA_MAPPED) return acre_fail(ACRE_INVALID, "cuda: alloc: kind %u is none that can be allocated", (unsigned)kind);
-    if (size_bytes == 0 || size_bytes > SIZE_MAX / 2) return acre_fail(ACRE_INVALID, "cuda: alloc: %llu bytes", (unsigned long long)size_bytes);
+    if ((unsigned)kind > ACRE_CUDA_MAPPED)
+        return acre_fail(ACRE_INVALID, "cuda: alloc: kind %u is none that can be allocated", (unsigned)kind);
+    if (size_bytes == 0 || size_bytes > SIZE_MAX / 2)
+        return acre_fail(ACRE_INVALID, "cuda: alloc: %llu bytes", (unsigned long long)size_bytes);
     acre_cuda_memory wanted = {.kind = kind, .size_bytes = size_bytes};
     const acre_status status = take_and_note(cuda, &wanted, NULL);
     if (status == ACRE_OK) *memory = wanted;
@@ -112,7 +129,8 @@ acre_status acre_cuda_alloc(acre_cuda *cuda, acre_cuda_kind kind, uint64_t size_
 acre_status acre_cuda_register(acre_cuda *cuda, void *host, uint64_t size_bytes, acre_cuda_memory *memory)
 {
     if (cuda == NULL || memory == NULL || host == NULL) return acre_fail(ACRE_INVALID, "cuda: register: NULL");
-    if (size_bytes == 0 || size_bytes > SIZE_MAX / 2) return acre_fail(ACRE_INVALID, "cuda: register: %llu bytes", (unsigned long long)size_bytes);
+    if (size_bytes == 0 || size_bytes > SIZE_MAX / 2)
+        return acre_fail(ACRE_INVALID, "cuda: register: %llu bytes", (unsigned long long)size_bytes);
     acre_cuda_memory wanted = {.kind = ACRE_CUDA_REGISTERED, .host = host, .size_bytes = size_bytes};
     const acre_status status = take_and_note(cuda, &wanted, NULL);
     if (status == ACRE_OK) *memory = wanted;
@@ -129,7 +147,8 @@ static acre_device_block *block_of(acre_cuda *cuda, const acre_cuda_memory *memo
 
 static acre_status no_such_block(const acre_cuda_memory *memory, const char *verb)
 {
-    return acre_fail(ACRE_BAD_POINTER, "cuda: %s: no block in use begins at 0x%llx (host %p)", verb, (unsigned long long)memory->address, memory->host);
+    return acre_fail(ACRE_BAD_POINTER, "cuda: %s: no block in use begins at 0x%llx (host %p)", verb, (unsigned long long)memory->address,
+                     memory->host);
 }
 
 acre_status acre_cuda_free(acre_cuda *cuda, acre_cuda_memory *memory)
@@ -153,17 +172,19 @@ acre_status acre_cuda_free(acre_cuda *cuda, acre_cuda_memory *memory)
 static acre_status check_managed(acre_cuda *cuda, const acre_cuda_memory *memory, uint64_t offset, uint64_t size_bytes, const char *verb)
 {
     if (cuda == NULL || memory == NULL) return acre_fail(ACRE_INVALID, "cuda: %s: NULL", verb);
-    if (!cuda->facts.migrates_managed) return acre_fail(ACRE_UNSUPPORTED, "cuda: %s: pages do not move on device '%s'", verb, cuda->facts.name);
+    if (!cuda->facts.migrates_managed)
+        return acre_fail(ACRE_UNSUPPORTED, "cuda: %s: pages do not move on device '%s'", verb, cuda->facts.name);
     pthread_mutex_lock(&cuda->lock);
     const acre_device_block *const block = block_of(cuda, memory);
     const bool is_managed = block != NULL && block->kind == ACRE_CUDA_MANAGED;
     const uint64_t length = block == NULL ? 0 : block->size_bytes;
     pthread_mutex_unlock(&cuda->lock);
     if (block == NULL) return no_such_block(memory, verb);
-    if (!is_managed) return acre_fail(ACRE_INVALID, "cuda: %s: the memory at 0x%llx is not managed", verb, (unsigned long long)memory->address);
+    if (!is_managed)
+        return acre_fail(ACRE_INVALID, "cuda: %s: the memory at 0x%llx is not managed", verb, (unsigned long long)memory->address);
     if (size_bytes == 0 || offset > length || size_bytes > length - offset)
-        return acre_fail(ACRE_INVALID, "cuda: %s: %llu bytes from %llu of a block of %llu", verb, (unsigned long long)size_bytes, (unsigned long long)offset,
-                         (unsigned long long)length);
+        return acre_fail(ACRE_INVALID, "cuda: %s: %llu bytes from %llu of a block of %llu", verb, (unsigned long long)size_bytes,
+                         (unsigned long long)offset, (unsigned long long)length);
     return ACRE_OK;
 }
 
@@ -173,12 +194,16 @@ acre_status acre_cuda_advise(acre_cuda *cuda, const acre_cuda_memory *memory, ui
         int advice;
         bool is_host;
     } table[] = {
-        [ACRE_CUDA_READ_MOSTLY] = {CU_ADVISE_SET_READ_MOSTLY, false},      [ACRE_CUDA_NOT_READ_MOSTLY] = {CU_ADVISE_UNSET_READ_MOSTLY, false},
-        [ACRE_CUDA_PREFER_DEVICE] = {CU_ADVISE_SET_PREFERRED_LOCATION, false}, [ACRE_CUDA_PREFER_HOST] = {CU_ADVISE_SET_PREFERRED_LOCATION, true},
-        [ACRE_CUDA_PREFER_NONE] = {CU_ADVISE_UNSET_PREFERRED_LOCATION, false}, [ACRE_CUDA_DEVICE_USES] = {CU_ADVISE_SET_ACCESSED_BY, false},
+        [ACRE_CUDA_READ_MOSTLY] = {CU_ADVISE_SET_READ_MOSTLY, false},
+        [ACRE_CUDA_NOT_READ_MOSTLY] = {CU_ADVISE_UNSET_READ_MOSTLY, false},
+        [ACRE_CUDA_PREFER_DEVICE] = {CU_ADVISE_SET_PREFERRED_LOCATION, false},
+        [ACRE_CUDA_PREFER_HOST] = {CU_ADVISE_SET_PREFERRED_LOCATION, true},
+        [ACRE_CUDA_PREFER_NONE] = {CU_ADVISE_UNSET_PREFERRED_LOCATION, false},
+        [ACRE_CUDA_DEVICE_USES] = {CU_ADVISE_SET_ACCESSED_BY, false},
         [ACRE_CUDA_DEVICE_USES_NOT] = {CU_ADVISE_UNSET_ACCESSED_BY, false},
     };
-    if ((unsigned)advice >= sizeof table / sizeof table[0]) return acre_fail(ACRE_INVALID, "cuda: advise: %u is no advice", (unsigned)advice);
+    if ((unsigned)advice >= sizeof table / sizeof table[0])
+        return acre_fail(ACRE_INVALID, "cuda: advise: %u is no advice", (unsigned)advice);
     acre_status status = check_managed(cuda, memory, offset, size_bytes, "advise");
     if (status == ACRE_OK) status = acre_cuda_enter(cuda);
     if (status != ACRE_OK) return status;
@@ -188,7 +213,8 @@ acre_status acre_cuda_advise(acre_cuda *cuda, const acre_cuda_memory *memory, ui
     return status;
 }
 
-acre_status acre_cuda_prefetch(acre_cuda *cuda, const acre_cuda_memory *memory, uint64_t offset, uint64_t size_bytes, bool to_host, void *stream)
+acre_status acre_cuda_prefetch(acre_cuda *cuda, const acre_cuda_memory *memory, uint64_t offset, uint64_t size_bytes, bool to_host,
+                               void *stream)
 {
     acre_status status = check_managed(cuda, memory, offset, size_bytes, "prefetch");
     if (status == ACRE_OK) status = acre_cuda_enter(cuda);
@@ -205,7 +231,8 @@ acre_status acre_cuda_export(acre_cuda *cuda, const acre_cuda_memory *memory, un
 {
     if (cuda == NULL || memory == NULL || bytes == NULL) return acre_fail(ACRE_INVALID, "cuda: export: NULL");
     if (!cuda->facts.has_export) return acre_fail(ACRE_UNSUPPORTED, "cuda: the driver has no calls between processes");
-    if (memory->kind != ACRE_CUDA_DEVICE) return acre_fail(ACRE_INVALID, "cuda: export: kind %u is not device memory", (unsigned)memory->kind);
+    if (memory->kind != ACRE_CUDA_DEVICE)
+        return acre_fail(ACRE_INVALID, "cuda: export: kind %u is not device memory", (unsigned)memory->kind);
     cu_ipc_handle handle;
     _Static_assert(sizeof handle == ACRE_CUDA_EXPORT_BYTES, "the driver's layout");
     pthread_mutex_lock(&cuda->lock);

@@ -101,12 +101,14 @@ static acre_status synchronise(void *context, void *stream)
     return status;
 }
 
-static void drop_event(void *context, uint64_t event)
+static acre_status drop_event(void *context, uint64_t event)
 {
     acre_cuda *const cuda = context;
-    if (acre_cuda_enter(cuda) != ACRE_OK) return;
-    (void)cuda->driver.event_destroy(event_of(event));
+    acre_status status = acre_cuda_enter(cuda);
+    if (status != ACRE_OK) return status;
+    status = acre_cuda_status(cuda, "cuEventDestroy", cuda->driver.event_destroy(event_of(event)));
     acre_cuda_leave(cuda);
+    return status;
 }
 
 static const acre_stream_pool_ops ops = {take, give, record, has_passed, stream_wait, host_wait, synchronise, drop_event, true};
@@ -120,7 +122,8 @@ static acre_status set(const acre_cuda_pool *pool, int attribute, void *value)
 
 static acre_status set_all(const acre_cuda_pool *pool, const acre_cuda_pool_options *options, uint32_t reuse)
 {
-    int follows = (reuse & ACRE_CUDA_REUSE_FOLLOWED) != 0, asks = (reuse & ACRE_CUDA_REUSE_PASSED) != 0, waits = (reuse & ACRE_CUDA_REUSE_WAIT) != 0;
+    int follows = (reuse & ACRE_CUDA_REUSE_FOLLOWED) != 0, asks = (reuse & ACRE_CUDA_REUSE_PASSED) != 0,
+        waits = (reuse & ACRE_CUDA_REUSE_WAIT) != 0;
     uint64_t threshold = options->release_threshold_bytes;
     acre_status status = set(pool, CU_POOL_RELEASE_THRESHOLD, &threshold);
     if (status == ACRE_OK) status = set(pool, CU_POOL_REUSE_FOLLOW_EVENT_DEPENDENCIES, &follows);
@@ -133,7 +136,8 @@ static acre_status create_theirs(acre_cuda_pool *pool, const acre_cuda_pool_opti
 {
     acre_cuda *const cuda = pool->cuda;
     if (!cuda->facts.has_pools) return acre_fail(ACRE_UNSUPPORTED, "cuda: device '%s' has no pools of the driver", cuda->facts.name);
-    const cu_pool_props props = {.type = CU_ALLOCATION_PINNED, .location = {CU_LOCATION_DEVICE, cuda->device}, .max_bytes = options->limit_bytes};
+    const cu_pool_props props = {
+        .type = CU_ALLOCATION_PINNED, .location = {CU_LOCATION_DEVICE, cuda->device}, .max_bytes = options->limit_bytes};
     acre_status status = acre_cuda_enter(cuda);
     if (status != ACRE_OK) return status;
     status = acre_cuda_status(cuda, "cuMemPoolCreate", cuda->driver.pool_create(&pool->theirs, &props));
@@ -148,10 +152,12 @@ static acre_status create_theirs(acre_cuda_pool *pool, const acre_cuda_pool_opti
 static acre_status alloc_theirs(acre_cuda_pool *pool, void *stream, uint64_t size_bytes, acre_cuda_block *block)
 {
     acre_cuda *const cuda = pool->cuda;
-    if (size_bytes == 0 || size_bytes > SIZE_MAX / 2) return acre_fail(ACRE_INVALID, "cuda pool: a block of %llu bytes", (unsigned long long)size_bytes);
+    if (size_bytes == 0 || size_bytes > SIZE_MAX / 2)
+        return acre_fail(ACRE_INVALID, "cuda pool: a block of %llu bytes", (unsigned long long)size_bytes);
     cu_pointer pointer = 0;
     pthread_mutex_lock(&pool->lock);
-    acre_status status = acre_block_table_grow(&pool->used) ? acre_cuda_enter(cuda) : acre_fail(ACRE_NO_MEMORY, "cuda pool: no host memory for one more block");
+    acre_status status = acre_block_table_grow(&pool->used) ? acre_cuda_enter(cuda)
+                                                            : acre_fail(ACRE_NO_MEMORY, "cuda pool: no host memory for one more block");
     if (status == ACRE_OK) {
         status = acre_cuda_status(cuda, "cuMemAllocFromPoolAsync", cuda->driver.pool_alloc(&pointer, size_bytes, pool->theirs, stream));
         acre_cuda_leave(cuda);
@@ -167,8 +173,9 @@ static acre_status free_theirs(acre_cuda_pool *pool, void *stream, uint64_t addr
     acre_cuda *const cuda = pool->cuda;
     pthread_mutex_lock(&pool->lock);
     acre_device_block *const block = acre_block_table_find(&pool->used, address);
-    acre_status status = block != NULL ? acre_cuda_enter(cuda)
-                                       : acre_fail(ACRE_BAD_POINTER, "cuda pool: no block in use begins at 0x%llx", (unsigned long long)address);
+    acre_status status = block != NULL
+                             ? acre_cuda_enter(cuda)
+                             : acre_fail(ACRE_BAD_POINTER, "cuda pool: no block in use begins at 0x%llx", (unsigned long long)address);
     if (status == ACRE_OK) {
         status = acre_cuda_status(cuda, "cuMemFreeAsync", cuda->driver.free_async(address, stream));
         acre_cuda_leave(cuda);
@@ -182,7 +189,8 @@ static acre_status destroy_theirs(acre_cuda_pool *pool)
 {
     acre_cuda *const cuda = pool->cuda;
     pthread_mutex_lock(&pool->lock);
-    acre_status status = pool->used.count == 0 ? acre_cuda_enter(cuda) : acre_fail(ACRE_BUSY, "cuda pool: %zu blocks are in use", pool->used.count);
+    acre_status status =
+        pool->used.count == 0 ? acre_cuda_enter(cuda) : acre_fail(ACRE_BUSY, "cuda pool: %zu blocks are in use", pool->used.count);
     pthread_mutex_unlock(&pool->lock);
     if (status != ACRE_OK) return status;
     status = acre_cuda_status(cuda, "cuMemPoolDestroy", cuda->driver.pool_destroy(pool->theirs));
@@ -196,8 +204,10 @@ static acre_status read_theirs(const acre_cuda_pool *pool, acre_cuda_pool_figure
     const struct {
         int attribute;
         uint64_t *value;
-    } wanted[] = {{CU_POOL_USED_CURRENT, &figures->used_bytes}, {CU_POOL_USED_HIGH, &figures->used_bytes_max},
-                  {CU_POOL_RESERVED_CURRENT, &figures->held_bytes}, {CU_POOL_RESERVED_HIGH, &figures->held_bytes_max}};
+    } wanted[] = {{CU_POOL_USED_CURRENT, &figures->used_bytes},
+                  {CU_POOL_USED_HIGH, &figures->used_bytes_max},
+                  {CU_POOL_RESERVED_CURRENT, &figures->held_bytes},
+                  {CU_POOL_RESERVED_HIGH, &figures->held_bytes_max}};
     acre_cuda *const cuda = pool->cuda;
     acre_status status = acre_cuda_enter(cuda);
     if (status != ACRE_OK) return status;
@@ -211,15 +221,16 @@ static acre_status read_theirs(const acre_cuda_pool *pool, acre_cuda_pool_figure
 
 static acre_status create_ours(acre_cuda_pool *pool, const acre_cuda_pool_options *options, uint32_t reuse)
 {
-    return acre_stream_pool_create(&(acre_stream_pool_options){.name = "cuda pool",
-                                                               .granule_bytes = GRANULE_BYTES,
-                                                               .alignment_bytes = ALIGNMENT_BYTES,
-                                                               .release_threshold_bytes = options->release_threshold_bytes,
-                                                               .limit_bytes = options->limit_bytes,
-                                                               .reuse = reuse,
-                                                               .stream_count_max = options->stream_count_max == 0 ? STREAM_COUNT_MAX : options->stream_count_max,
-                                                               .free_count_max = options->free_count_max == 0 ? FREE_COUNT_MAX : options->free_count_max},
-                                   &ops, pool->cuda, &pool->ours);
+    return acre_stream_pool_create(
+        &(acre_stream_pool_options){.name = "cuda pool",
+                                    .granule_bytes = GRANULE_BYTES,
+                                    .alignment_bytes = ALIGNMENT_BYTES,
+                                    .release_threshold_bytes = options->release_threshold_bytes,
+                                    .limit_bytes = options->limit_bytes,
+                                    .reuse = reuse,
+                                    .stream_count_max = options->stream_count_max == 0 ? STREAM_COUNT_MAX : options->stream_count_max,
+                                    .free_count_max = options->free_count_max == 0 ? FREE_COUNT_MAX : options->free_count_max},
+        &ops, pool->cuda, &pool->ours);
 }
 
 acre_status acre_cuda_pool_create(acre_cuda *cuda, const acre_cuda_pool_options *options, acre_cuda_pool **out)
@@ -227,7 +238,8 @@ acre_status acre_cuda_pool_create(acre_cuda *cuda, const acre_cuda_pool_options 
     static const acre_cuda_pool_options defaults = {.reuse = ACRE_CUDA_REUSE_ALL};
     if (cuda == NULL || out == NULL) return acre_fail(ACRE_INVALID, "cuda pool: NULL");
     if (options == NULL) options = &defaults;
-    if ((options->reuse & ~ACRE_CUDA_REUSE_ALL) != 0) return acre_fail(ACRE_INVALID, "cuda pool: reuse 0x%x has bits that mean nothing", options->reuse);
+    if ((options->reuse & ~ACRE_CUDA_REUSE_ALL) != 0)
+        return acre_fail(ACRE_INVALID, "cuda pool: reuse 0x%x has bits that mean nothing", options->reuse);
     const uint32_t reuse = options->reuses_same_stream_only ? 0 : options->reuse == 0 ? ACRE_CUDA_REUSE_ALL : options->reuse;
     acre_cuda_pool *const pool = calloc(1, sizeof *pool);
     if (pool == NULL) return acre_fail(ACRE_NO_MEMORY, "cuda pool: no host memory");

@@ -10,6 +10,13 @@
 
 enum { IDLE_EVENT_COUNT_MAX = 64 };
 
+/* What the driver did not take back: it is offered again at each trim and at the end. */
+typedef struct orphan {
+    uint64_t address; /* 0: it is an event */
+    void *owner;
+    uint64_t event;
+} orphan;
+
 struct acre_stream_pool {
     acre_stream_pool_options options;
     const acre_stream_pool_ops *ops;
@@ -22,6 +29,8 @@ struct acre_stream_pool {
     acre_block_table used;
     uint64_t idle_events[IDLE_EVENT_COUNT_MAX];
     size_t idle_event_count;
+    orphan *orphans;
+    size_t orphan_count;
     uint64_t driver_count, wait_count;
 };
 
@@ -57,13 +66,42 @@ static acre_status too_many_streams(const acre_stream_pool *pool)
 
 static uint64_t idle_event(acre_stream_pool *pool) { return pool->idle_event_count == 0 ? 0 : pool->idle_events[--pool->idle_event_count]; }
 
+static acre_status offer(acre_stream_pool *pool, const orphan *o)
+{
+    return o->address != 0 ? pool->ops->give(pool->context, o->address, o->owner) : pool->ops->drop_event(pool->context, o->event);
+}
+
+/* To the driver, now or later. Without host memory for a note of it, it is lost. */
+static void offer_or_note(acre_stream_pool *pool, const orphan *o)
+{
+    if (offer(pool, o) == ACRE_OK) return;
+    orphan *const more = realloc(pool->orphans, (pool->orphan_count + 1) * sizeof *more);
+    if (more == NULL) return;
+    pool->orphans = more;
+    more[pool->orphan_count++] = *o;
+}
+
+static acre_status offer_again(acre_stream_pool *pool)
+{
+    acre_status status = ACRE_OK;
+    size_t kept = 0;
+    for (size_t i = 0; i < pool->orphan_count; i++) {
+        const acre_status one = offer(pool, &pool->orphans[i]);
+        if (one == ACRE_OK) continue;
+        status = one;
+        pool->orphans[kept++] = pool->orphans[i];
+    }
+    pool->orphan_count = kept;
+    return status;
+}
+
 static void drop(acre_stream_pool *pool, uint64_t event)
 {
     if (event == 0) return;
     if (pool->ops->are_events_used_again && pool->idle_event_count < IDLE_EVENT_COUNT_MAX)
         pool->idle_events[pool->idle_event_count++] = event;
     else
-        pool->ops->drop_event(pool->context, event);
+        offer_or_note(pool, &(orphan){.event = event});
 }
 
 /* Event 0 was waited for when the block was freed. */
@@ -78,7 +116,7 @@ static bool has_passed(void *context, uint64_t event)
 static void give_back(void *context, const acre_stream_block *block)
 {
     acre_stream_pool *const pool = context;
-    (void)pool->ops->give(pool->context, block->address, block->owner); /* it has passed: a driver that fails here is lost, and says so later */
+    offer_or_note(pool, &(orphan){.address = block->address, .owner = block->owner});
     drop(pool, block->event);
 }
 
@@ -133,9 +171,9 @@ static acre_status alloc_locked(acre_stream_pool *pool, void *stream, uint64_t s
         acre_status status = take_new(pool, size_bytes, block);
         while (status == ACRE_NO_MEMORY && has_made_room(pool)) status = take_new(pool, size_bytes, block);
         if (status == ACRE_NO_MEMORY)
-            return acre_fail(ACRE_NO_MEMORY, "%s: %llu bytes: the device has no more; %llu bytes in use in %zu blocks, %llu free ones wait", pool->options.name,
-                             (unsigned long long)size_bytes, (unsigned long long)pool->order.used_bytes, pool->used.count,
-                             (unsigned long long)pool->order.free_bytes);
+            return acre_fail(ACRE_NO_MEMORY, "%s: %llu bytes: the device has no more; %llu bytes in use in %zu blocks, %llu free ones wait",
+                             pool->options.name, (unsigned long long)size_bytes, (unsigned long long)pool->order.used_bytes,
+                             pool->used.count, (unsigned long long)pool->order.free_bytes);
         if (status != ACRE_OK) return status;
         acre_stream_order_add_used(&pool->order, block->size_bytes);
     }
@@ -176,7 +214,7 @@ static acre_status free_locked(acre_stream_pool *pool, void *stream, uint64_t ad
         const acre_status status = event == 0 ? ACRE_OK : pool->ops->host_wait(pool->context, event);
         drop(pool, event);
         if (status != ACRE_OK) return status;
-        (void)pool->ops->give(pool->context, block.address, block.owner);
+        offer_or_note(pool, &(orphan){.address = block.address, .owner = block.owner});
         acre_stream_order_drop_used(&pool->order, block.size_bytes);
     }
     acre_block_table_remove(&pool->used, used);
@@ -253,6 +291,7 @@ acre_status acre_stream_pool_forget(acre_stream_pool *pool, void *stream) { retu
 uint64_t acre_stream_pool_trim(acre_stream_pool *pool, uint64_t keep_bytes)
 {
     pthread_mutex_lock(&pool->lock);
+    (void)offer_again(pool);
     const uint64_t given_bytes = acre_stream_order_trim(&pool->order, keep_bytes, give_back, pool);
     pthread_mutex_unlock(&pool->lock);
     return given_bytes;
@@ -287,7 +326,7 @@ void acre_stream_pool_read(acre_stream_pool *pool, acre_stream_pool_numbers *num
 
 static void release(acre_stream_pool *pool)
 {
-    while (pool->idle_event_count > 0) pool->ops->drop_event(pool->context, pool->idle_events[--pool->idle_event_count]);
+    free(pool->orphans);
     free(pool->used.slots);
     free(pool->streams);
     free(pool->has_stream);
@@ -295,7 +334,8 @@ static void release(acre_stream_pool *pool)
     free(pool);
 }
 
-acre_status acre_stream_pool_create(const acre_stream_pool_options *options, const acre_stream_pool_ops *ops, void *context, acre_stream_pool **out)
+acre_status acre_stream_pool_create(const acre_stream_pool_options *options, const acre_stream_pool_ops *ops, void *context,
+                                    acre_stream_pool **out)
 {
     assert(acre_is_power_of_two(options->granule_bytes) && acre_is_power_of_two(options->alignment_bytes));
     const acre_stream_order_options wanted = {.stream_count = options->stream_count_max,
@@ -305,8 +345,9 @@ acre_status acre_stream_pool_create(const acre_stream_pool_options *options, con
                                               .has_passed = has_passed};
     const size_t bytes = acre_stream_order_bytes(&wanted);
     if (bytes == 0)
-        return acre_fail(ACRE_INVALID, "%s: %u streams (1 to %d), %u free blocks (1 to %u), reuse 0x%x", options->name, options->stream_count_max,
-                         ACRE_STREAM_ORDER_STREAMS_MAX, options->free_count_max, ACRE_STREAM_ORDER_BLOCKS_MAX, options->reuse);
+        return acre_fail(ACRE_INVALID, "%s: %u streams (1 to %d), %u free blocks (1 to %u), reuse 0x%x", options->name,
+                         options->stream_count_max, ACRE_STREAM_ORDER_STREAMS_MAX, options->free_count_max, ACRE_STREAM_ORDER_BLOCKS_MAX,
+                         options->reuse);
     acre_stream_pool *const pool = calloc(1, sizeof *pool);
     if (pool == NULL) return acre_fail(ACRE_NO_MEMORY, "%s: no host memory for a pool", options->name);
     *pool = (acre_stream_pool){.options = *options, .ops = ops, .context = context, .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -327,13 +368,16 @@ acre_status acre_stream_pool_create(const acre_stream_pool_options *options, con
 acre_status acre_stream_pool_destroy(acre_stream_pool *pool)
 {
     if (pool->used.count > 0)
-        return acre_fail(ACRE_BUSY, "%s: %zu blocks of %llu bytes are in use", pool->options.name, pool->used.count, (unsigned long long)pool->order.used_bytes);
+        return acre_fail(ACRE_BUSY, "%s: %zu blocks of %llu bytes are in use", pool->options.name, pool->used.count,
+                         (unsigned long long)pool->order.used_bytes);
     acre_stream_block oldest;
     for (uint32_t i = 0; i < pool->options.free_count_max && acre_stream_order_oldest(&pool->order, &oldest); i++) {
         const acre_status status = pool->ops->host_wait(pool->context, oldest.event);
         if (status != ACRE_OK) return status;
     }
     (void)acre_stream_order_trim(&pool->order, 0, give_back, pool);
-    release(pool);
-    return ACRE_OK;
+    while (pool->idle_event_count > 0) offer_or_note(pool, &(orphan){.event = pool->idle_events[--pool->idle_event_count]});
+    const acre_status status = offer_again(pool);
+    if (status == ACRE_OK) release(pool);
+    return status;
 }

@@ -1,9 +1,9 @@
 /* stream_pool.h - blocks of device memory that are freed in the order of a stream: what libacre-cuda and libacre-opencl share.
  *
- * The order of streams (src/gpu/stream_order.h) decides; this has the blocks that are in use, the streams' numbers, and the calls of a driver.
- * What no free block serves comes from the driver; when that has no memory, what has passed goes back to it and it is asked again, and then
- * the host waits for the oldest event, as often as there is one. Thread safe: one lock, which is
- * held while the host waits for room, and not while it waits for a stream. */
+ * The order of streams (src/gpu/stream_order.h) decides; this has the blocks that are in use, the streams' numbers, and the calls of a
+ * driver. What no free block serves comes from the driver; when that has no memory, what has passed goes back to it and it is asked again,
+ * and then the host waits for the oldest event, as often as there is one. Thread safe: one lock, which is held while the host waits for
+ * room, and not while it waits for a stream. */
 #ifndef ACRE_BINDINGS_GPU_STREAM_POOL_H
 #define ACRE_BINDINGS_GPU_STREAM_POOL_H
 
@@ -21,12 +21,12 @@ typedef struct acre_stream_pool_ops {
     acre_status (*stream_wait)(void *context, void *stream, uint64_t event);
     acre_status (*host_wait)(void *context, uint64_t event);
     acre_status (*synchronise)(void *context, void *stream);
-    void (*drop_event)(void *context, uint64_t event);
+    acre_status (*drop_event)(void *context, uint64_t event);
     bool are_events_used_again;
 } acre_stream_pool_ops;
 
 typedef struct acre_stream_pool_options {
-    const char *name; /* for messages; not copied */
+    const char *name;                        /* for messages; not copied */
     uint64_t granule_bytes, alignment_bytes; /* sizes are rounded up to the one; the driver's memory is at multiples of the other */
     uint64_t release_threshold_bytes, limit_bytes;
     uint32_t reuse, stream_count_max, free_count_max;
@@ -44,9 +44,11 @@ typedef struct acre_stream_pool_numbers {
     uint64_t reuse_counts[ACRE_STREAM_REUSE_COUNT];
 } acre_stream_pool_numbers;
 
-acre_status acre_stream_pool_create(const acre_stream_pool_options *options, const acre_stream_pool_ops *ops, void *context, acre_stream_pool **pool);
+acre_status acre_stream_pool_create(const acre_stream_pool_options *options, const acre_stream_pool_ops *ops, void *context,
+                                    acre_stream_pool **pool);
 
-/* ACRE_BUSY, with nothing done, while blocks are in use. Waits for all streams that free blocks were freed in. */
+/* ACRE_BUSY, with nothing done, while blocks are in use. Waits for all streams that free blocks were freed in. A
+ * failure of the driver: the pool is there still, and may be destroyed again. */
 acre_status acre_stream_pool_destroy(acre_stream_pool *pool);
 
 /* The block's size is what was asked for, rounded up, or that of a longer block that was free. */

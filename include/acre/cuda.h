@@ -7,9 +7,9 @@
  *     acre_cuda_pool_alloc(pool, stream, 1 << 20, &block);     work on it is queued in the stream, then
  *     acre_cuda_pool_free(pool, stream, block.address);        at once: the next block of this stream may be this one
  *
- * The driver is loaded when a device is opened (libcuda.so.1, CUDA 11.2 or later); nothing of CUDA is needed to build or to link. The device's
- * primary context is used, which is the one that the CUDA runtime uses; each call makes it current and takes it back, so the caller's
- * context is left as it is. A stream is a CUstream or cudaStream_t; NULL is the default stream.
+ * The driver is loaded when a device is opened (libcuda.so.1, CUDA 11.2 or later); nothing of CUDA is needed to build or to link. The
+ * device's primary context is used, which is the one that the CUDA runtime uses; each call makes it current and takes it back, so the
+ * caller's context is left as it is. A stream is a CUstream or cudaStream_t; NULL is the default stream.
  *
  * Tested against a driver that the tests build, which keeps account of each call; there was no device to run it on.
  *
@@ -24,6 +24,7 @@
 #ifndef ACRE_CUDA_H
 #define ACRE_CUDA_H
 
+#include <acre/gpu.h>
 #include <acre/status.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,8 +40,8 @@ typedef struct acre_cuda_options {
     const char *library_path; /* NULL: libcuda.so.1 */
 } acre_cuda_options;
 
-/* Loads the driver and opens a device. `options` NULL means all defaults. ACRE_UNSUPPORTED: there is no driver, it is too old, or it finds no
- * device; ACRE_INVALID: no device has that number. */
+/* Loads the driver and opens a device. `options` NULL means all defaults. ACRE_UNSUPPORTED: there is no driver, it is too old, or it finds
+ * no device; ACRE_INVALID: no device has that number. */
 ACRE_API acre_status acre_cuda_open(const acre_cuda_options *options, acre_cuda **cuda);
 
 /* ACRE_BUSY, with nothing done, while memory, a pool or a growth of it is in use; the sentence says what. */
@@ -64,6 +65,10 @@ ACRE_API acre_status acre_cuda_query(acre_cuda *cuda, acre_cuda_facts *facts);
 
 /* Bytes of the device that are free, and all, as the driver says: others use them, too. */
 ACRE_API acre_status acre_cuda_budget(acre_cuda *cuda, uint64_t *free_bytes, uint64_t *total_bytes);
+
+/* The device as a driver of acre/gpu.h, as long as it is open: type 0 is device memory; managed memory and memory of the host that the
+ * device maps follow, where there are such. A handle is an address of the device. NULL for NULL. */
+ACRE_API acre_gpu_driver *acre_cuda_gpu_driver(acre_cuda *cuda);
 
 /* ---- memory ---- */
 
@@ -89,25 +94,27 @@ ACRE_API acre_status acre_cuda_alloc(acre_cuda *cuda, acre_cuda_kind kind, uint6
 /* Pins memory of the caller, which stays the caller's, and maps it for the device. ACRE_INVALID: NULL, size 0, registered already. */
 ACRE_API acre_status acre_cuda_register(acre_cuda *cuda, void *host, uint64_t size_bytes, acre_cuda_memory *memory);
 
-/* Memory of any kind goes back; REGISTERED is the caller's alone again. Waits for the device, as cuMemFree does. ACRE_BAD_POINTER: it is none
- * of these, or was freed already. `*memory` is cleared. */
+/* Memory of any kind goes back; REGISTERED is the caller's alone again. Waits for the device, as cuMemFree does. ACRE_BAD_POINTER: it is
+ * none of these, or was freed already. `*memory` is cleared. */
 ACRE_API acre_status acre_cuda_free(acre_cuda *cuda, acre_cuda_memory *memory);
 
 typedef enum acre_cuda_advice {
-    ACRE_CUDA_READ_MOSTLY,     /* copies may be kept on both sides */
+    ACRE_CUDA_READ_MOSTLY, /* copies may be kept on both sides */
     ACRE_CUDA_NOT_READ_MOSTLY,
-    ACRE_CUDA_PREFER_DEVICE,   /* pages stay there */
+    ACRE_CUDA_PREFER_DEVICE, /* pages stay there */
     ACRE_CUDA_PREFER_HOST,
     ACRE_CUDA_PREFER_NONE,
-    ACRE_CUDA_DEVICE_USES,     /* mapped for the device, wherever they are */
+    ACRE_CUDA_DEVICE_USES, /* mapped for the device, wherever they are */
     ACRE_CUDA_DEVICE_USES_NOT,
 } acre_cuda_advice;
 
 /* Of managed memory, from `offset` for `size_bytes`. ACRE_INVALID: other memory, or beyond its end. ACRE_UNSUPPORTED: !migrates_managed. */
-ACRE_API acre_status acre_cuda_advise(acre_cuda *cuda, const acre_cuda_memory *memory, uint64_t offset, uint64_t size_bytes, acre_cuda_advice advice);
+ACRE_API acre_status acre_cuda_advise(acre_cuda *cuda, const acre_cuda_memory *memory, uint64_t offset, uint64_t size_bytes,
+                                      acre_cuda_advice advice);
 
 /* Queues in the stream that pages move to the device, or to the host. Errors as acre_cuda_advise. */
-ACRE_API acre_status acre_cuda_prefetch(acre_cuda *cuda, const acre_cuda_memory *memory, uint64_t offset, uint64_t size_bytes, bool to_host, void *stream);
+ACRE_API acre_status acre_cuda_prefetch(acre_cuda *cuda, const acre_cuda_memory *memory, uint64_t offset, uint64_t size_bytes, bool to_host,
+                                        void *stream);
 
 /* ---- between processes ---- */
 
@@ -121,16 +128,16 @@ ACRE_API acre_status acre_cuda_import(acre_cuda *cuda, const unsigned char bytes
 
 typedef struct acre_cuda_growth acre_cuda_growth;
 
-/* Reserves addresses for up to `size_bytes_max`; no memory. Memory comes in multiples of `step_bytes`; 0: facts.granule_bytes. Steps need not lie
- * together in the device, so that no free range of that length is needed. ACRE_UNSUPPORTED: !has_growth. */
+/* Reserves addresses for up to `size_bytes_max`; no memory. Memory comes in multiples of `step_bytes`; 0: facts.granule_bytes. Steps need
+ * not lie together in the device, so that no free range of that length is needed. ACRE_UNSUPPORTED: !has_growth. */
 ACRE_API acre_status acre_cuda_growth_open(acre_cuda *cuda, uint64_t size_bytes_max, uint64_t step_bytes, acre_cuda_growth **growth);
 
 /* Where it begins, for as long as it is open, and the bytes behind it. */
 ACRE_API uint64_t acre_cuda_growth_address(const acre_cuda_growth *growth);
 ACRE_API uint64_t acre_cuda_growth_size(const acre_cuda_growth *growth);
 
-/* Longer or shorter, to a multiple of the step; contents up to the shorter length stay where they are. The caller sees to it that the device
- * has done with what goes. ACRE_INVALID: beyond size_bytes_max. ACRE_NO_MEMORY, ACRE_IO: it is as long as it was. Not thread safe
+/* Longer or shorter, to a multiple of the step; contents up to the shorter length stay where they are. The caller sees to it that the
+ * device has done with what goes. ACRE_INVALID: beyond size_bytes_max. ACRE_NO_MEMORY, ACRE_IO: it is as long as it was. Not thread safe
  * for one growth. O(steps). */
 ACRE_API acre_status acre_cuda_growth_resize(acre_cuda_growth *growth, uint64_t size_bytes);
 
@@ -138,19 +145,20 @@ ACRE_API acre_status acre_cuda_growth_close(acre_cuda_growth *growth);
 
 /* ---- pools: blocks are freed in the order of a stream ---- */
 
-#define ACRE_CUDA_REUSE_FOLLOWED (1u << 0) /* by a stream that waits for the free: acre_cuda_pool_wait, or an event through the driver's pool */
-#define ACRE_CUDA_REUSE_PASSED   (1u << 1) /* by any stream after the device has got there */
-#define ACRE_CUDA_REUSE_WAIT     (1u << 2) /* by any stream, which is made to wait */
-#define ACRE_CUDA_REUSE_ALL      7u
+#define ACRE_CUDA_REUSE_FOLLOWED                                                                                                           \
+    (1u << 0) /* by a stream that waits for the free: acre_cuda_pool_wait, or an event through the driver's pool */
+#define ACRE_CUDA_REUSE_PASSED (1u << 1) /* by any stream after the device has got there */
+#define ACRE_CUDA_REUSE_WAIT   (1u << 2) /* by any stream, which is made to wait */
+#define ACRE_CUDA_REUSE_ALL    7u
 
 typedef struct acre_cuda_pool_options {
     uint64_t release_threshold_bytes; /* more than this is not kept, in use and free, beyond the next synchronisation */
     uint64_t limit_bytes;             /* never holds more; 0: no limit. Not with is_drivers before CUDA 12.2 */
     uint32_t reuse;                   /* beyond the same stream, ACRE_CUDA_REUSE_...; 0: all */
     bool reuses_same_stream_only;
-    bool is_drivers;                  /* blocks are those of a pool of the driver (cuMemAllocFromPoolAsync), which orders by itself */
-    uint32_t stream_count_max;        /* 0: 64; at most 256 */
-    uint32_t free_count_max;          /* free blocks that are kept; 0: 4096 */
+    bool is_drivers;           /* blocks are those of a pool of the driver (cuMemAllocFromPoolAsync), which orders by itself */
+    uint32_t stream_count_max; /* 0: 64; at most 256 */
+    uint32_t free_count_max;   /* free blocks that are kept; 0: 4096 */
 } acre_cuda_pool_options;
 
 typedef struct acre_cuda_pool acre_cuda_pool;
@@ -168,12 +176,12 @@ ACRE_API acre_status acre_cuda_pool_create(acre_cuda *cuda, const acre_cuda_pool
 /* ACRE_BUSY, with nothing done, while blocks are in use. */
 ACRE_API acre_status acre_cuda_pool_destroy(acre_cuda_pool *pool);
 
-/* A block for what is queued in `stream` hence, at a multiple of 256. When the device has no more, what is free and has passed goes back to it,
- * and then the host waits for what is free and has not. O(1) on average. */
+/* A block for what is queued in `stream` hence, at a multiple of 256. When the device has no more, what is free and has passed goes back to
+ * it, and then the host waits for what is free and has not. O(1) on average. */
 ACRE_API acre_status acre_cuda_pool_alloc(acre_cuda_pool *pool, void *stream, uint64_t size_bytes, acre_cuda_block *block);
 
-/* The block is free behind what is queued in `stream`, which comes behind all that uses it. Does not wait. ACRE_BAD_POINTER: no block in use
- * begins there; it was freed already, or is another's. */
+/* The block is free behind what is queued in `stream`, which comes behind all that uses it. Does not wait. ACRE_BAD_POINTER: no block in
+ * use begins there; it was freed already, or is another's. */
 ACRE_API acre_status acre_cuda_pool_free(acre_cuda_pool *pool, void *stream, uint64_t address);
 
 /* The caller has recorded an event in `stream`: *mark (NULL: a new one, else one to use again) stands for it. */
