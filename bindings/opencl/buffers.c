@@ -112,8 +112,8 @@ static acre_status check_format(acre_opencl *cl, cl_mem_object_type type, const 
                                 wanted->image_channel_order, wanted->image_channel_data_type, cl->facts.name);
 }
 
-/* Bytes of a pixel; 0: a format that is not known here, of which OpenCL has to judge. */
-static uint64_t pixel_bytes(uint32_t order, uint32_t type)
+/* Of a format that is not known here, OpenCL has to judge. */
+uint64_t acre_opencl_pixel_bytes(uint32_t order, uint32_t type)
 {
     unsigned channels = 0;
     switch (order) {
@@ -163,7 +163,7 @@ static uint64_t pixel_bytes(uint32_t order, uint32_t type)
 /* A row is no longer than its pitch, a slice no longer than its own. After check_size. */
 static acre_status check_pitches(const acre_opencl_image *image)
 {
-    const uint64_t row_bytes = image->width * pixel_bytes(image->channel_order, image->channel_type);
+    const uint64_t row_bytes = image->width * acre_opencl_pixel_bytes(image->channel_order, image->channel_type);
     const uint64_t row_pitch = image->row_pitch_bytes == 0 ? row_bytes : image->row_pitch_bytes;
     if (row_pitch < row_bytes)
         return acre_fail(ACRE_INVALID, "opencl: image: a pitch of %llu bytes for rows of %llu", (unsigned long long)row_pitch,

@@ -114,8 +114,7 @@ static acre_status open_pool(acre_opencl *cl, const acre_opencl_options *options
 
 static acre_status open_context(acre_opencl *cl, const acre_opencl_options *options)
 {
-    acre_status status = find_calls(cl, options->library_path == NULL ? "libOpenCL.so.1" : options->library_path);
-    if (status == ACRE_OK) status = read_facts(cl);
+    acre_status status = read_facts(cl);
     if (status == ACRE_OK) status = acre_opencl_status("clRetainContext", cl->calls.clRetainContext(options->context));
     if (status != ACRE_OK) return status;
     cl->context = options->context;
@@ -136,7 +135,7 @@ static void release(acre_opencl *cl)
     free(cl);
 }
 
-acre_status acre_opencl_open(const acre_opencl_options *options, acre_opencl **out)
+static acre_status open_with(const opencl_calls *calls, const acre_opencl_options *options, acre_opencl **out)
 {
     if (options == NULL || out == NULL || options->context == NULL || options->device == NULL)
         return acre_fail(ACRE_INVALID, "opencl: open: options, context, device or place for the result is NULL");
@@ -144,13 +143,25 @@ acre_status acre_opencl_open(const acre_opencl_options *options, acre_opencl **o
     if (cl == NULL) return acre_fail(ACRE_NO_MEMORY, "opencl: no host memory for a context");
     cl->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     cl->device = options->device;
-    const acre_status status = open_context(cl, options);
+    acre_status status = ACRE_OK;
+    if (calls != NULL)
+        cl->calls = *calls;
+    else
+        status = find_calls(cl, options->library_path == NULL ? "libOpenCL.so.1" : options->library_path);
+    if (status == ACRE_OK) status = open_context(cl, options);
     if (status != ACRE_OK) {
         release(cl);
         return status;
     }
     *out = cl;
     return ACRE_OK;
+}
+
+acre_status acre_opencl_open(const acre_opencl_options *options, acre_opencl **cl) { return open_with(NULL, options, cl); }
+
+acre_status acre_opencl_open_over(const opencl_calls *calls, const acre_opencl_options *options, acre_opencl **cl)
+{
+    return open_with(calls, options, cl);
 }
 
 acre_status acre_opencl_close(acre_opencl *cl)

@@ -60,6 +60,12 @@ struct acre_opencl {
 /* What an error of OpenCL means, with a sentence; CL_SUCCESS is ACRE_OK. */
 acre_status acre_opencl_status(const char *call, cl_int error);
 
+/* As acre_opencl_open, over calls that were found elsewhere. */
+acre_status acre_opencl_open_over(const opencl_calls *calls, const acre_opencl_options *options, acre_opencl **cl);
+
+/* Bytes of a pixel; 0: a format that is not known here. */
+uint64_t acre_opencl_pixel_bytes(uint32_t order, uint32_t type);
+
 /* The context as a driver of the manager. */
 extern const acre_gpu_driver_ops acre_opencl_driver_ops;
 extern const acre_stream_pool_ops acre_opencl_pool_ops;
