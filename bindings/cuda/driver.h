@@ -154,7 +154,8 @@ _Static_assert(sizeof(cu_allocation_prop) == 32 && sizeof(cu_access_desc) == 12 
     CALL(0, pool_alloc, cuMemAllocFromPoolAsync, (cu_pointer *pointer, size_t bytes, cu_pool pool, cu_stream stream))                     \
     CALL(0, free_async, cuMemFreeAsync, (cu_pointer pointer, cu_stream stream))                                                           \
     CALL(0, granularity, cuMemGetAllocationGranularity, (size_t *bytes, const cu_allocation_prop *prop, int option))                      \
-    CALL(0, address_reserve, cuMemAddressReserve, (cu_pointer *pointer, size_t bytes, size_t alignment, cu_pointer wanted, unsigned long long flags)) \
+    CALL(0, address_reserve, cuMemAddressReserve,                                                                                         \
+         (cu_pointer *pointer, size_t bytes, size_t alignment, cu_pointer wanted, unsigned long long flags))                              \
     CALL(0, address_free, cuMemAddressFree, (cu_pointer pointer, size_t bytes))                                                           \
     CALL(0, handle_create, cuMemCreate, (cu_handle *handle, size_t bytes, const cu_allocation_prop *prop, unsigned long long flags))      \
     CALL(0, handle_release, cuMemRelease, (cu_handle handle))                                                                             \

@@ -49,10 +49,10 @@ static int open_fixture(void **state)
     cl_platform_id platform;
     cl_uint count = 0;
     cl_int error = clGetPlatformIDs(1, &platform, &count);
-    if (error != CL_SUCCESS || count == 0) return 0; /* no OpenCL here: each test is skipped */
-    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &fixture.device, NULL) != CL_SUCCESS) return 0;
+    if (error != CL_SUCCESS || count == 0) exit(77); /* no OpenCL here: skipped */
+    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &fixture.device, NULL) != CL_SUCCESS) exit(77);
     fixture.context = clCreateContext(NULL, 1, &fixture.device, NULL, NULL, &error);
-    if (fixture.context == NULL) return 0;
+    if (fixture.context == NULL) return -1;
     fixture.queue = clCreateCommandQueue(fixture.context, fixture.device, 0, &error);
     fixture.other = clCreateCommandQueue(fixture.context, fixture.device, 0, &error);
     fixture.program = clCreateProgramWithSource(fixture.context, 1, (const char **)(uintptr_t)&source, NULL, &error);
@@ -62,7 +62,6 @@ static int open_fixture(void **state)
 static int close_fixture(void **state)
 {
     (void)state;
-    if (fixture.context == NULL) return 0;
     clReleaseProgram(fixture.program);
     clReleaseCommandQueue(fixture.queue);
     clReleaseCommandQueue(fixture.other);
@@ -73,7 +72,6 @@ static int close_fixture(void **state)
 static acre_opencl *open_context(void)
 {
     acre_opencl *cl;
-    if (fixture.context == NULL) skip();
     failing_opencl_at(0, 0);
     const acre_opencl_options options = {
         .context = fixture.context, .device = fixture.device, .library_path = fixture.shim, .block_bytes = 1 << 20};
@@ -418,7 +416,6 @@ static acre_status do_everything(acre_opencl *cl, const acre_opencl_facts *facts
 static void whatever_call_of_opencl_fails_nothing_is_lost(void **state)
 {
     (void)state;
-    if (fixture.context == NULL) skip();
     unsigned failure_count = 0;
     for (unsigned long at = 1;; at++) {
         const acre_opencl_options options = {
