@@ -36,7 +36,7 @@ struct acre_stream_pool {
 
 /* ---- streams ---- */
 
-enum { NO_STREAM = UINT32_MAX };
+#define NO_STREAM UINT32_MAX
 
 static uint32_t known_number(const acre_stream_pool *pool, const void *stream)
 {

@@ -359,7 +359,8 @@ static int parse_options(replay_options *options, int argument_count, char **arg
     static const struct option names[] = {
         {"on", required_argument, NULL, 'o'},   {"process", required_argument, NULL, 'p'}, {"repeat", required_argument, NULL, 'r'},
         {"json", required_argument, NULL, 'j'}, {"worker", required_argument, NULL, 'w'},  {"help", no_argument, NULL, 'h'},
-        {"device", no_argument, NULL, 'd'},     {"strategies", no_argument, NULL, 's'},    {"arena", required_argument, NULL, 'a'},   {"page", required_argument, NULL, 'P'},
+        {"device", no_argument, NULL, 'd'},     {"strategies", no_argument, NULL, 's'},    {"arena", required_argument, NULL, 'a'},
+        {"page", required_argument, NULL, 'P'},
         {0},
     };
     uint64_t number;
