@@ -72,6 +72,7 @@ typedef enum acre_source {
     ACRE_SOURCE_UNKNOWN,  /* the value beside it is 0 and means nothing */
     ACRE_SOURCE_REPORTED, /* by the operating system, the firmware or a driver */
     ACRE_SOURCE_MEASURED, /* on this machine, by acre */
+    ACRE_SOURCE_PROFILE,  /* a data file about hardware of that name */
 } acre_source;
 
 typedef struct acre_figure {

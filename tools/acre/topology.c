@@ -7,6 +7,7 @@
 
 #include "command.h"
 
+#include <acre/gpu_hierarchy.h>
 #include <getopt.h>
 #include <hwloc.h>
 #include <jansson.h>
@@ -177,20 +178,10 @@ static memory *read_machine(bool may_measure)
 
 /* ---- as JSON ---- */
 
-static const char *source_text(acre_source source)
-{
-    switch (source) {
-    case ACRE_SOURCE_REPORTED: return "reported";
-    case ACRE_SOURCE_MEASURED: return "measured";
-    case ACRE_SOURCE_UNKNOWN: break;
-    }
-    return "unknown";
-}
-
 static json_t *figure_json(acre_figure figure)
 {
     if (figure.source == ACRE_SOURCE_UNKNOWN) return json_pack("{s:n, s:s}", "value", "source", "unknown");
-    return json_pack("{s:I, s:s}", "value", (json_int_t)figure.value, "source", source_text(figure.source));
+    return json_pack("{s:I, s:s}", "value", (json_int_t)figure.value, "source", acre_source_text(figure.source));
 }
 
 /* Null for a memory that is no space. */
