@@ -490,6 +490,30 @@ DRIVER cuDeviceGetAttribute(int *value, int attribute, cu_device device)
     case CU_ATTRIBUTE_VIRTUAL_MEMORY_SUPPORTED:
         *value = !fake.options.lacks_growth;
         break;
+    case CU_ATTRIBUTE_SHARED_BYTES_OF_MULTIPROCESSOR:
+        *value = 100 << 10;
+        break;
+    case CU_ATTRIBUTE_REGISTERS_OF_MULTIPROCESSOR:
+        *value = 65536;
+        break;
+    case CU_ATTRIBUTE_CONSTANT_BYTES:
+        *value = 64 << 10;
+        break;
+    case CU_ATTRIBUTE_L2_BYTES:
+        *value = 5 << 20;
+        break;
+    case CU_ATTRIBUTE_WARP_ITEMS:
+        *value = 32;
+        break;
+    case CU_ATTRIBUTE_MULTIPROCESSORS:
+        *value = 68;
+        break;
+    case CU_ATTRIBUTE_MEMORY_CLOCK_KHZ:
+        *value = 9501000;
+        break;
+    case CU_ATTRIBUTE_MEMORY_BUS_BITS:
+        *value = 320;
+        break;
     default:
         *value = 0;
         break;

@@ -6,8 +6,8 @@
 #include "topology.h"
 
 #include "command.h"
+#include "gpu_devices.h"
 
-#include <acre/gpu_hierarchy.h>
 #include <getopt.h>
 #include <hwloc.h>
 #include <jansson.h>
@@ -154,6 +154,39 @@ static void add_devices(memory *machine, hwloc_topology_t topology)
     }
 }
 
+/* The levels of a device that have figures, then its heaps; what is measured or of a profile, `acre gpu info` has. */
+static void add_gpu_levels(memory *device, const acre_gpu_hierarchy *h)
+{
+    for (int i = 0; i < ACRE_GPU_LEVEL_COUNT; i++) {
+        const acre_gpu_level *const level = &h->levels[i];
+        if (!acre_gpu_level_is_known(level)) continue;
+        memory *const m = memory_add(device, "device memory", must_copy(acre_gpu_level_text((acre_gpu_level_kind)i)));
+        m->capacity_bytes = level->figures[ACRE_GPU_CAPACITY_BYTES];
+        m->read_bytes_per_s = level->figures[ACRE_GPU_BYTES_PER_S];
+        m->latency_ns = level->figures[ACRE_GPU_LATENCY_NS];
+        if (level->note[0] != 0) m->note = must_copy(level->note);
+    }
+    for (uint32_t i = 0; i < h->heap_count; i++) {
+        memory *const heap = memory_add(device, "device heap", must_print("heap %u", i));
+        heap->capacity_bytes = h->heaps[i].size_bytes;
+        heap->used_bytes = h->heaps[i].used_bytes;
+        if (h->heaps[i].limit_bytes.source != ACRE_SOURCE_UNKNOWN) heap->note = must_print("budget %s", bytes_text(h->heaps[i].limit_bytes.value));
+    }
+}
+
+/* What Vulkan, OpenCL and CUDA find. An API that is missing is `acre gpu info`'s to tell. */
+static void add_gpus(memory *machine)
+{
+    gpu_devices found = gpu_find(GPU_QUICK);
+    for (size_t i = 0; i < found.count; i++) {
+        const acre_gpu_hierarchy *const h = &found.items[i].hierarchy;
+        memory *const device = memory_add(machine, "device", must_copy(h->name));
+        device->note = must_print("%s%s", h->api, h->is_software ? ", the processor computes" : "");
+        add_gpu_levels(device, h);
+    }
+    gpu_devices_free(&found);
+}
+
 static memory *read_machine(bool may_measure)
 {
     hwloc_topology_t topology;
@@ -169,6 +202,7 @@ static memory *read_machine(bool may_measure)
         add_node(machine, topology, node, may_measure);
     }
     add_devices(machine, topology);
+    add_gpus(machine);
     const uint64_t size = measured_bytes(topology);
     add_spaces(machine, may_measure && machine->capacity_bytes.value / 8 >= size ? size : 0);
     add_os_memories(machine);

@@ -13,7 +13,8 @@ enum { MEMORY_PAGE_SIZES_MAX = 6 };
 typedef struct memory memory;
 struct memory {
     char *name;
-    const char *kind;          /* "machine", "node", "cache", "spaces", "huge pages", "file system", "swap", "limit", "device"; of a
+    const char *kind;          /* "machine", "node", "cache", "spaces", "huge pages", "file system", "swap", "limit", "device",
+                                  "device memory", "device heap"; of a
                                   space: what acre_space_kind_text says */
     char *note;                /* what a number cannot say; NULL: nothing */
     acre_figure capacity_bytes;
