@@ -460,7 +460,8 @@ DRIVER cuDeviceGet(cu_device *device, int ordinal)
 DRIVER cuDeviceGetName(char *name, int length, cu_device device)
 {
     BEGIN(false);
-    (void)snprintf(name, (size_t)length, "fake %d", device);
+    if (fake.options.name != NULL) (void)snprintf(name, (size_t)length, "%s", fake.options.name);
+    else (void)snprintf(name, (size_t)length, "fake %d", device);
     return end(CU_OK);
 }
 

@@ -11,6 +11,7 @@
 typedef struct fake_options {
     int device_count, driver_version;
     uint64_t memory_bytes;
+    const char *name;                                             /* of each device; NULL: "fake 0", ... */
     bool lacks_managed, lacks_mapping, lacks_pools, lacks_growth; /* attributes of the device */
 } fake_options;
 
