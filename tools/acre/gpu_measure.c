@@ -89,7 +89,7 @@ static uint64_t run_named(bench *self, const char *name, const argument *argumen
 {
     cl_int error;
     uint64_t ns = 0;
-    const cl_kernel kernel = self->cl->clCreateKernel(self->program, name, &error);
+    cl_kernel kernel = self->cl->clCreateKernel(self->program, name, &error);
     if (!is_done(self, "clCreateKernel", error)) return 0;
     for (cl_uint i = 0; i < count && error == CL_SUCCESS; i++)
         error = self->cl->clSetKernelArg(kernel, i, arguments[i].size_bytes, arguments[i].value);
@@ -196,7 +196,7 @@ static void measure_constant(bench *self)
     cl_int error;
     if (bytes < LINE_BYTES * 2) return;
     /* A buffer of its own: constant memory may be no larger. */
-    const cl_mem whole = self->from;
+    cl_mem whole = self->from;
     self->from = self->cl->clCreateBuffer(self->context, CL_MEM_READ_ONLY, bytes, NULL, &error);
     if (is_done(self, "clCreateBuffer", error)) {
         set_measured(self, ACRE_GPU_LEVEL_CONSTANT, ACRE_GPU_LATENCY_NS, nanoseconds(chase(self, "chase_constant", bytes)));

@@ -170,7 +170,8 @@ static void add_gpu_levels(memory *device, const acre_gpu_hierarchy *h)
         memory *const heap = memory_add(device, "device heap", must_print("heap %u", i));
         heap->capacity_bytes = h->heaps[i].size_bytes;
         heap->used_bytes = h->heaps[i].used_bytes;
-        if (h->heaps[i].limit_bytes.source != ACRE_SOURCE_UNKNOWN) heap->note = must_print("budget %s", bytes_text(h->heaps[i].limit_bytes.value));
+        if (h->heaps[i].limit_bytes.source == ACRE_SOURCE_UNKNOWN) continue;
+        heap->note = must_print("budget %s", bytes_text(h->heaps[i].limit_bytes.value));
     }
 }
 
