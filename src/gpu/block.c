@@ -294,12 +294,9 @@ acre_status acre_gpu_place_in(acre_gpu_block *block, const acre_gpu_need *need, 
 void acre_gpu_leave_place(acre_gpu_block *block, acre_offset_block place)
 {
     acre_offset_extent extent;
-    acre_status status = acre_offset_read(&block->offsets, place, &extent);
-    assert(status == ACRE_OK);
+    acre_gpu_must(acre_offset_read(&block->offsets, place, &extent));
     block->used_bytes -= extent.size_bytes;
-    status = acre_offset_free(&block->offsets, place);
-    assert(status == ACRE_OK);
-    (void)status;
+    acre_gpu_must(acre_offset_free(&block->offsets, place));
 }
 
 static acre_status place_in_slab(acre_gpu_block *block, acre_gpu_entry *entry)
@@ -345,8 +342,7 @@ static acre_status enter(acre_gpu_block *block, const acre_gpu_need *need, acre_
     entry->alignment_shift = (uint8_t)__builtin_ctzll(need->alignment_bytes);
     block->asked_bytes += entry->size_bytes;
     if (entry->place != 0) {
-        status = acre_offset_set_user(&block->offsets, entry->place, (uintptr_t)entry);
-        assert(status == ACRE_OK);
+        acre_gpu_must(acre_offset_set_user(&block->offsets, entry->place, (uintptr_t)entry));
     } else {
         link_entry(block, entry);
     }
@@ -388,10 +384,9 @@ acre_status acre_gpu_change_place(acre_gpu_entry *entry, uint64_t offset)
     entry->block = to;
     entry->place = entry->to_place;
     entry->offset = offset;
-    const acre_status status = acre_offset_set_user(&to->offsets, entry->place, (uintptr_t)entry);
-    assert(status == ACRE_OK);
+    acre_gpu_must(acre_offset_set_user(&to->offsets, entry->place, (uintptr_t)entry));
     count_down(from);
-    return status;
+    return ACRE_OK;
 }
 
 void acre_gpu_leave(acre_gpu_entry *entry)
@@ -406,9 +401,7 @@ void acre_gpu_leave(acre_gpu_entry *entry)
         if (block->is_dedicated) {
             block->used_bytes = 0;
         } else {
-            const acre_status status = acre_pool_free(&block->slots, (void *)(uintptr_t)(block->slots.base + entry->offset));
-            assert(status == ACRE_OK);
-            (void)status;
+            acre_gpu_must(acre_pool_free(&block->slots, (void *)(uintptr_t)(block->slots.base + entry->offset)));
             block->used_bytes -= pool->options.slot_bytes;
         }
     }

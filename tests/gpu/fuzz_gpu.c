@@ -154,9 +154,8 @@ static void use_manager(input *from)
             /* A call of the driver that fails would leave a move undone, which is right, but not what this expects. */
             fake.failing_call = 0;
             end_plan(gpu, of, moves, move_count, all, &count, from);
-        } else if (operation < 248) {
-            (void)acre_gpu_trim(gpu, operation % 2 == 0 ? pool : NULL);
         } else {
+            if (operation < 248) (void)acre_gpu_trim(gpu, operation % 2 == 0 ? pool : NULL);
             must(acre_gpu_check(gpu) == ACRE_OK);
         }
     }
