@@ -187,7 +187,7 @@ static acre_status take_from_driver(acre_gpu_pool *pool, uint64_t size_bytes, co
     if (block != NULL) {
         status = gpu->driver->ops->allocate(gpu->driver, &request, &block->handle);
         if (status == ACRE_OK) {
-            gpu->heap_bytes[heap] += size_bytes;
+            __atomic_store_n(&gpu->heap_bytes[heap], gpu->heap_bytes[heap] + size_bytes, __ATOMIC_RELAXED);
             gpu->block_count++;
         } else {
             acre_record_drop(&gpu->blocks, block);
@@ -205,7 +205,7 @@ static void give_to_driver(acre_gpu_block *block)
     const uint32_t heap = acre_gpu_type_of(pool)->heap;
     gpu->driver->ops->free(gpu->driver, block->handle, pool->type, block->size_bytes);
     acre_lock_take(&gpu->lock);
-    gpu->heap_bytes[heap] -= block->size_bytes;
+    __atomic_store_n(&gpu->heap_bytes[heap], gpu->heap_bytes[heap] - block->size_bytes, __ATOMIC_RELAXED);
     gpu->block_count--;
     acre_record_drop(&gpu->blocks, block);
     acre_lock_drop(&gpu->lock);

@@ -95,7 +95,7 @@ struct acre_gpu {
     acre_space own_space;
     acre_space *space;
     acre_lock lock;
-    uint64_t heap_bytes[ACRE_GPU_HEAPS_MAX]; /* taken from the driver */
+    uint64_t heap_bytes[ACRE_GPU_HEAPS_MAX]; /* taken from the driver; changed under the lock, read without it */
     uint32_t block_count;
     acre_records entries;
     acre_records names;
