@@ -407,7 +407,7 @@ unsigned fake_prefetch_count(cu_device device) { return fake.prefetch_counts[dev
 
 #define DRIVER __attribute__((visibility("default"))) cu_result
 
-#define DECLARE(is_needed, name, symbol, arguments) DRIVER symbol arguments;
+#define DECLARE(is_needed, name, symbol) FAKE __typeof__(*(cu_api_##name)0)(symbol);
 ACRE_CUDA_CALLS(DECLARE)
 
 DRIVER cuInit(unsigned flags)

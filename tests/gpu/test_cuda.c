@@ -269,7 +269,7 @@ static void a_block_is_reused_in_its_stream_at_once_and_in_another_after_the_eve
 {
     (void)state;
     acre_cuda *const cuda = open_device();
-    const cu_stream a = fake_stream_create(), b = fake_stream_create();
+    cu_stream a = fake_stream_create(), b = fake_stream_create();
     acre_cuda_pool *pool;
     acre_cuda_block first, second, third;
     assert_int_equal(
@@ -307,7 +307,7 @@ static void a_stream_that_waits_for_the_free_reuses_the_block(void **state)
 {
     (void)state;
     acre_cuda *const cuda = open_device();
-    const cu_stream a = fake_stream_create(), b = fake_stream_create();
+    cu_stream a = fake_stream_create(), b = fake_stream_create();
     acre_cuda_pool *pool;
     acre_cuda_mark *mark = NULL;
     acre_cuda_block first, second;
@@ -331,7 +331,7 @@ static void what_is_beyond_the_threshold_goes_back_at_synchronisation(void **sta
     (void)state;
     for (unsigned is_drivers = 0; is_drivers < 2; is_drivers++) {
         acre_cuda *const cuda = open_device();
-        const cu_stream a = fake_stream_create();
+        cu_stream a = fake_stream_create();
         acre_cuda_pool *pool;
         acre_cuda_block blocks[8];
         uint64_t free_bytes, total_bytes;
@@ -363,7 +363,7 @@ static void out_of_memory_waits_for_what_is_free_before_it_fails(void **state)
 {
     (void)state;
     acre_cuda *const cuda = open_device();
-    const cu_stream a = fake_stream_create(), b = fake_stream_create();
+    cu_stream a = fake_stream_create(), b = fake_stream_create();
     acre_cuda_pool *pool;
     acre_cuda_block first, second;
     assert_int_equal(acre_cuda_pool_create(cuda, &(acre_cuda_pool_options){.reuses_same_stream_only = true}, &pool), ACRE_OK);
@@ -536,7 +536,7 @@ static void whatever_call_of_the_driver_fails_nothing_is_lost(void **state)
         acre_cuda_facts facts;
         assert_int_equal(acre_cuda_query(cuda, &facts), ACRE_OK);
         const bool has_all = facts.has_managed && facts.migrates_managed && facts.maps_host && facts.has_pools && facts.has_growth;
-        const cu_stream a = fake_stream_create(), b = fake_stream_create();
+        cu_stream a = fake_stream_create(), b = fake_stream_create();
         const acre_status status = do_everything(cuda, a, b, bytes);
         assert_true(status == ACRE_OK || status == ACRE_IO || !has_all);
         failure_count += status != ACRE_OK;
