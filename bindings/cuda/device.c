@@ -22,6 +22,8 @@ static acre_status meaning_of(cu_result result)
     case CU_HOST_MEMORY_ALREADY_REGISTERED:
     case CU_HOST_MEMORY_NOT_REGISTERED:
         return ACRE_INVALID;
+    case CU_STUB_LIBRARY:
+    case CU_DRIVER_MISMATCH:
     case CU_NO_DEVICE:
     case CU_NOT_SUPPORTED:
     case CU_NOT_PERMITTED:

@@ -19,6 +19,7 @@ enum {
     CU_INVALID_VALUE = 1,
     CU_OUT_OF_MEMORY = 2,
     CU_NOT_INITIALIZED = 3,
+    CU_STUB_LIBRARY = 34, /* what a program is linked to where there is no driver */
     CU_NO_DEVICE = 100,
     CU_INVALID_DEVICE = 101,
     CU_INVALID_CONTEXT = 201,
@@ -30,6 +31,7 @@ enum {
     CU_LAUNCH_FAILED = 719,
     CU_NOT_PERMITTED = 800,
     CU_NOT_SUPPORTED = 801,
+    CU_DRIVER_MISMATCH = 803, /* of its two parts */
     CU_UNKNOWN = 999,
 };
 

@@ -3,6 +3,7 @@
 #include "support/test.h"
 
 #include <acre/cuda.h>
+#include <pthread.h>
 
 static const fake_options good = {.device_count = 2, .driver_version = 12040, .memory_bytes = 64 << 20};
 
@@ -456,6 +457,58 @@ static void uses_of_one_address_run_in_the_order_of_its_blocks(void **state)
         close_device(cuda);
     }
 }
+enum { THREAD_COUNT = 4, THREAD_STEPS = 500 };
+
+typedef struct worker {
+    acre_cuda_pool *pool;
+    cu_stream stream;
+    uint64_t seed;
+    unsigned failure_count;
+} worker;
+
+/* Every block is used by the stream that it was taken for, with a tag that no other use has. */
+static void *work_on_stream(void *argument)
+{
+    worker *const self = argument;
+    for (unsigned i = 0; i < THREAD_STEPS; i++) {
+        static uint64_t tag;
+        acre_cuda_block block;
+        self->failure_count += acre_cuda_pool_alloc(self->pool, self->stream, 1 + next_random(&self->seed) % 4096, &block) != ACRE_OK;
+        fake_use(self->stream, block.address, 512, __atomic_add_fetch(&tag, 1, __ATOMIC_RELAXED));
+        self->failure_count += acre_cuda_pool_free(self->pool, self->stream, block.address) != ACRE_OK;
+        if (next_random(&self->seed) % 3 == 0) (void)fake_step(self->stream);
+        if (i % 100 == 99) self->failure_count += acre_cuda_pool_synchronise(self->pool, self->stream) != ACRE_OK;
+    }
+    return NULL;
+}
+
+static void threads_share_a_pool(void **state)
+{
+    (void)state;
+    acre_cuda *const cuda = open_device();
+    acre_cuda_pool *pool;
+    pthread_t threads[THREAD_COUNT];
+    worker workers[THREAD_COUNT];
+    assert_int_equal(acre_cuda_pool_create(cuda, &(acre_cuda_pool_options){.release_threshold_bytes = 1 << 16}, &pool), ACRE_OK);
+    for (unsigned i = 0; i < THREAD_COUNT; i++) {
+        workers[i] = (worker){.pool = pool, .stream = fake_stream_create(), .seed = 77 + i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work_on_stream, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREAD_COUNT; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(workers[i].failure_count, 0);
+        assert_int_equal(acre_cuda_pool_forget(pool, workers[i].stream), ACRE_OK);
+    }
+    const acre_cuda_pool_figures figures = figures_of(pool);
+    assert_int_equal(figures.used_bytes, 0);
+    assert_true(figures.same_count + figures.passed_count + figures.waited_count > 0);
+    assert_int_equal(figures.same_count + figures.followed_count + figures.passed_count + figures.waited_count + figures.driver_count,
+                     THREAD_COUNT * THREAD_STEPS);
+    assert_int_equal(acre_cuda_pool_destroy(pool), ACRE_OK);
+    for (unsigned i = 0; i < THREAD_COUNT; i++) fake_stream_destroy(workers[i].stream);
+    close_device(cuda);
+}
+
 /* ---- each call fails once ---- */
 
 /* All that the library can do, as far as it comes; what it got it gives back. Returns what failed first. */
@@ -624,6 +677,7 @@ int main(void)
         cmocka_unit_test(what_is_beyond_the_threshold_goes_back_at_synchronisation),
         cmocka_unit_test(out_of_memory_waits_for_what_is_free_before_it_fails),
         cmocka_unit_test(uses_of_one_address_run_in_the_order_of_its_blocks),
+        cmocka_unit_test(threads_share_a_pool),
         cmocka_unit_test(whatever_call_of_the_driver_fails_nothing_is_lost),
         cmocka_unit_test(a_lost_device_gives_errors_and_the_process_goes_on),
         cmocka_unit_test(the_manager_of_device_memory_works_over_it),
