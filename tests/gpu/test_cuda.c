@@ -517,7 +517,7 @@ static acre_status do_everything(acre_cuda *cuda, cu_stream a, cu_stream b, void
     acre_cuda_memory memories[6];
     acre_cuda_growth *growth = NULL;
     acre_cuda_pool *pools[2] = {NULL, NULL};
-    acre_cuda_block blocks[2][2];
+    acre_cuda_block blocks[2][2] = {{{.address = 0}}};
     unsigned char handle[ACRE_CUDA_EXPORT_BYTES];
     uint64_t free_bytes, total_bytes;
     unsigned memory_count = 0, block_counts[2] = {0, 0};
