@@ -155,7 +155,8 @@ typedef cu_result (*cu_api_pool_trim)(cu_pool pool, size_t keep_bytes);
 typedef cu_result (*cu_api_pool_alloc)(cu_pointer *pointer, size_t bytes, cu_pool pool, cu_stream stream);
 typedef cu_result (*cu_api_free_async)(cu_pointer pointer, cu_stream stream);
 typedef cu_result (*cu_api_granularity)(size_t *bytes, const cu_allocation_prop *prop, int option);
-typedef cu_result (*cu_api_address_reserve)(cu_pointer *pointer, size_t bytes, size_t alignment, cu_pointer wanted, unsigned long long flags);
+typedef cu_result (*cu_api_address_reserve)(cu_pointer *pointer, size_t bytes, size_t alignment, cu_pointer wanted,
+                                             unsigned long long flags);
 typedef cu_result (*cu_api_address_free)(cu_pointer pointer, size_t bytes);
 typedef cu_result (*cu_api_handle_create)(cu_handle *handle, size_t bytes, const cu_allocation_prop *prop, unsigned long long flags);
 typedef cu_result (*cu_api_handle_release)(cu_handle handle);

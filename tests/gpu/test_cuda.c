@@ -1,4 +1,5 @@
 /* test_cuda.c - libacre-cuda over the driver of fake_cuda.c: each call of the driver, in its order, and what happens when one fails. */
+#include "failing_malloc.h"
 #include "fake_cuda.h"
 #include "support/test.h"
 
@@ -604,6 +605,34 @@ static void whatever_call_of_the_driver_fails_nothing_is_lost(void **state)
     assert_true(failure_count > 60);
 }
 
+static void without_host_memory_nothing_is_lost_either(void **state)
+{
+    (void)state;
+    static unsigned char bytes[64];
+    unsigned failure_count = 0;
+    for (unsigned long at = 1;; at++) {
+        acre_cuda *cuda = NULL;
+        fake_reset(&good);
+        fail_malloc_at(at);
+        acre_status status = acre_cuda_open(NULL, &cuda);
+        if (status == ACRE_OK) {
+            cu_stream a = fake_stream_create(), b = fake_stream_create();
+            status = do_everything(cuda, a, b, bytes);
+            fake_stream_destroy(a);
+            fake_stream_destroy(b);
+            assert_int_equal(acre_cuda_close(cuda), ACRE_OK);
+        }
+        const bool is_over = malloc_calls < at;
+        fail_malloc_at(0);
+        assert_true(status == ACRE_OK || status == ACRE_NO_MEMORY);
+        failure_count += status != ACRE_OK;
+        assert_int_equal(fake_misuse_count(), 0);
+        assert_true(fake_is_nothing_live());
+        if (is_over) break;
+    }
+    assert_true(failure_count >= 8);
+}
+
 static void a_lost_device_gives_errors_and_the_process_goes_on(void **state)
 {
     (void)state;
@@ -679,6 +708,7 @@ int main(void)
         cmocka_unit_test(uses_of_one_address_run_in_the_order_of_its_blocks),
         cmocka_unit_test(threads_share_a_pool),
         cmocka_unit_test(whatever_call_of_the_driver_fails_nothing_is_lost),
+        cmocka_unit_test(without_host_memory_nothing_is_lost_either),
         cmocka_unit_test(a_lost_device_gives_errors_and_the_process_goes_on),
         cmocka_unit_test(the_manager_of_device_memory_works_over_it),
     };

@@ -1,4 +1,5 @@
 /* test_opencl.c - libacre-opencl on a device of OpenCL (PoCL's processor, where there is no other), through failing_opencl.c. */
+#include "failing_malloc.h"
 #include "support/test.h"
 
 #define CL_TARGET_OPENCL_VERSION 120
@@ -437,6 +438,33 @@ static void whatever_call_of_opencl_fails_nothing_is_lost(void **state)
     assert_true(failure_count > 20);
 }
 
+static void without_host_memory_nothing_is_lost_either(void **state)
+{
+    (void)state;
+    unsigned failure_count = 0;
+    failing_opencl_at(0, 0);
+    for (unsigned long at = 1;; at++) {
+        const acre_opencl_options options = {
+            .context = fixture.context, .device = fixture.device, .library_path = fixture.shim, .block_bytes = 1 << 20};
+        acre_opencl *cl = NULL;
+        acre_opencl_facts facts;
+        fail_malloc_at(at);
+        acre_status status = acre_opencl_open(&options, &cl);
+        if (status == ACRE_OK) {
+            assert_int_equal(acre_opencl_query(cl, &facts), ACRE_OK);
+            status = do_everything(cl, &facts);
+            assert_int_equal(acre_opencl_close(cl), ACRE_OK);
+        }
+        const bool is_over = malloc_calls < at;
+        fail_malloc_at(0);
+        assert_true(status == ACRE_OK || status == ACRE_NO_MEMORY);
+        failure_count += status != ACRE_OK;
+        assert_int_equal(failing_opencl_live(), 0);
+        if (is_over) break;
+    }
+    assert_true(failure_count >= 6);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -453,6 +481,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_kernel_that_does_not_fit_is_refused_with_both_numbers),
         cmocka_unit_test(bad_input_is_refused_and_changes_nothing),
         cmocka_unit_test(whatever_call_of_opencl_fails_nothing_is_lost),
+        cmocka_unit_test(without_host_memory_nothing_is_lost_either),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }
