@@ -1,4 +1,4 @@
-/* failing_malloc.h - host memory that fails at the k-th call, for what is linked with wrap_args of meson.build: for one file of a program */
+/* failing_malloc.h - host memory that fails at the k-th call, for what is linked with wrap_args of meson.build. For one file only. */
 #ifndef ACRE_TESTS_GPU_FAILING_MALLOC_H
 #define ACRE_TESTS_GPU_FAILING_MALLOC_H
 
