@@ -1,5 +1,6 @@
 /* block.c - what the driver gives in large pieces, and places in them. */
 #include "gpu/manager.h"
+#include "gpu/totals.h"
 
 #include "alloc/backing.h"
 #include "base/bits.h"
@@ -194,8 +195,10 @@ static acre_status take_from_driver(acre_gpu_pool *pool, uint64_t size_bytes, co
         }
     }
     acre_lock_drop(&gpu->lock);
-    if (status == ACRE_OK) *out = block;
-    return status;
+    if (status != ACRE_OK) return status;
+    acre_gpu_count_block((int64_t)size_bytes);
+    *out = block;
+    return ACRE_OK;
 }
 
 static void give_to_driver(acre_gpu_block *block)
@@ -204,6 +207,7 @@ static void give_to_driver(acre_gpu_block *block)
     acre_gpu *const gpu = pool->gpu;
     const uint32_t heap = acre_gpu_type_of(pool)->heap;
     gpu->driver->ops->free(gpu->driver, block->handle, pool->type, block->size_bytes);
+    acre_gpu_count_block(-(int64_t)block->size_bytes);
     acre_lock_take(&gpu->lock);
     __atomic_store_n(&gpu->heap_bytes[heap], gpu->heap_bytes[heap] - block->size_bytes, __ATOMIC_RELAXED);
     gpu->block_count--;

@@ -1,5 +1,6 @@
 /* manager.c - the life of a device memory manager, and its allocations. */
 #include "gpu/manager.h"
+#include "gpu/totals.h"
 #include "gpu/type_choice.h"
 
 #include "alloc/backing.h"
@@ -299,12 +300,19 @@ static acre_gpu_entry *take_entry(acre_gpu *gpu)
     return entry;
 }
 
-void acre_gpu_drop_entry(acre_gpu *gpu, acre_gpu_entry *entry)
+static void drop_record(acre_gpu *gpu, acre_gpu_entry *entry)
 {
     acre_lock_take(&gpu->lock);
     if (entry->name != NULL) acre_record_drop(&gpu->names, (acre_record *)(void *)entry->name - 1);
     acre_record_drop(&gpu->entries, entry);
     acre_lock_drop(&gpu->lock);
+}
+
+void acre_gpu_drop_entry(acre_gpu *gpu, acre_gpu_entry *entry)
+{
+    acre_gpu_count_memory(-(int64_t)entry->size_bytes);
+    if (acre_unlikely(acre_gpu_observer_of_process != NULL)) acre_gpu_observer_of_process((uintptr_t)entry, 0, NULL);
+    drop_record(gpu, entry);
 }
 
 /* Keeps a name, "" and NULL being none. */
@@ -370,10 +378,13 @@ acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *request, acre_
         if (status == ACRE_NO_MEMORY) status = out_of_memory(gpu, request, order[0]);
     }
     if (status != ACRE_OK) {
-        acre_gpu_drop_entry(gpu, entry);
+        drop_record(gpu, entry);
         return status;
     }
     *memory = acre_record_name(&gpu->entries, entry);
+    acre_gpu_count_memory((int64_t)request->size_bytes);
+    if (acre_unlikely(acre_gpu_observer_of_process != NULL))
+        acre_gpu_observer_of_process((uintptr_t)entry, request->size_bytes, __builtin_frame_address(0));
     return ACRE_OK;
 }
 
