@@ -181,8 +181,10 @@ void prove_stream_wait(void)
 }
 
 /* PROOF stream_synchronise
- *   property: after the host has waited for a stream, what was freed in it has passed, and what it follows; nothing that passed is
- * forgotten bound:    3 streams, 2 free blocks; any clocks assumes:  the invariant of the clocks options:  --unwind 10
+ *   property: after the host has waited for a stream, what was freed in it has passed, and what it follows; nothing that passed is forgotten
+ *   bound:    3 streams, 2 free blocks; any clocks
+ *   assumes:  the invariant of the clocks
+ *   options:  --unwind 10
  */
 void prove_stream_synchronise(void)
 {
