@@ -35,7 +35,10 @@ static uint32_t class_of(uint64_t size_bytes)
     return shift * SUBDIVISIONS + (uint32_t)(size_bytes >> shift);
 }
 
-static acre_policy_slot class_head(const acre_stream_order *order, uint32_t size_class) { return order->options.block_count_max + size_class; }
+static acre_policy_slot class_head(const acre_stream_order *order, uint32_t size_class)
+{
+    return order->options.block_count_max + size_class;
+}
 static acre_policy_slot age_head(const acre_stream_order *order) { return order->options.block_count_max; }
 
 static void lay_out(acre_stream_order *order, void *memory, size_t *used_bytes)
@@ -74,7 +77,8 @@ bool acre_stream_order_init(acre_stream_order *order, const acre_stream_order_op
     size_t bytes;
     lay_out(order, memory, &bytes);
     memset(memory, 0, bytes);
-    for (uint32_t size_class = 0; size_class < ACRE_STREAM_ORDER_CLASS_COUNT; size_class++) acre_list_init(order->by_class, class_head(order, size_class));
+    for (uint32_t size_class = 0; size_class < ACRE_STREAM_ORDER_CLASS_COUNT; size_class++)
+        acre_list_init(order->by_class, class_head(order, size_class));
     acre_list_init(order->by_age, age_head(order));
     for (uint32_t node = options->block_count_max; node-- > 0;) order->unused[order->unused_count++] = node;
     return true;
