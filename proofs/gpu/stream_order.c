@@ -181,7 +181,7 @@ void prove_stream_wait(void)
 }
 
 /* PROOF stream_synchronise
- *   property: after the host has waited for a stream, what was freed in it has passed, and what it follows; nothing that passed is forgotten
+ *   property: after the host has waited for a stream, what was freed in it has passed, and what it follows; what passed stays so
  *   bound:    3 streams, 2 free blocks; any clocks
  *   assumes:  the invariant of the clocks
  *   options:  --unwind 10
