@@ -64,6 +64,7 @@ int main(void)
 
     if (acre_gpu_close(gpu) == ACRE_OK) return 1;                       /* refused: something is out ... */
     if (acre_gpu_write_report(gpu, print, stdout) != ACRE_OK) return 1; /* ... and this tells what */
-    if (acre_gpu_free(gpu, memory) != ACRE_OK || acre_gpu_free(gpu, memory) != ACRE_BAD_POINTER) return 1;
+    if (acre_gpu_free(gpu, memory) != ACRE_OK) return 1;
+    if (acre_gpu_free(gpu, memory) != ACRE_BAD_POINTER) return 1; /* freed twice: refused */
     return acre_gpu_close(gpu) == ACRE_OK ? 0 : 1;
 }

@@ -109,6 +109,7 @@ static bool run(const char *name, uint64_t (*size)(void), uint64_t range, uint64
             }
         }
         steps = 0;
+        if (count == 0) return false;
         const uint32_t which = (uint32_t)(next_random() % count);
         if (is_counted) begin_steps();
         status = acre_offset_free(&offsets, blocks[which]);

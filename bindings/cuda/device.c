@@ -22,6 +22,8 @@ static acre_status meaning_of(cu_result result)
     case CU_HOST_MEMORY_ALREADY_REGISTERED:
     case CU_HOST_MEMORY_NOT_REGISTERED:
         return ACRE_INVALID;
+    case CU_STUB_LIBRARY:
+    case CU_DRIVER_MISMATCH:
     case CU_NO_DEVICE:
     case CU_NOT_SUPPORTED:
     case CU_NOT_PERMITTED:
@@ -69,7 +71,7 @@ static void *symbol_of(void *library, const char *symbol, void *place, size_t si
 
 static acre_status find_calls(acre_cuda *cuda)
 {
-#define FIND(is_needed, name, symbol, arguments)                                                                                           \
+#define FIND(is_needed, name, symbol)                                                                                                      \
     if (symbol_of(cuda->library, #symbol, &cuda->driver.name, sizeof cuda->driver.name) == NULL && (is_needed))                            \
         return acre_fail(ACRE_UNSUPPORTED, "cuda: the driver is too old: it has no %s", #symbol);
     ACRE_CUDA_CALLS(FIND)
@@ -178,8 +180,8 @@ static acre_status what_is_in_use(const acre_cuda *cuda)
     const size_t count = cuda->device_blocks.count + cuda->host_blocks.count;
     if (cuda->pool_count > 0) return acre_fail(ACRE_BUSY, "cuda: %u pools are open", cuda->pool_count);
     if (cuda->growth_count > 0) return acre_fail(ACRE_BUSY, "cuda: %u growths are open", cuda->growth_count);
-    if (count == 0) return ACRE_OK;
     const acre_device_block *const block = acre_block_table_any(cuda->device_blocks.count > 0 ? &cuda->device_blocks : &cuda->host_blocks);
+    if (block == NULL) return ACRE_OK;
     return acre_fail(ACRE_BUSY, "cuda: %zu blocks are in use, one of %llu bytes of %s memory at 0x%llx", count,
                      (unsigned long long)block->size_bytes, kind_text(block->kind), (unsigned long long)block->address);
 }

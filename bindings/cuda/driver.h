@@ -19,6 +19,7 @@ enum {
     CU_INVALID_VALUE = 1,
     CU_OUT_OF_MEMORY = 2,
     CU_NOT_INITIALIZED = 3,
+    CU_STUB_LIBRARY = 34, /* what a program is linked to where there is no driver */
     CU_NO_DEVICE = 100,
     CU_INVALID_DEVICE = 101,
     CU_INVALID_CONTEXT = 201,
@@ -30,6 +31,7 @@ enum {
     CU_LAUNCH_FAILED = 719,
     CU_NOT_PERMITTED = 800,
     CU_NOT_SUPPORTED = 801,
+    CU_DRIVER_MISMATCH = 803, /* of its two parts */
     CU_UNKNOWN = 999,
 };
 
@@ -126,61 +128,112 @@ typedef struct cu_ipc_handle {
 
 _Static_assert(sizeof(cu_allocation_prop) == 32 && sizeof(cu_access_desc) == 12 && sizeof(cu_pool_props) == 88, "the driver's layout");
 
-/* Whether a driver without it is refused (1) or lacks a feature (0); our name, the driver's, its arguments. */
-#define ACRE_CUDA_CALLS(CALL)                                                                                                             \
-    CALL(1, init, cuInit, (unsigned flags))                                                                                               \
-    CALL(1, driver_version, cuDriverGetVersion, (int *version))                                                                           \
-    CALL(0, error_name, cuGetErrorName, (cu_result result, const char **name))                                                            \
-    CALL(1, device_count, cuDeviceGetCount, (int *count))                                                                                 \
-    CALL(1, device_get, cuDeviceGet, (cu_device *device, int ordinal))                                                                    \
-    CALL(1, device_name, cuDeviceGetName, (char *name, int length, cu_device device))                                                     \
-    CALL(1, device_total_mem, cuDeviceTotalMem_v2, (size_t *bytes, cu_device device))                                                     \
-    CALL(1, device_attribute, cuDeviceGetAttribute, (int *value, int attribute, cu_device device))                                        \
-    CALL(1, context_retain, cuDevicePrimaryCtxRetain, (cu_context *context, cu_device device))                                            \
-    CALL(1, context_release, cuDevicePrimaryCtxRelease_v2, (cu_device device))                                                            \
-    CALL(1, context_push, cuCtxPushCurrent_v2, (cu_context context))                                                                      \
-    CALL(1, context_pop, cuCtxPopCurrent_v2, (cu_context *context))                                                                       \
-    CALL(1, mem_info, cuMemGetInfo_v2, (size_t *free_bytes, size_t *total_bytes))                                                         \
-    CALL(1, mem_alloc, cuMemAlloc_v2, (cu_pointer *pointer, size_t bytes))                                                                \
-    CALL(1, mem_free, cuMemFree_v2, (cu_pointer pointer))                                                                                 \
-    CALL(1, copy, cuMemcpyDtoD_v2, (cu_pointer to, cu_pointer from, size_t bytes))                                                        \
-    CALL(1, mem_alloc_managed, cuMemAllocManaged, (cu_pointer *pointer, size_t bytes, unsigned flags))                                    \
-    CALL(1, host_alloc, cuMemHostAlloc, (void **pointer, size_t bytes, unsigned flags))                                                   \
-    CALL(1, host_free, cuMemFreeHost, (void *pointer))                                                                                    \
-    CALL(1, host_device_pointer, cuMemHostGetDevicePointer_v2, (cu_pointer *pointer, void *host, unsigned flags))                         \
-    CALL(1, host_register, cuMemHostRegister_v2, (void *pointer, size_t bytes, unsigned flags))                                           \
-    CALL(1, host_unregister, cuMemHostUnregister, (void *pointer))                                                                        \
-    CALL(1, event_create, cuEventCreate, (cu_event *event, unsigned flags))                                                               \
-    CALL(1, event_destroy, cuEventDestroy_v2, (cu_event event))                                                                           \
-    CALL(1, event_record, cuEventRecord, (cu_event event, cu_stream stream))                                                              \
-    CALL(1, event_query, cuEventQuery, (cu_event event))                                                                                  \
-    CALL(1, event_synchronize, cuEventSynchronize, (cu_event event))                                                                      \
-    CALL(1, stream_wait_event, cuStreamWaitEvent, (cu_stream stream, cu_event event, unsigned flags))                                     \
-    CALL(1, stream_synchronize, cuStreamSynchronize, (cu_stream stream))                                                                  \
-    CALL(0, pool_create, cuMemPoolCreate, (cu_pool *pool, const cu_pool_props *props))                                                    \
-    CALL(0, pool_destroy, cuMemPoolDestroy, (cu_pool pool))                                                                               \
-    CALL(0, pool_set, cuMemPoolSetAttribute, (cu_pool pool, int attribute, void *value))                                                  \
-    CALL(0, pool_get, cuMemPoolGetAttribute, (cu_pool pool, int attribute, void *value))                                                  \
-    CALL(0, pool_trim, cuMemPoolTrimTo, (cu_pool pool, size_t keep_bytes))                                                                \
-    CALL(0, pool_alloc, cuMemAllocFromPoolAsync, (cu_pointer *pointer, size_t bytes, cu_pool pool, cu_stream stream))                     \
-    CALL(0, free_async, cuMemFreeAsync, (cu_pointer pointer, cu_stream stream))                                                           \
-    CALL(0, granularity, cuMemGetAllocationGranularity, (size_t *bytes, const cu_allocation_prop *prop, int option))                      \
-    CALL(0, address_reserve, cuMemAddressReserve,                                                                                         \
-         (cu_pointer *pointer, size_t bytes, size_t alignment, cu_pointer wanted, unsigned long long flags))                              \
-    CALL(0, address_free, cuMemAddressFree, (cu_pointer pointer, size_t bytes))                                                           \
-    CALL(0, handle_create, cuMemCreate, (cu_handle *handle, size_t bytes, const cu_allocation_prop *prop, unsigned long long flags))      \
-    CALL(0, handle_release, cuMemRelease, (cu_handle handle))                                                                             \
-    CALL(0, map, cuMemMap, (cu_pointer pointer, size_t bytes, size_t offset, cu_handle handle, unsigned long long flags))                 \
-    CALL(0, unmap, cuMemUnmap, (cu_pointer pointer, size_t bytes))                                                                        \
-    CALL(0, set_access, cuMemSetAccess, (cu_pointer pointer, size_t bytes, const cu_access_desc *desc, size_t count))                     \
-    CALL(0, advise, cuMemAdvise, (cu_pointer pointer, size_t bytes, int advice, cu_device device))                                        \
-    CALL(0, prefetch, cuMemPrefetchAsync, (cu_pointer pointer, size_t bytes, cu_device device, cu_stream stream))                         \
-    CALL(0, ipc_get, cuIpcGetMemHandle, (cu_ipc_handle *handle, cu_pointer pointer))                                                      \
-    CALL(0, ipc_open, cuIpcOpenMemHandle_v2, (cu_pointer *pointer, cu_ipc_handle handle, unsigned flags))                                 \
-    CALL(0, ipc_close, cuIpcCloseMemHandle, (cu_pointer pointer))
+/* The calls, by our names. */
+typedef cu_result (*cu_api_init)(unsigned flags);
+typedef cu_result (*cu_api_driver_version)(int *version);
+typedef cu_result (*cu_api_error_name)(cu_result result, const char **name);
+typedef cu_result (*cu_api_device_count)(int *count);
+typedef cu_result (*cu_api_device_get)(cu_device *device, int ordinal);
+typedef cu_result (*cu_api_device_name)(char *name, int length, cu_device device);
+typedef cu_result (*cu_api_device_total_mem)(size_t *bytes, cu_device device);
+typedef cu_result (*cu_api_device_attribute)(int *value, int attribute, cu_device device);
+typedef cu_result (*cu_api_context_retain)(cu_context *context, cu_device device);
+typedef cu_result (*cu_api_context_release)(cu_device device);
+typedef cu_result (*cu_api_context_push)(cu_context context);
+typedef cu_result (*cu_api_context_pop)(cu_context *context);
+typedef cu_result (*cu_api_mem_info)(size_t *free_bytes, size_t *total_bytes);
+typedef cu_result (*cu_api_mem_alloc)(cu_pointer *pointer, size_t bytes);
+typedef cu_result (*cu_api_mem_free)(cu_pointer pointer);
+typedef cu_result (*cu_api_copy)(cu_pointer to, cu_pointer from, size_t bytes);
+typedef cu_result (*cu_api_mem_alloc_managed)(cu_pointer *pointer, size_t bytes, unsigned flags);
+typedef cu_result (*cu_api_host_alloc)(void **pointer, size_t bytes, unsigned flags);
+typedef cu_result (*cu_api_host_free)(void *pointer);
+typedef cu_result (*cu_api_host_device_pointer)(cu_pointer *pointer, void *host, unsigned flags);
+typedef cu_result (*cu_api_host_register)(void *pointer, size_t bytes, unsigned flags);
+typedef cu_result (*cu_api_host_unregister)(void *pointer);
+typedef cu_result (*cu_api_event_create)(cu_event *event, unsigned flags);
+typedef cu_result (*cu_api_event_destroy)(cu_event event);
+typedef cu_result (*cu_api_event_record)(cu_event event, cu_stream stream);
+typedef cu_result (*cu_api_event_query)(cu_event event);
+typedef cu_result (*cu_api_event_synchronize)(cu_event event);
+typedef cu_result (*cu_api_stream_wait_event)(cu_stream stream, cu_event event, unsigned flags);
+typedef cu_result (*cu_api_stream_synchronize)(cu_stream stream);
+typedef cu_result (*cu_api_pool_create)(cu_pool *pool, const cu_pool_props *props);
+typedef cu_result (*cu_api_pool_destroy)(cu_pool pool);
+typedef cu_result (*cu_api_pool_set)(cu_pool pool, int attribute, void *value);
+typedef cu_result (*cu_api_pool_get)(cu_pool pool, int attribute, void *value);
+typedef cu_result (*cu_api_pool_trim)(cu_pool pool, size_t keep_bytes);
+typedef cu_result (*cu_api_pool_alloc)(cu_pointer *pointer, size_t bytes, cu_pool pool, cu_stream stream);
+typedef cu_result (*cu_api_free_async)(cu_pointer pointer, cu_stream stream);
+typedef cu_result (*cu_api_granularity)(size_t *bytes, const cu_allocation_prop *prop, int option);
+typedef cu_result (*cu_api_address_reserve)(cu_pointer *pointer, size_t bytes, size_t alignment, cu_pointer wanted,
+                                             unsigned long long flags);
+typedef cu_result (*cu_api_address_free)(cu_pointer pointer, size_t bytes);
+typedef cu_result (*cu_api_handle_create)(cu_handle *handle, size_t bytes, const cu_allocation_prop *prop, unsigned long long flags);
+typedef cu_result (*cu_api_handle_release)(cu_handle handle);
+typedef cu_result (*cu_api_map)(cu_pointer pointer, size_t bytes, size_t offset, cu_handle handle, unsigned long long flags);
+typedef cu_result (*cu_api_unmap)(cu_pointer pointer, size_t bytes);
+typedef cu_result (*cu_api_set_access)(cu_pointer pointer, size_t bytes, const cu_access_desc *desc, size_t count);
+typedef cu_result (*cu_api_advise)(cu_pointer pointer, size_t bytes, int advice, cu_device device);
+typedef cu_result (*cu_api_prefetch)(cu_pointer pointer, size_t bytes, cu_device device, cu_stream stream);
+typedef cu_result (*cu_api_ipc_get)(cu_ipc_handle *handle, cu_pointer pointer);
+typedef cu_result (*cu_api_ipc_open)(cu_pointer *pointer, cu_ipc_handle handle, unsigned flags);
+typedef cu_result (*cu_api_ipc_close)(cu_pointer pointer);
+
+/* Whether a driver without it is refused (1) or lacks a feature (0); our name, the driver's. */
+#define ACRE_CUDA_CALLS(CALL)                                  \
+    CALL(1, init, cuInit)                                      \
+    CALL(1, driver_version, cuDriverGetVersion)                \
+    CALL(0, error_name, cuGetErrorName)                        \
+    CALL(1, device_count, cuDeviceGetCount)                    \
+    CALL(1, device_get, cuDeviceGet)                           \
+    CALL(1, device_name, cuDeviceGetName)                      \
+    CALL(1, device_total_mem, cuDeviceTotalMem_v2)             \
+    CALL(1, device_attribute, cuDeviceGetAttribute)            \
+    CALL(1, context_retain, cuDevicePrimaryCtxRetain)          \
+    CALL(1, context_release, cuDevicePrimaryCtxRelease_v2)     \
+    CALL(1, context_push, cuCtxPushCurrent_v2)                 \
+    CALL(1, context_pop, cuCtxPopCurrent_v2)                   \
+    CALL(1, mem_info, cuMemGetInfo_v2)                         \
+    CALL(1, mem_alloc, cuMemAlloc_v2)                          \
+    CALL(1, mem_free, cuMemFree_v2)                            \
+    CALL(1, copy, cuMemcpyDtoD_v2)                             \
+    CALL(1, mem_alloc_managed, cuMemAllocManaged)              \
+    CALL(1, host_alloc, cuMemHostAlloc)                        \
+    CALL(1, host_free, cuMemFreeHost)                          \
+    CALL(1, host_device_pointer, cuMemHostGetDevicePointer_v2) \
+    CALL(1, host_register, cuMemHostRegister_v2)               \
+    CALL(1, host_unregister, cuMemHostUnregister)              \
+    CALL(1, event_create, cuEventCreate)                       \
+    CALL(1, event_destroy, cuEventDestroy_v2)                  \
+    CALL(1, event_record, cuEventRecord)                       \
+    CALL(1, event_query, cuEventQuery)                         \
+    CALL(1, event_synchronize, cuEventSynchronize)             \
+    CALL(1, stream_wait_event, cuStreamWaitEvent)              \
+    CALL(1, stream_synchronize, cuStreamSynchronize)           \
+    CALL(0, pool_create, cuMemPoolCreate)                      \
+    CALL(0, pool_destroy, cuMemPoolDestroy)                    \
+    CALL(0, pool_set, cuMemPoolSetAttribute)                   \
+    CALL(0, pool_get, cuMemPoolGetAttribute)                   \
+    CALL(0, pool_trim, cuMemPoolTrimTo)                        \
+    CALL(0, pool_alloc, cuMemAllocFromPoolAsync)               \
+    CALL(0, free_async, cuMemFreeAsync)                        \
+    CALL(0, granularity, cuMemGetAllocationGranularity)        \
+    CALL(0, address_reserve, cuMemAddressReserve)              \
+    CALL(0, address_free, cuMemAddressFree)                    \
+    CALL(0, handle_create, cuMemCreate)                        \
+    CALL(0, handle_release, cuMemRelease)                      \
+    CALL(0, map, cuMemMap)                                     \
+    CALL(0, unmap, cuMemUnmap)                                 \
+    CALL(0, set_access, cuMemSetAccess)                        \
+    CALL(0, advise, cuMemAdvise)                               \
+    CALL(0, prefetch, cuMemPrefetchAsync)                      \
+    CALL(0, ipc_get, cuIpcGetMemHandle)                        \
+    CALL(0, ipc_open, cuIpcOpenMemHandle_v2)                   \
+    CALL(0, ipc_close, cuIpcCloseMemHandle)
 
 typedef struct cu_driver {
-#define ACRE_CUDA_FIELD(is_needed, name, symbol, arguments) cu_result (*name) arguments;
+#define ACRE_CUDA_FIELD(is_needed, name, symbol) cu_api_##name name;
     ACRE_CUDA_CALLS(ACRE_CUDA_FIELD)
 #undef ACRE_CUDA_FIELD
 } cu_driver;

@@ -160,7 +160,7 @@ acre_status acre_cuda_free(acre_cuda *cuda, acre_cuda_memory *memory)
     if (status == ACRE_OK) {
         status = give(cuda, memory);
         acre_cuda_leave(cuda);
-        if (status == ACRE_OK) acre_block_table_remove(table_of(cuda, memory->kind), block);
+        if (status == ACRE_OK && block != NULL) acre_block_table_remove(table_of(cuda, memory->kind), block);
     }
     pthread_mutex_unlock(&cuda->lock);
     if (status == ACRE_OK) memset(memory, 0, sizeof *memory);

@@ -179,7 +179,7 @@ static acre_status free_theirs(acre_cuda_pool *pool, void *stream, uint64_t addr
     if (status == ACRE_OK) {
         status = acre_cuda_status(cuda, "cuMemFreeAsync", cuda->driver.free_async(address, stream));
         acre_cuda_leave(cuda);
-        if (status == ACRE_OK) acre_block_table_remove(&pool->used, block);
+        if (status == ACRE_OK && block != NULL) acre_block_table_remove(&pool->used, block);
     }
     pthread_mutex_unlock(&pool->lock);
     return status;

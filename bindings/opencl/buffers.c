@@ -42,7 +42,7 @@ acre_status acre_opencl_free(acre_opencl *cl, acre_opencl_buffer *buffer)
         status = acre_fail(ACRE_BAD_POINTER, "opencl: free: %p is no buffer in use", (void *)buffer->mem);
     else
         status = acre_opencl_status("clReleaseMemObject", cl->calls.clReleaseMemObject(buffer->mem));
-    if (status == ACRE_OK) acre_block_table_remove(&cl->buffers, block);
+    if (status == ACRE_OK && block != NULL) acre_block_table_remove(&cl->buffers, block);
     pthread_mutex_unlock(&cl->lock);
     if (status != ACRE_OK) return status;
     memset(buffer, 0, sizeof *buffer);

@@ -114,6 +114,7 @@ static acre_status open_pool(acre_opencl *cl, const acre_opencl_options *options
 
 static acre_status open_context(acre_opencl *cl, const acre_opencl_options *options)
 {
+    if (cl->calls.clGetDeviceInfo == NULL) return acre_fail(ACRE_UNSUPPORTED, "opencl: there is no clGetDeviceInfo");
     acre_status status = read_facts(cl);
     if (status == ACRE_OK) status = acre_opencl_status("clRetainContext", cl->calls.clRetainContext(options->context));
     if (status != ACRE_OK) return status;

@@ -22,7 +22,7 @@ static acre_status allocate(acre_gpu_driver *driver, const acre_gpu_block_reques
 {
     const acre_opencl *const cl = (const acre_opencl *)(const void *)driver;
     cl_int error;
-    const cl_mem mem = cl->calls.clCreateBuffer(cl->context, CL_MEM_READ_WRITE, request->size_bytes, NULL, &error);
+    cl_mem mem = cl->calls.clCreateBuffer(cl->context, CL_MEM_READ_WRITE, request->size_bytes, NULL, &error);
     *handle = (uintptr_t)mem;
     /* A buffer that is too long for the device is one that a smaller block may serve. */
     if (mem == NULL && error == CL_INVALID_BUFFER_SIZE) error = CL_MEM_OBJECT_ALLOCATION_FAILURE;
@@ -34,7 +34,7 @@ static void release(acre_gpu_driver *driver, acre_gpu_handle handle, uint32_t ty
     const acre_opencl *const cl = (const acre_opencl *)(const void *)driver;
     (void)type;
     (void)size_bytes;
-    const cl_mem mem = (cl_mem)(uintptr_t)handle;
+    cl_mem mem = (cl_mem)(uintptr_t)handle;
     if (cl->calls.clReleaseMemObject(mem) != CL_SUCCESS) (void)cl->calls.clReleaseMemObject(mem); /* a want of memory may be over */
 }
 

@@ -59,7 +59,7 @@ acre_status acre_opencl_check_kernel(acre_opencl *cl, struct _cl_kernel *kernel,
         return acre_fail(ACRE_INVALID, "opencl: check of a kernel: NULL");
     if (launch->dimension_count > 3) return acre_fail(ACRE_INVALID, "opencl: check of a kernel: %u dimensions", launch->dimension_count);
     char name[NAME_BYTES_MAX] = "";
-    acre_opencl_need found;
+    acre_opencl_need found = {.local_bytes = 0};
     (void)cl->calls.clGetKernelInfo(kernel, CL_KERNEL_FUNCTION_NAME, sizeof name - 1, name, NULL);
     acre_status status = read_need(cl, kernel, launch, &found);
     if (status == ACRE_OK && need != NULL) *need = found;

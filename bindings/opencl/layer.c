@@ -273,8 +273,8 @@ static cl_mem place_buffer(cl_context context, cl_mem_flags flags, size_t bytes,
     if (at == NULL) return NULL;
     if (contents != NULL) memcpy(host_pointer(&info), contents, bytes);
     cl_int error;
-    const cl_mem handle = is_host ? target->clCreateBuffer(context, host_flags(flags), bytes, host_pointer(&info), &error)
-                                  : make_sub_buffer(at, flags, 0, bytes, &error);
+    cl_mem handle = is_host ? target->clCreateBuffer(context, host_flags(flags), bytes, host_pointer(&info), &error)
+                            : make_sub_buffer(at, flags, 0, bytes, &error);
     if (handle == NULL) {
         drop_place(at);
         return NULL;
@@ -289,7 +289,7 @@ static cl_mem place_buffer(cl_context context, cl_mem_flags flags, size_t bytes,
 
 static cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, size_t bytes, void *host, cl_int *error)
 {
-    const cl_mem placed = place_buffer(context, flags, bytes, host);
+    cl_mem placed = place_buffer(context, flags, bytes, host);
     if (placed != NULL) {
         if (error != NULL) *error = CL_SUCCESS;
         return placed;
@@ -320,7 +320,7 @@ static cl_mem CL_API_CALL create_sub_buffer(cl_mem parent, cl_mem_flags flags, c
     (void)target->clGetMemObjectInfo(parent, CL_MEM_SIZE, sizeof whole_bytes, &whole_bytes, NULL);
     *error = region->size == 0 ? CL_INVALID_BUFFER_SIZE : CL_INVALID_VALUE;
     if (region->size == 0 || region->origin > whole_bytes || region->size > whole_bytes - region->origin) return NULL;
-    const cl_mem handle = make_sub_buffer(whole.at, flags == 0 ? whole.flags : flags, region->origin, region->size, error);
+    cl_mem handle = make_sub_buffer(whole.at, flags == 0 ? whole.flags : flags, region->origin, region->size, error);
     if (handle == NULL) return NULL;
     *error = CL_OUT_OF_HOST_MEMORY;
     if (!note_object(&(object){
@@ -359,7 +359,7 @@ static cl_mem place_image(cl_context context, cl_mem_flags flags, const cl_image
     void *const host = host_pointer(&info);
     if (contents != NULL) memcpy(host, contents, bytes);
     cl_int error;
-    const cl_mem handle = target->clCreateImage(context, host_flags(flags), format, desc, host, &error);
+    cl_mem handle = target->clCreateImage(context, host_flags(flags), format, desc, host, &error);
     if (handle == NULL) {
         drop_place(at);
         return NULL;
@@ -375,7 +375,7 @@ static cl_mem place_image(cl_context context, cl_mem_flags flags, const cl_image
 static cl_mem CL_API_CALL create_image(cl_context context, cl_mem_flags flags, const cl_image_format *format, const cl_image_desc *desc,
                                        void *host, cl_int *error)
 {
-    const cl_mem placed = place_image(context, flags, format, desc, host);
+    cl_mem placed = place_image(context, flags, format, desc, host);
     if (placed != NULL) {
         if (error != NULL) *error = CL_SUCCESS;
         return placed;

@@ -9,7 +9,7 @@ static acre_status take(void *context, uint64_t size_bytes, uint64_t *address, v
 {
     const acre_opencl *const cl = context;
     cl_int error;
-    const cl_mem mem = cl->calls.clCreateBuffer(cl->context, CL_MEM_READ_WRITE, size_bytes, NULL, &error);
+    cl_mem mem = cl->calls.clCreateBuffer(cl->context, CL_MEM_READ_WRITE, size_bytes, NULL, &error);
     *address = (uintptr_t)mem;
     *owner = NULL;
     return mem == NULL ? acre_opencl_status("clCreateBuffer", error) : ACRE_OK;
@@ -46,14 +46,14 @@ static bool has_passed(void *context, uint64_t event)
 static acre_status stream_wait(void *context, void *queue, uint64_t number)
 {
     const acre_opencl *const cl = context;
-    const cl_event event = event_of(number);
+    cl_event event = event_of(number);
     return acre_opencl_status("clEnqueueBarrierWithWaitList", cl->calls.clEnqueueBarrierWithWaitList(queue, 1, &event, NULL));
 }
 
 static acre_status host_wait(void *context, uint64_t number)
 {
     const acre_opencl *const cl = context;
-    const cl_event event = event_of(number);
+    cl_event event = event_of(number);
     return acre_opencl_status("clWaitForEvents", cl->calls.clWaitForEvents(1, &event));
 }
 
@@ -86,8 +86,8 @@ static acre_status check_queue(const acre_opencl *cl, cl_command_queue queue)
 
 acre_status acre_opencl_queue_alloc(acre_opencl *cl, struct _cl_command_queue *queue, uint64_t size_bytes, acre_opencl_buffer *buffer)
 {
+    if (buffer == NULL) return acre_fail(ACRE_INVALID, "opencl queue: NULL");
     acre_status status = check_queue(cl, queue);
-    if (status == ACRE_OK && buffer == NULL) status = acre_fail(ACRE_INVALID, "opencl queue: NULL");
     if (status == ACRE_OK && size_bytes > cl->facts.block_bytes_max)
         status = acre_fail(ACRE_NO_MEMORY, "opencl queue: %llu bytes: device '%s' gives %llu at a time", (unsigned long long)size_bytes,
                            cl->facts.name, (unsigned long long)cl->facts.block_bytes_max);
@@ -101,8 +101,8 @@ acre_status acre_opencl_queue_alloc(acre_opencl *cl, struct _cl_command_queue *q
 
 acre_status acre_opencl_queue_free(acre_opencl *cl, struct _cl_command_queue *queue, acre_opencl_buffer *buffer)
 {
+    if (buffer == NULL) return acre_fail(ACRE_INVALID, "opencl queue: NULL");
     acre_status status = check_queue(cl, queue);
-    if (status == ACRE_OK && buffer == NULL) status = acre_fail(ACRE_INVALID, "opencl queue: NULL");
     if (status == ACRE_OK) status = acre_stream_pool_free(cl->pool, queue, (uintptr_t)buffer->mem);
     if (status == ACRE_OK) memset(buffer, 0, sizeof *buffer);
     return status;

@@ -7,6 +7,7 @@
  * `is_busy` is set while it works.
  */
 #include "base/format.h"
+#include "gpu/totals.h"
 #include "heap/heap.h"
 #include "heap/reach.h"
 #include "meter/recorder.h"
@@ -30,6 +31,17 @@ static acre_os_thread_key thread_key;
 static _Thread_local acre_recorder_stream *stream ACRE_FAST_TLS;
 static _Thread_local bool is_busy ACRE_FAST_TLS;
 
+static void write_device_gauges(acre_recorder_gauges *gauges)
+{
+    acre_gpu_totals totals;
+    acre_gpu_read_totals(&totals);
+    if (totals.block_bytes_peak == 0) return;
+    acre_gauge_set(gauges, ACRE_GAUGE_DEVICE_BYTES, totals.memory_bytes);
+    acre_gauge_set(gauges, ACRE_GAUGE_DEVICE_TAKEN_BYTES, totals.block_bytes);
+    acre_gauge_set(gauges, ACRE_GAUGE_DEVICE_PEAK_BYTES, totals.memory_bytes_peak);
+    acre_gauge_set(gauges, ACRE_GAUGE_DEVICE_TAKEN_PEAK_BYTES, totals.block_bytes_peak);
+}
+
 /* Returns how many threads it has looked at. */
 static uint64_t write_gauges(void)
 {
@@ -46,10 +58,10 @@ static uint64_t write_gauges(void)
     acre_gauge_set(gauges, ACRE_GAUGE_DIRTY_BYTES, figures.dirty_bytes);
     acre_gauge_set(gauges, ACRE_GAUGE_RESERVED_BYTES, figures.reserved_bytes);
     acre_gauge_set(gauges, ACRE_GAUGE_METADATA_BYTES, figures.meta_bytes);
-    if (live_bytes > acre_gauge_get(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES))
-        acre_gauge_set(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES, live_bytes);
+    if (live_bytes > acre_gauge_get(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES)) acre_gauge_set(gauges, ACRE_GAUGE_LIVE_PEAK_BYTES, live_bytes);
     if (figures.committed_bytes > acre_gauge_get(gauges, ACRE_GAUGE_COMMITTED_PEAK_BYTES))
         acre_gauge_set(gauges, ACRE_GAUGE_COMMITTED_PEAK_BYTES, figures.committed_bytes);
+    write_device_gauges(gauges);
     return figures.thread_count;
 }
 
@@ -59,8 +71,7 @@ static void write_gauges_when_due(uint64_t now_ticks)
 {
     uint64_t due = __atomic_load_n(&next_gauge_ticks, __ATOMIC_RELAXED);
     if (now_ticks < due) return;
-    if (!__atomic_compare_exchange_n(&next_gauge_ticks, &due, now_ticks + gauge_step_ticks, false, __ATOMIC_RELAXED,
-                                     __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&next_gauge_ticks, &due, now_ticks + gauge_step_ticks, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return;
     const uint64_t more_steps = write_gauges() / THREADS_A_STEP;
     if (more_steps > 0) __atomic_fetch_add(&next_gauge_ticks, more_steps * gauge_step_ticks, __ATOMIC_RELAXED);
@@ -70,9 +81,8 @@ static void write_gauges_when_due(uint64_t now_ticks)
 static uint64_t put(acre_recorder_stream *to, const acre_heap_event *told)
 {
     static const uint8_t ops[] = {
-        [ACRE_HEAP_OP_ALLOC] = ACRE_EVENT_ALLOC,     [ACRE_HEAP_OP_CALLOC] = ACRE_EVENT_CALLOC,
-        [ACRE_HEAP_OP_REALLOC] = ACRE_EVENT_REALLOC, [ACRE_HEAP_OP_ALIGNED] = ACRE_EVENT_ALIGNED,
-        [ACRE_HEAP_OP_NEW] = ACRE_EVENT_NEW,         [ACRE_HEAP_OP_FREE] = ACRE_EVENT_FREE,
+        [ACRE_HEAP_OP_ALLOC] = ACRE_EVENT_ALLOC,     [ACRE_HEAP_OP_CALLOC] = ACRE_EVENT_CALLOC, [ACRE_HEAP_OP_REALLOC] = ACRE_EVENT_REALLOC,
+        [ACRE_HEAP_OP_ALIGNED] = ACRE_EVENT_ALIGNED, [ACRE_HEAP_OP_NEW] = ACRE_EVENT_NEW,       [ACRE_HEAP_OP_FREE] = ACRE_EVENT_FREE,
     };
     if (told->op == ACRE_HEAP_OP_FREE) return acre_recorder_put_free(to, told->address);
     const uint32_t stack = acre_recorder_stack(to, told->frame);
@@ -105,6 +115,32 @@ static void observe(const acre_heap_event *told)
     if (is_busy) return;
     is_busy = true;
     if (has_stream()) write_gauges_when_due(put(stream, told));
+    is_busy = false;
+}
+
+/* An allocation of device memory, or with size 0 its free: an event of a system of its own, with the stack of the caller. */
+static void observe_device(uint64_t record, uint64_t size_bytes, const void *frame)
+{
+    static bool is_defined;
+    static const char definition[] = ACRE_EVENT_DEVICE_DEFINITION;
+    if (is_busy) return;
+    is_busy = true;
+    if (has_stream()) {
+        if (!__atomic_exchange_n(&is_defined, true, __ATOMIC_RELAXED)) {
+            acre_recorder_put(stream, &(acre_event){.op = ACRE_EVENT_DEFINE,
+                                                    .kind = ACRE_EVENT_KIND_DEVICE,
+                                                    .payload = definition,
+                                                    .payload_bytes = sizeof definition - 1});
+        }
+        const acre_event event = {.time = acre_ticks(clock_kind),
+                                  .op = ACRE_EVENT_SYSTEM,
+                                  .kind = ACRE_EVENT_KIND_DEVICE,
+                                  .address = record,
+                                  .size = size_bytes,
+                                  .stack = frame == NULL ? 0 : acre_recorder_stack(stream, frame)};
+        acre_recorder_put(stream, &event);
+        write_gauges_when_due(event.time);
+    }
     is_busy = false;
 }
 
@@ -178,6 +214,7 @@ __attribute__((constructor(101))) static void begin(void)
         gauge_step_ticks = acre_ticks_per_second(clock_kind, CALIBRATE_NS) / 1000000000u * GAUGE_STEP_NS;
         (void)acre_os_at_fork(NULL, NULL, child_begins);
         acre_heap_observe(heap, observe, sample_bytes, sample_bytes == 0);
+        acre_gpu_observe(observe_device);
     } else {
         say_not_recorded(acre_last_error());
     }

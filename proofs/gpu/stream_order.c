@@ -127,8 +127,10 @@ void prove_stream_look(void)
 }
 
 /* PROOF stream_free
- *   property: nobody follows a block that was just freed, and it has not passed; the clocks meet their invariant, other streams' are as
- * they were bound:    3 streams, 3 blocks of up to 4 bytes; any clocks assumes:  the invariant of the clocks options:  --unwind 10
+ *   property: nobody follows a block that was just freed, and it has not passed; the clocks meet their invariant
+ *   bound:    3 streams, 3 blocks of up to 4 bytes; any clocks
+ *   assumes:  the invariant of the clocks
+ *   options:  --unwind 10
  */
 void prove_stream_free(void)
 {
@@ -179,8 +181,10 @@ void prove_stream_wait(void)
 }
 
 /* PROOF stream_synchronise
- *   property: after the host has waited for a stream, what was freed in it has passed, and what it follows; nothing that passed is
- * forgotten bound:    3 streams, 2 free blocks; any clocks assumes:  the invariant of the clocks options:  --unwind 10
+ *   property: after the host has waited for a stream, what was freed in it has passed, and what it follows; what passed stays so
+ *   bound:    3 streams, 2 free blocks; any clocks
+ *   assumes:  the invariant of the clocks
+ *   options:  --unwind 10
  */
 void prove_stream_synchronise(void)
 {

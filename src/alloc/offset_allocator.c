@@ -688,7 +688,7 @@ static bool row_marks_are_valid(const acre_offset_allocator *offsets, uint32_t r
         for (uint32_t list = 0; list < ACRE_OFFSET_ROW_LISTS; list++) {
             const uint32_t is_there = own >> list & 1;
             if (is_there != (*first_at(offsets, region, (row << ROW_SHIFT) + list) != 0 ? 1u : 0u)) return false;
-            if (is_there != (offsets->list_regions[(row << ROW_SHIFT) + list] >> region & 1u)) return false;
+            if (is_there != ((uint32_t)offsets->list_regions[(row << ROW_SHIFT) + list] >> region & 1)) return false;
         }
         regions |= own != 0 ? 1u << region : 0;
         lists |= own;

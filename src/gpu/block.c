@@ -1,5 +1,6 @@
 /* block.c - what the driver gives in large pieces, and places in them. */
 #include "gpu/manager.h"
+#include "gpu/totals.h"
 
 #include "alloc/backing.h"
 #include "base/bits.h"
@@ -187,15 +188,17 @@ static acre_status take_from_driver(acre_gpu_pool *pool, uint64_t size_bytes, co
     if (block != NULL) {
         status = gpu->driver->ops->allocate(gpu->driver, &request, &block->handle);
         if (status == ACRE_OK) {
-            gpu->heap_bytes[heap] += size_bytes;
+            __atomic_store_n(&gpu->heap_bytes[heap], gpu->heap_bytes[heap] + size_bytes, __ATOMIC_RELAXED);
             gpu->block_count++;
         } else {
             acre_record_drop(&gpu->blocks, block);
         }
     }
     acre_lock_drop(&gpu->lock);
-    if (status == ACRE_OK) *out = block;
-    return status;
+    if (status != ACRE_OK) return status;
+    acre_gpu_count_block((int64_t)size_bytes);
+    *out = block;
+    return ACRE_OK;
 }
 
 static void give_to_driver(acre_gpu_block *block)
@@ -204,8 +207,9 @@ static void give_to_driver(acre_gpu_block *block)
     acre_gpu *const gpu = pool->gpu;
     const uint32_t heap = acre_gpu_type_of(pool)->heap;
     gpu->driver->ops->free(gpu->driver, block->handle, pool->type, block->size_bytes);
+    acre_gpu_count_block(-(int64_t)block->size_bytes);
     acre_lock_take(&gpu->lock);
-    gpu->heap_bytes[heap] -= block->size_bytes;
+    __atomic_store_n(&gpu->heap_bytes[heap], gpu->heap_bytes[heap] - block->size_bytes, __ATOMIC_RELAXED);
     gpu->block_count--;
     acre_record_drop(&gpu->blocks, block);
     acre_lock_drop(&gpu->lock);
@@ -294,12 +298,9 @@ acre_status acre_gpu_place_in(acre_gpu_block *block, const acre_gpu_need *need, 
 void acre_gpu_leave_place(acre_gpu_block *block, acre_offset_block place)
 {
     acre_offset_extent extent;
-    acre_status status = acre_offset_read(&block->offsets, place, &extent);
-    assert(status == ACRE_OK);
+    acre_gpu_must(acre_offset_read(&block->offsets, place, &extent));
     block->used_bytes -= extent.size_bytes;
-    status = acre_offset_free(&block->offsets, place);
-    assert(status == ACRE_OK);
-    (void)status;
+    acre_gpu_must(acre_offset_free(&block->offsets, place));
 }
 
 static acre_status place_in_slab(acre_gpu_block *block, acre_gpu_entry *entry)
@@ -345,8 +346,7 @@ static acre_status enter(acre_gpu_block *block, const acre_gpu_need *need, acre_
     entry->alignment_shift = (uint8_t)__builtin_ctzll(need->alignment_bytes);
     block->asked_bytes += entry->size_bytes;
     if (entry->place != 0) {
-        status = acre_offset_set_user(&block->offsets, entry->place, (uintptr_t)entry);
-        assert(status == ACRE_OK);
+        acre_gpu_must(acre_offset_set_user(&block->offsets, entry->place, (uintptr_t)entry));
     } else {
         link_entry(block, entry);
     }
@@ -388,10 +388,9 @@ acre_status acre_gpu_change_place(acre_gpu_entry *entry, uint64_t offset)
     entry->block = to;
     entry->place = entry->to_place;
     entry->offset = offset;
-    const acre_status status = acre_offset_set_user(&to->offsets, entry->place, (uintptr_t)entry);
-    assert(status == ACRE_OK);
+    acre_gpu_must(acre_offset_set_user(&to->offsets, entry->place, (uintptr_t)entry));
     count_down(from);
-    return status;
+    return ACRE_OK;
 }
 
 void acre_gpu_leave(acre_gpu_entry *entry)
@@ -406,9 +405,7 @@ void acre_gpu_leave(acre_gpu_entry *entry)
         if (block->is_dedicated) {
             block->used_bytes = 0;
         } else {
-            const acre_status status = acre_pool_free(&block->slots, (void *)(uintptr_t)(block->slots.base + entry->offset));
-            assert(status == ACRE_OK);
-            (void)status;
+            acre_gpu_must(acre_pool_free(&block->slots, (void *)(uintptr_t)(block->slots.base + entry->offset)));
             block->used_bytes -= pool->options.slot_bytes;
         }
     }

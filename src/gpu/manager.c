@@ -1,5 +1,6 @@
 /* manager.c - the life of a device memory manager, and its allocations. */
 #include "gpu/manager.h"
+#include "gpu/totals.h"
 #include "gpu/type_choice.h"
 
 #include "alloc/backing.h"
@@ -113,23 +114,26 @@ static void give_back(acre_gpu *gpu)
     if (is_own) acre_space_close(&own);
 }
 
-static acre_status take_manager(const acre_gpu_options *options, acre_gpu **out)
+/* NULL with `*status` when it cannot be had. */
+static acre_gpu *take_manager(const acre_gpu_options *options, acre_status *status)
 {
     acre_space own = {0};
     acre_space *space = options->space;
     acre_addr base = 0;
     if (space == NULL) {
-        const acre_status status = acre_space_open_pages(&own, NULL);
-        if (status != ACRE_OK) return status;
+        *status = acre_space_open_pages(&own, NULL);
+        if (*status != ACRE_OK) return NULL;
         space = &own;
     }
-    if (space->ops == NULL || (space->info.capabilities & ACRE_CAP_HOST_ACCESS) == 0)
-        return acre_fail(ACRE_INVALID, "gpu: the space for notes is not open, or has no host access");
+    if (space->ops == NULL || (space->info.capabilities & ACRE_CAP_HOST_ACCESS) == 0) {
+        *status = acre_fail(ACRE_INVALID, "gpu: the space for notes is not open, or has no host access");
+        return NULL;
+    }
     const uint64_t bytes = acre_backing_round(space, sizeof(acre_gpu));
-    const acre_status status = acre_backing_take(space, bytes, &base);
-    if (status != ACRE_OK) {
+    *status = acre_backing_take(space, bytes, &base);
+    if (*status != ACRE_OK) {
         if (space == &own) acre_space_close(&own);
-        return status;
+        return NULL;
     }
     acre_gpu *const gpu = acre_space_pointer(space, base);
     memset(gpu, 0, sizeof *gpu);
@@ -138,14 +142,12 @@ static acre_status take_manager(const acre_gpu_options *options, acre_gpu **out)
     gpu->base = base;
     gpu->reserved_bytes = bytes;
     gpu->options = *options;
-    *out = gpu;
-    return ACRE_OK;
+    return gpu;
 }
 
 acre_status acre_gpu_open(acre_gpu_driver *driver, const acre_gpu_options *options, acre_gpu **out)
 {
     static const acre_gpu_options defaults = {0};
-    acre_gpu *gpu = NULL;
     if (out == NULL || !is_driver(driver)) return acre_fail(ACRE_INVALID, "gpu: open: a NULL, or a driver without query, allocate or free");
     *out = NULL;
     if (options == NULL) options = &defaults;
@@ -155,8 +157,9 @@ acre_status acre_gpu_open(acre_gpu_driver *driver, const acre_gpu_options *optio
                          (unsigned long long)options->block_bytes, (unsigned)ACRE_GPU_BLOCK_BYTES_MIN, options->memory_count_max,
                          ACRE_OFFSET_BLOCKS_MAX);
     }
-    acre_status status = take_manager(options, &gpu);
-    if (status != ACRE_OK) return status;
+    acre_status status = ACRE_OK;
+    acre_gpu *const gpu = take_manager(options, &status);
+    if (gpu == NULL) return status;
     gpu->driver = driver;
     status = driver->ops->query(driver, &gpu->device);
     if (status == ACRE_OK) status = check_device(driver, &gpu->device);
@@ -297,12 +300,19 @@ static acre_gpu_entry *take_entry(acre_gpu *gpu)
     return entry;
 }
 
-void acre_gpu_drop_entry(acre_gpu *gpu, acre_gpu_entry *entry)
+static void drop_record(acre_gpu *gpu, acre_gpu_entry *entry)
 {
     acre_lock_take(&gpu->lock);
     if (entry->name != NULL) acre_record_drop(&gpu->names, (acre_record *)(void *)entry->name - 1);
     acre_record_drop(&gpu->entries, entry);
     acre_lock_drop(&gpu->lock);
+}
+
+void acre_gpu_drop_entry(acre_gpu *gpu, acre_gpu_entry *entry)
+{
+    acre_gpu_count_memory(-(int64_t)entry->size_bytes);
+    if (acre_unlikely(acre_gpu_observer_of_process != NULL)) acre_gpu_observer_of_process((uintptr_t)entry, 0, NULL);
+    drop_record(gpu, entry);
 }
 
 /* Keeps a name, "" and NULL being none. */
@@ -368,10 +378,13 @@ acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *request, acre_
         if (status == ACRE_NO_MEMORY) status = out_of_memory(gpu, request, order[0]);
     }
     if (status != ACRE_OK) {
-        acre_gpu_drop_entry(gpu, entry);
+        drop_record(gpu, entry);
         return status;
     }
     *memory = acre_record_name(&gpu->entries, entry);
+    acre_gpu_count_memory((int64_t)request->size_bytes);
+    if (acre_unlikely(acre_gpu_observer_of_process != NULL))
+        acre_gpu_observer_of_process((uintptr_t)entry, request->size_bytes, __builtin_frame_address(0));
     return ACRE_OK;
 }
 

@@ -11,6 +11,7 @@
 #include <acre/offset_allocator.h>
 #include <acre/pool.h>
 
+#include "base/bits.h"
 #include "gpu/records.h"
 #include "os/os.h"
 
@@ -94,7 +95,7 @@ struct acre_gpu {
     acre_space own_space;
     acre_space *space;
     acre_lock lock;
-    uint64_t heap_bytes[ACRE_GPU_HEAPS_MAX]; /* taken from the driver */
+    uint64_t heap_bytes[ACRE_GPU_HEAPS_MAX]; /* taken from the driver; changed under the lock, read without it */
     uint32_t block_count;
     acre_records entries;
     acre_records names;
@@ -165,6 +166,13 @@ static inline acre_gpu_entry *acre_gpu_entry_of(const acre_offset_extent *extent
 #define ACRE_GPU_HAS(gpu, operation)                                                                                                       \
     ((gpu)->driver->ops->size_bytes >= offsetof(acre_gpu_driver_ops, operation) + sizeof(void (*)(void)) &&                                \
      (gpu)->driver->ops->operation != NULL)
+
+/* For calls that cannot fail as long as our own notes are right. */
+static inline void acre_gpu_must(acre_status status)
+{
+    assert(status == ACRE_OK);
+    (void)status;
+}
 
 /* ---- gates ---- */
 

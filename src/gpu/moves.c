@@ -76,8 +76,7 @@ static acre_status plan_move(plan *p, acre_gpu_entry *entry)
     const acre_gpu_need need = need_of(entry, &extent, &any);
     status = find_place(p, entry, &need, &block, &place, &offset);
     if (status != ACRE_OK) return status;
-    status = acre_offset_set_user(&block->offsets, place, (uintptr_t)entry | ACRE_GPU_WORD_TARGET);
-    assert(status == ACRE_OK);
+    acre_gpu_must(acre_offset_set_user(&block->offsets, place, (uintptr_t)entry | ACRE_GPU_WORD_TARGET));
     entry->to_block = block;
     entry->to_place = place;
     p->moves[p->count++] = (acre_gpu_move){.memory = acre_record_name(&p->pool->gpu->entries, entry),
@@ -101,9 +100,7 @@ static void take_back(plan *p, uint32_t count)
     while (p->count > count) {
         acre_gpu_entry *const entry = entry_of_move(p, &p->moves[--p->count]);
         acre_offset_extent extent;
-        const acre_status status = acre_offset_read(&entry->to_block->offsets, entry->to_place, &extent);
-        assert(status == ACRE_OK);
-        (void)status;
+        acre_gpu_must(acre_offset_read(&entry->to_block->offsets, entry->to_place, &extent));
         p->bytes -= extent.size_bytes;
         forget_target(entry);
     }
@@ -163,9 +160,7 @@ static void release_holds(acre_gpu_pool *pool)
 {
     while (pool->hold != 0) {
         acre_offset_extent extent;
-        const acre_status status = acre_offset_read(&pool->hold_block->offsets, pool->hold, &extent);
-        assert(status == ACRE_OK);
-        (void)status;
+        acre_gpu_must(acre_offset_read(&pool->hold_block->offsets, pool->hold, &extent));
         acre_gpu_leave_place(pool->hold_block, pool->hold);
         pool->hold = extent.user >> ACRE_GPU_WORD_BITS;
     }
@@ -178,8 +173,7 @@ static acre_status hold(acre_gpu_pool *pool, acre_gpu_block *block, uint64_t off
     acre_offset_block place = 0;
     acre_status status = acre_offset_alloc_at(&block->offsets, offset, size_bytes, &place);
     if (status != ACRE_OK) return status;
-    status = acre_offset_set_user(&block->offsets, place, pool->hold << ACRE_GPU_WORD_BITS | ACRE_GPU_WORD_HOLD);
-    assert(status == ACRE_OK);
+    acre_gpu_must(acre_offset_set_user(&block->offsets, place, pool->hold << ACRE_GPU_WORD_BITS | ACRE_GPU_WORD_HOLD));
     block->used_bytes += size_bytes;
     pool->hold_block = block;
     pool->hold = place;

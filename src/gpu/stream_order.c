@@ -35,7 +35,10 @@ static uint32_t class_of(uint64_t size_bytes)
     return shift * SUBDIVISIONS + (uint32_t)(size_bytes >> shift);
 }
 
-static acre_policy_slot class_head(const acre_stream_order *order, uint32_t class) { return order->options.block_count_max + class; }
+static acre_policy_slot class_head(const acre_stream_order *order, uint32_t size_class)
+{
+    return order->options.block_count_max + size_class;
+}
 static acre_policy_slot age_head(const acre_stream_order *order) { return order->options.block_count_max; }
 
 static void lay_out(acre_stream_order *order, void *memory, size_t *used_bytes)
@@ -74,7 +77,8 @@ bool acre_stream_order_init(acre_stream_order *order, const acre_stream_order_op
     size_t bytes;
     lay_out(order, memory, &bytes);
     memset(memory, 0, bytes);
-    for (uint32_t class = 0; class < ACRE_STREAM_ORDER_CLASS_COUNT; class ++) acre_list_init(order->by_class, class_head(order, class));
+    for (uint32_t size_class = 0; size_class < ACRE_STREAM_ORDER_CLASS_COUNT; size_class++)
+        acre_list_init(order->by_class, class_head(order, size_class));
     acre_list_init(order->by_age, age_head(order));
     for (uint32_t node = options->block_count_max; node-- > 0;) order->unused[order->unused_count++] = node;
     return true;
@@ -178,8 +182,8 @@ static bool may_have(acre_stream_order *order, request *wanted, const acre_strea
 static acre_policy_slot look_for(acre_stream_order *order, request *wanted, acre_stream_reuse way, acre_stream_reuse *reuse)
 {
     const uint32_t class_last = class_of(wanted->size_bytes_max);
-    for (uint32_t class = class_of(wanted->size_bytes); class <= class_last; class ++) {
-        const acre_policy_slot head = class_head(order, class);
+    for (uint32_t size_class = class_of(wanted->size_bytes); size_class <= class_last; size_class++) {
+        const acre_policy_slot head = class_head(order, size_class);
         acre_policy_slot node = acre_list_first(order->by_class, head);
         for (unsigned looks = 0; node != head && looks < ACRE_STREAM_ORDER_LOOKS; node = order->by_class[node].next, looks++) {
             const acre_stream_block *const block = &order->nodes[node].block;
@@ -299,15 +303,15 @@ bool acre_stream_order_is_valid(const acre_stream_order *order)
     if (!are_times_valid(order) || acre_list_count(order->by_age, age_head(order), free_count) != free_count) return false;
     uint64_t free_bytes = 0;
     size_t in_classes = 0;
-    for (uint32_t class = 0; class < ACRE_STREAM_ORDER_CLASS_COUNT; class ++) {
-        const acre_policy_slot head = class_head(order, class);
+    for (uint32_t size_class = 0; size_class < ACRE_STREAM_ORDER_CLASS_COUNT; size_class++) {
+        const acre_policy_slot head = class_head(order, size_class);
         const size_t count = acre_list_count(order->by_class, head, free_count);
         if (count > free_count) return false;
         in_classes += count;
         uint64_t size_bytes = 0;
         for (acre_policy_slot node = acre_list_first(order->by_class, head); node != head; node = order->by_class[node].next) {
             const uint64_t next_bytes = order->nodes[node].block.size_bytes;
-            if (!is_node_valid(order, node) || class_of(next_bytes) != class || next_bytes < size_bytes) return false;
+            if (!is_node_valid(order, node) || class_of(next_bytes) != size_class || next_bytes < size_bytes) return false;
             free_bytes += size_bytes = next_bytes;
         }
     }

@@ -30,27 +30,34 @@
 
 typedef enum acre_event_op {
     ACRE_EVENT_NONE = 0,
-    ACRE_EVENT_ALLOC,   /* malloc: address, size */
-    ACRE_EVENT_CALLOC,  /* the same, zeroed */
-    ACRE_EVENT_REALLOC, /* old_address is given up for address; old_address 0: a first allocation */
-    ACRE_EVENT_ALIGNED, /* with alignment */
-    ACRE_EVENT_NEW,     /* C++ operator new */
-    ACRE_EVENT_FREE,    /* address; size where the caller named it */
-    ACRE_EVENT_MARK,    /* a moment that the program names: payload is its text */
-    ACRE_EVENT_GAUGE,   /* kind is the gauge (acre_gauge), size its value */
-    ACRE_EVENT_STACK,   /* defines stack id `stack`: payload is its return addresses, 8 bytes each, innermost first */
-    ACRE_EVENT_MODULE,  /* code at [address, address + size), mapped from offset `alignment` of file `payload` */
-    ACRE_EVENT_DEFINE,  /* names a system's event: kind is its number, payload "name: field, field, ..." */
-    ACRE_EVENT_SYSTEM,  /* an event that a DEFINE names: kind, and any of the fields */
+    ACRE_EVENT_ALLOC,       /* malloc: address, size */
+    ACRE_EVENT_CALLOC,      /* the same, zeroed */
+    ACRE_EVENT_REALLOC,     /* old_address is given up for address; old_address 0: a first allocation */
+    ACRE_EVENT_ALIGNED,     /* with alignment */
+    ACRE_EVENT_NEW,         /* C++ operator new */
+    ACRE_EVENT_FREE,        /* address; size where the caller named it */
+    ACRE_EVENT_MARK,        /* a moment that the program names: payload is its text */
+    ACRE_EVENT_GAUGE,       /* kind is the gauge (acre_gauge), size its value */
+    ACRE_EVENT_STACK,       /* defines stack id `stack`: payload is its return addresses, 8 bytes each, innermost first */
+    ACRE_EVENT_MODULE,      /* code at [address, address + size), mapped from offset `alignment` of file `payload` */
+    ACRE_EVENT_DEFINE,      /* names a system's event: kind is its number, payload "name: field, field, ..." */
+    ACRE_EVENT_SYSTEM,      /* an event that a DEFINE names: kind, and any of the fields */
     ACRE_EVENT_UNREACHABLE, /* nothing points to the block `address` any more */
-    ACRE_EVENT_SCAN,    /* which blocks are unreachable was looked for: size is the bytes of roots; payload: why it could not be, if so;
-                           kind 1: `alignment` is how many there are in all, `old_address` the bytes in them */
+    ACRE_EVENT_SCAN,        /* which blocks are unreachable was looked for: size is the bytes of roots; payload: why it could not be, if so;
+                               kind 1: `alignment` is how many there are in all, `old_address` the bytes in them */
     ACRE_EVENT_OP_COUNT
 } acre_event_op;
 
+/* Kinds of SYSTEM events that acre itself defines. */
 enum {
-    ACRE_EVENT_OP_MAX = 31,         /* what the head can carry: room for operations of later versions */
-    ACRE_EVENT_PAYLOAD_MAX = 4096,  /* bytes */
+    ACRE_EVENT_KIND_DEVICE =
+        1, /* memory of a device: address is what stands for it, used again later; size is its bytes, 0: it was freed */
+};
+#define ACRE_EVENT_DEVICE_DEFINITION "device memory: address, size (0: freed)"
+
+enum {
+    ACRE_EVENT_OP_MAX = 31,        /* what the head can carry: room for operations of later versions */
+    ACRE_EVENT_PAYLOAD_MAX = 4096, /* bytes */
     ACRE_EVENT_FIXED_BYTES_MAX = 1 + 2 * (1 + 4 * 8) + 2,
     ACRE_EVENT_SLACK_BYTES = 8,     /* the encoder may write this far past the event that it returns */
     ACRE_EVENT_SHORT_BYTES_MAX = 8, /* of the short form */
@@ -67,13 +74,13 @@ typedef struct acre_event {
     uint64_t weight_bytes; /* of a sample: the bytes that it stands for; 0: an exact event */
     uint64_t alignment;    /* bytes, 0 = the default */
     uint64_t old_address;
-    uint32_t stack;        /* call site: the id that a STACK event defines; 0: unknown */
-    uint32_t kind;         /* below 2^32; see the operation */
-    uint32_t thread;       /* filled in by readers: a stream belongs to one thread */
-    uint16_t space;        /* the memory space, 0 = the host's */
-    uint8_t op;            /* acre_event_op */
-    const void *payload;   /* of payload_bytes; when decoded, inside the decoded buffer */
-    size_t payload_bytes;  /* at most ACRE_EVENT_PAYLOAD_MAX */
+    uint32_t stack;       /* call site: the id that a STACK event defines; 0: unknown */
+    uint32_t kind;        /* below 2^32; see the operation */
+    uint32_t thread;      /* filled in by readers: a stream belongs to one thread */
+    uint16_t space;       /* the memory space, 0 = the host's */
+    uint8_t op;           /* acre_event_op */
+    const void *payload;  /* of payload_bytes; when decoded, inside the decoded buffer */
+    size_t payload_bytes; /* at most ACRE_EVENT_PAYLOAD_MAX */
 } acre_event;
 
 /* What was asked for: every allocation in the long form that has neither second group nor payload is kept here, at a place that

@@ -16,6 +16,10 @@ const char *acre_gauge_name(unsigned gauge)
         [ACRE_GAUGE_COMMITTED_PEAK_BYTES] = "committed_peak_bytes",
         [ACRE_GAUGE_RSS_BYTES] = "rss_bytes",
         [ACRE_GAUGE_RSS_PEAK_BYTES] = "rss_peak_bytes",
+        [ACRE_GAUGE_DEVICE_BYTES] = "device_bytes",
+        [ACRE_GAUGE_DEVICE_TAKEN_BYTES] = "device_taken_bytes",
+        [ACRE_GAUGE_DEVICE_PEAK_BYTES] = "device_peak_bytes",
+        [ACRE_GAUGE_DEVICE_TAKEN_PEAK_BYTES] = "device_taken_peak_bytes",
     };
     return gauge < ACRE_GAUGE_COUNT ? names[gauge] : NULL;
 }

@@ -49,7 +49,7 @@ static void find(const char *symbol, void *place, size_t size)
             *error = fail_with;                                                                                                            \
             return NULL;                                                                                                                   \
         }                                                                                                                                  \
-        const cl_mem mem = real arguments;                                                                                                 \
+        cl_mem mem = real arguments;                                                                                                       \
         live_count += mem != NULL;                                                                                                         \
         return mem;                                                                                                                        \
     }

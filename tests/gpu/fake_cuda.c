@@ -343,18 +343,21 @@ bool fake_is_nothing_live(void)
 
 cu_stream fake_stream_create(void)
 {
-    for (unsigned i = 1; i < STREAMS_MAX; i++)
-        if (!fake.streams[i].is_live) {
-            fake.streams[i].is_live = true;
-            return &fake.streams[i];
-        }
-    abort();
+    pthread_mutex_lock(&fake.lock);
+    unsigned i = 1;
+    while (i < STREAMS_MAX && fake.streams[i].is_live) i++;
+    if (i == STREAMS_MAX) abort();
+    fake.streams[i].is_live = true;
+    pthread_mutex_unlock(&fake.lock);
+    return &fake.streams[i];
 }
 
 void fake_stream_destroy(cu_stream stream)
 {
+    pthread_mutex_lock(&fake.lock);
     run_stream(stream);
     stream->is_live = false;
+    pthread_mutex_unlock(&fake.lock);
 }
 
 void fake_use(cu_stream stream, cu_pointer pointer, size_t bytes, uint64_t tag)
@@ -407,7 +410,7 @@ unsigned fake_prefetch_count(cu_device device) { return fake.prefetch_counts[dev
 
 #define DRIVER __attribute__((visibility("default"))) cu_result
 
-#define DECLARE(is_needed, name, symbol, arguments) DRIVER symbol arguments;
+#define DECLARE(is_needed, name, symbol) FAKE __typeof__(*(cu_api_##name)0)(symbol);
 ACRE_CUDA_CALLS(DECLARE)
 
 DRIVER cuInit(unsigned flags)

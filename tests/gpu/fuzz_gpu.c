@@ -134,7 +134,8 @@ static void use_manager(input *from)
             if (acre_gpu_alloc(gpu, &request, &all[count]) == ACRE_OK) count++;
         } else if (operation < 200 && count > 0) {
             const uint32_t which = next(from) % count;
-            must(acre_gpu_free(gpu, all[which]) == ACRE_OK && acre_gpu_free(gpu, all[which]) == ACRE_BAD_POINTER);
+            must(acre_gpu_free(gpu, all[which]) == ACRE_OK);
+            must(acre_gpu_free(gpu, all[which]) == ACRE_BAD_POINTER);
             all[which] = all[--count];
         } else if (operation < 225 && count > 0) {
             void *pointer;
@@ -154,9 +155,8 @@ static void use_manager(input *from)
             /* A call of the driver that fails would leave a move undone, which is right, but not what this expects. */
             fake.failing_call = 0;
             end_plan(gpu, of, moves, move_count, all, &count, from);
-        } else if (operation < 248) {
-            (void)acre_gpu_trim(gpu, operation % 2 == 0 ? pool : NULL);
         } else {
+            if (operation < 248) (void)acre_gpu_trim(gpu, operation % 2 == 0 ? pool : NULL);
             must(acre_gpu_check(gpu) == ACRE_OK);
         }
     }

@@ -1,8 +1,10 @@
 /* test_cuda.c - libacre-cuda over the driver of fake_cuda.c: each call of the driver, in its order, and what happens when one fails. */
+#include "failing_malloc.h"
 #include "fake_cuda.h"
 #include "support/test.h"
 
 #include <acre/cuda.h>
+#include <pthread.h>
 
 static const fake_options good = {.device_count = 2, .driver_version = 12040, .memory_bytes = 64 << 20};
 
@@ -269,7 +271,7 @@ static void a_block_is_reused_in_its_stream_at_once_and_in_another_after_the_eve
 {
     (void)state;
     acre_cuda *const cuda = open_device();
-    const cu_stream a = fake_stream_create(), b = fake_stream_create();
+    cu_stream a = fake_stream_create(), b = fake_stream_create();
     acre_cuda_pool *pool;
     acre_cuda_block first, second, third;
     assert_int_equal(
@@ -307,7 +309,7 @@ static void a_stream_that_waits_for_the_free_reuses_the_block(void **state)
 {
     (void)state;
     acre_cuda *const cuda = open_device();
-    const cu_stream a = fake_stream_create(), b = fake_stream_create();
+    cu_stream a = fake_stream_create(), b = fake_stream_create();
     acre_cuda_pool *pool;
     acre_cuda_mark *mark = NULL;
     acre_cuda_block first, second;
@@ -331,7 +333,7 @@ static void what_is_beyond_the_threshold_goes_back_at_synchronisation(void **sta
     (void)state;
     for (unsigned is_drivers = 0; is_drivers < 2; is_drivers++) {
         acre_cuda *const cuda = open_device();
-        const cu_stream a = fake_stream_create();
+        cu_stream a = fake_stream_create();
         acre_cuda_pool *pool;
         acre_cuda_block blocks[8];
         uint64_t free_bytes, total_bytes;
@@ -363,7 +365,7 @@ static void out_of_memory_waits_for_what_is_free_before_it_fails(void **state)
 {
     (void)state;
     acre_cuda *const cuda = open_device();
-    const cu_stream a = fake_stream_create(), b = fake_stream_create();
+    cu_stream a = fake_stream_create(), b = fake_stream_create();
     acre_cuda_pool *pool;
     acre_cuda_block first, second;
     assert_int_equal(acre_cuda_pool_create(cuda, &(acre_cuda_pool_options){.reuses_same_stream_only = true}, &pool), ACRE_OK);
@@ -456,6 +458,58 @@ static void uses_of_one_address_run_in_the_order_of_its_blocks(void **state)
         close_device(cuda);
     }
 }
+enum { THREAD_COUNT = 4, THREAD_STEPS = 500 };
+
+typedef struct worker {
+    acre_cuda_pool *pool;
+    cu_stream stream;
+    uint64_t seed;
+    unsigned failure_count;
+} worker;
+
+/* Every block is used by the stream that it was taken for, with a tag that no other use has. */
+static void *work_on_stream(void *argument)
+{
+    worker *const self = argument;
+    for (unsigned i = 0; i < THREAD_STEPS; i++) {
+        static uint64_t tag;
+        acre_cuda_block block;
+        self->failure_count += acre_cuda_pool_alloc(self->pool, self->stream, 1 + next_random(&self->seed) % 4096, &block) != ACRE_OK;
+        fake_use(self->stream, block.address, 512, __atomic_add_fetch(&tag, 1, __ATOMIC_RELAXED));
+        self->failure_count += acre_cuda_pool_free(self->pool, self->stream, block.address) != ACRE_OK;
+        if (next_random(&self->seed) % 3 == 0) (void)fake_step(self->stream);
+        if (i % 100 == 99) self->failure_count += acre_cuda_pool_synchronise(self->pool, self->stream) != ACRE_OK;
+    }
+    return NULL;
+}
+
+static void threads_share_a_pool(void **state)
+{
+    (void)state;
+    acre_cuda *const cuda = open_device();
+    acre_cuda_pool *pool;
+    pthread_t threads[THREAD_COUNT];
+    worker workers[THREAD_COUNT];
+    assert_int_equal(acre_cuda_pool_create(cuda, &(acre_cuda_pool_options){.release_threshold_bytes = 1 << 16}, &pool), ACRE_OK);
+    for (unsigned i = 0; i < THREAD_COUNT; i++) {
+        workers[i] = (worker){.pool = pool, .stream = fake_stream_create(), .seed = 77 + i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work_on_stream, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREAD_COUNT; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(workers[i].failure_count, 0);
+        assert_int_equal(acre_cuda_pool_forget(pool, workers[i].stream), ACRE_OK);
+    }
+    const acre_cuda_pool_figures figures = figures_of(pool);
+    assert_int_equal(figures.used_bytes, 0);
+    assert_true(figures.same_count + figures.passed_count + figures.waited_count > 0);
+    assert_int_equal(figures.same_count + figures.followed_count + figures.passed_count + figures.waited_count + figures.driver_count,
+                     THREAD_COUNT * THREAD_STEPS);
+    assert_int_equal(acre_cuda_pool_destroy(pool), ACRE_OK);
+    for (unsigned i = 0; i < THREAD_COUNT; i++) fake_stream_destroy(workers[i].stream);
+    close_device(cuda);
+}
+
 /* ---- each call fails once ---- */
 
 /* All that the library can do, as far as it comes; what it got it gives back. Returns what failed first. */
@@ -464,7 +518,7 @@ static acre_status do_everything(acre_cuda *cuda, cu_stream a, cu_stream b, void
     acre_cuda_memory memories[6];
     acre_cuda_growth *growth = NULL;
     acre_cuda_pool *pools[2] = {NULL, NULL};
-    acre_cuda_block blocks[2][2];
+    acre_cuda_block blocks[2][2] = {{{.address = 0}}};
     unsigned char handle[ACRE_CUDA_EXPORT_BYTES];
     uint64_t free_bytes, total_bytes;
     unsigned memory_count = 0, block_counts[2] = {0, 0};
@@ -536,7 +590,7 @@ static void whatever_call_of_the_driver_fails_nothing_is_lost(void **state)
         acre_cuda_facts facts;
         assert_int_equal(acre_cuda_query(cuda, &facts), ACRE_OK);
         const bool has_all = facts.has_managed && facts.migrates_managed && facts.maps_host && facts.has_pools && facts.has_growth;
-        const cu_stream a = fake_stream_create(), b = fake_stream_create();
+        cu_stream a = fake_stream_create(), b = fake_stream_create();
         const acre_status status = do_everything(cuda, a, b, bytes);
         assert_true(status == ACRE_OK || status == ACRE_IO || !has_all);
         failure_count += status != ACRE_OK;
@@ -549,6 +603,34 @@ static void whatever_call_of_the_driver_fails_nothing_is_lost(void **state)
         if (fake_calls() < at) break;
     }
     assert_true(failure_count > 60);
+}
+
+static void without_host_memory_nothing_is_lost_either(void **state)
+{
+    (void)state;
+    static unsigned char bytes[64];
+    unsigned failure_count = 0;
+    for (unsigned long at = 1;; at++) {
+        acre_cuda *cuda = NULL;
+        fake_reset(&good);
+        fail_malloc_at(at);
+        acre_status status = acre_cuda_open(NULL, &cuda);
+        if (status == ACRE_OK) {
+            cu_stream a = fake_stream_create(), b = fake_stream_create();
+            status = do_everything(cuda, a, b, bytes);
+            fake_stream_destroy(a);
+            fake_stream_destroy(b);
+            assert_int_equal(acre_cuda_close(cuda), ACRE_OK);
+        }
+        const bool is_over = malloc_calls < at;
+        fail_malloc_at(0);
+        assert_true(status == ACRE_OK || status == ACRE_NO_MEMORY);
+        failure_count += status != ACRE_OK;
+        assert_int_equal(fake_misuse_count(), 0);
+        assert_true(fake_is_nothing_live());
+        if (is_over) break;
+    }
+    assert_true(failure_count >= 8);
 }
 
 static void a_lost_device_gives_errors_and_the_process_goes_on(void **state)
@@ -624,7 +706,9 @@ int main(void)
         cmocka_unit_test(what_is_beyond_the_threshold_goes_back_at_synchronisation),
         cmocka_unit_test(out_of_memory_waits_for_what_is_free_before_it_fails),
         cmocka_unit_test(uses_of_one_address_run_in_the_order_of_its_blocks),
+        cmocka_unit_test(threads_share_a_pool),
         cmocka_unit_test(whatever_call_of_the_driver_fails_nothing_is_lost),
+        cmocka_unit_test(without_host_memory_nothing_is_lost_either),
         cmocka_unit_test(a_lost_device_gives_errors_and_the_process_goes_on),
         cmocka_unit_test(the_manager_of_device_memory_works_over_it),
     };

@@ -413,7 +413,7 @@ static void flushes_are_of_whole_atoms_within_the_block(void **state)
     fake.device.types[0].flags = ACRE_GPU_DEVICE_LOCAL | ACRE_GPU_HOST_VISIBLE;
     fake.device.atom_bytes = 256;
     open_with(NULL);
-    (void)alloc_bytes(1);
+    const acre_gpu_memory first = alloc_bytes(1);
     const acre_gpu_memory memory = alloc_bytes(1000);
     const acre_gpu_memory own = alloc(&(acre_gpu_request){.size_bytes = 1000, .flags = ACRE_GPU_DEDICATED});
     const uint64_t offset = info_of(memory).offset_bytes;
@@ -437,9 +437,10 @@ static void flushes_are_of_whole_atoms_within_the_block(void **state)
     assert_int_equal(acre_gpu_close(gpu), ACRE_BUSY);
     free_memory(memory);
     free_memory(own);
-    /* the first one is still out: its name is not known any more, its manager's report is */
     assert_int_equal(acre_gpu_close(gpu), ACRE_BUSY);
     assert_non_null(strstr(acre_last_error(), "1 allocations"));
+    free_memory(first);
+    finish();
 }
 
 /* ---- pools ---- */

@@ -1,4 +1,5 @@
 /* test_opencl.c - libacre-opencl on a device of OpenCL (PoCL's processor, where there is no other), through failing_opencl.c. */
+#include "failing_malloc.h"
 #include "support/test.h"
 
 #define CL_TARGET_OPENCL_VERSION 120
@@ -92,7 +93,7 @@ static void fill(cl_mem mem, int value, size_t count)
 
 static void add(cl_mem mem, int what, size_t count)
 {
-    const cl_kernel kernel = clCreateKernel(fixture.program, "add", NULL);
+    cl_kernel kernel = clCreateKernel(fixture.program, "add", NULL);
     assert_int_equal(clSetKernelArg(kernel, 0, sizeof mem, &mem), CL_SUCCESS);
     assert_int_equal(clSetKernelArg(kernel, 1, sizeof what, &what), CL_SUCCESS);
     assert_int_equal(clEnqueueNDRangeKernel(fixture.queue, kernel, 1, NULL, &count, NULL, 0, NULL, NULL), CL_SUCCESS);
@@ -219,7 +220,7 @@ static void an_image_has_the_contents_that_its_pitch_says(void **state)
     acre_opencl_buffer image, to, volume;
     assert_int_equal(acre_opencl_image_alloc(cl, &shape, &image), ACRE_OK);
     assert_int_equal(acre_opencl_alloc(cl, sizeof seen, &to), ACRE_OK);
-    const cl_kernel kernel = clCreateKernel(fixture.program, "copy", NULL);
+    cl_kernel kernel = clCreateKernel(fixture.program, "copy", NULL);
     const cl_int width = WIDTH;
     const size_t sizes[2] = {WIDTH, HEIGHT};
     assert_int_equal(clSetKernelArg(kernel, 0, sizeof image.mem, &image.mem), CL_SUCCESS);
@@ -263,7 +264,7 @@ static void a_block_of_a_queue_is_reused_there_at_once(void **state)
     for (int round = 0; round < 50; round++) {
         add(first.mem, round, 1000);
         expected += round;
-        const cl_mem mem = first.mem;
+        cl_mem mem = first.mem;
         acre_opencl_buffer copy = first;
         assert_int_equal(acre_opencl_queue_free(cl, fixture.queue, &first), ACRE_OK);
         assert_int_equal(acre_opencl_queue_free(cl, fixture.queue, &copy), ACRE_BAD_POINTER);
@@ -293,7 +294,7 @@ static void a_queue_that_runs_out_of_order_is_refused(void **state)
     (void)state;
     acre_opencl *const cl = open_context();
     acre_opencl_buffer buffer;
-    const cl_command_queue queue = clCreateCommandQueue(fixture.context, fixture.device, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, NULL);
+    cl_command_queue queue = clCreateCommandQueue(fixture.context, fixture.device, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, NULL);
     if (queue != NULL) {
         assert_int_equal(acre_opencl_queue_alloc(cl, queue, 4000, &buffer), ACRE_UNSUPPORTED);
         clReleaseCommandQueue(queue);
@@ -309,7 +310,7 @@ static void a_kernel_that_does_not_fit_is_refused_with_both_numbers(void **state
     acre_opencl_need need;
     char number[32];
     assert_int_equal(acre_opencl_query(cl, &facts), ACRE_OK);
-    const cl_kernel kernel = clCreateKernel(fixture.program, "heavy", NULL);
+    cl_kernel kernel = clCreateKernel(fixture.program, "heavy", NULL);
     acre_opencl_launch launch = {.dimension_count = 1, .group_items = {256}, .local_bytes = 1024};
     assert_int_equal(acre_opencl_check_kernel(cl, kernel, &launch, &need), ACRE_OK);
     assert_true(need.local_bytes >= 2048 && need.group_items_max >= 256);
@@ -387,7 +388,7 @@ static acre_status do_everything(acre_opencl *cl, const acre_opencl_facts *facts
     acre_opencl_buffer buffers[3], blocks[2];
     unsigned buffer_count = 0, block_count = 0;
     void *pointer = NULL;
-    const cl_kernel kernel = clCreateKernel(fixture.program, "heavy", NULL);
+    cl_kernel kernel = clCreateKernel(fixture.program, "heavy", NULL);
     acre_status status = acre_opencl_alloc(cl, 1000, &buffers[0]);
     buffer_count += status == ACRE_OK;
     if (status == ACRE_OK) buffer_count += (status = acre_opencl_wrap(cl, host, facts->alignment_bytes, &buffers[buffer_count])) == ACRE_OK;
@@ -437,6 +438,33 @@ static void whatever_call_of_opencl_fails_nothing_is_lost(void **state)
     assert_true(failure_count > 20);
 }
 
+static void without_host_memory_nothing_is_lost_either(void **state)
+{
+    (void)state;
+    unsigned failure_count = 0;
+    failing_opencl_at(0, 0);
+    for (unsigned long at = 1;; at++) {
+        const acre_opencl_options options = {
+            .context = fixture.context, .device = fixture.device, .library_path = fixture.shim, .block_bytes = 1 << 20};
+        acre_opencl *cl = NULL;
+        acre_opencl_facts facts;
+        fail_malloc_at(at);
+        acre_status status = acre_opencl_open(&options, &cl);
+        if (status == ACRE_OK) {
+            assert_int_equal(acre_opencl_query(cl, &facts), ACRE_OK);
+            status = do_everything(cl, &facts);
+            assert_int_equal(acre_opencl_close(cl), ACRE_OK);
+        }
+        const bool is_over = malloc_calls < at;
+        fail_malloc_at(0);
+        assert_true(status == ACRE_OK || status == ACRE_NO_MEMORY);
+        failure_count += status != ACRE_OK;
+        assert_int_equal(failing_opencl_live(), 0);
+        if (is_over) break;
+    }
+    assert_true(failure_count >= 6);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -453,6 +481,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_kernel_that_does_not_fit_is_refused_with_both_numbers),
         cmocka_unit_test(bad_input_is_refused_and_changes_nothing),
         cmocka_unit_test(whatever_call_of_opencl_fails_nothing_is_lost),
+        cmocka_unit_test(without_host_memory_nothing_is_lost_either),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }

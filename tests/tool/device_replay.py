@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""device_replay.py ACRE - `acre replay --device`: logs of rmm and lists of steps on managers of device memory."""
+"""device_replay.py ACRE PROGRAM - `acre replay --device`: logs of rmm, lists of steps and traces on managers of device memory. PROGRAM allocates
+65,536 bytes of a device and frees them: `acre run` tells so, and its trace has them."""
 import json
 import subprocess
 import sys
@@ -73,3 +74,16 @@ with tempfile.TemporaryDirectory() as name:
     run("--device", "--on", "glibc", str(steps), code=2)
     run("--device", str(folder / "none"), code=1)
 print("ok steps, what is refused")
+
+with tempfile.TemporaryDirectory() as name:
+    trace = Path(name) / "trace"
+    result = subprocess.run([acre, "run", "--no-html", "--json", name + "/json", "--record", str(trace), "--", sys.argv[2]],
+                            capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stderr
+    assert "peak device" in result.stderr and "64.0 KiB" in result.stderr, result.stderr
+    totals = json.loads(Path(name, "json").read_text())["processes"][0]["totals"]
+    assert totals["peak_device_bytes"] == 65536 and totals["peak_device_taken_bytes"] >= 65536, totals
+    assert totals["gauges"]["device_peak_bytes"]["last"] == 65536, totals
+    found = document(str(trace))
+    assert found["steps"] == 2 and found["peak_live_bytes"] == 65536, found
+print("ok acre run, a trace")

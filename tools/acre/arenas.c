@@ -18,7 +18,7 @@ size_t arena_bytes_max(void) { return ACRE_REALTIME_REGION_BYTES_MAX; }
 bool arena_trace_open(arena_trace *trace, const char *command_name, const char *path, uint64_t process_id)
 {
     *trace = (arena_trace){.steps = NULL};
-    trace->steps = steps_of_file(command_name, path, process_id, &trace->header);
+    trace->steps = steps_of_file(command_name, path, process_id, false, &trace->header);
     if (trace->steps == NULL) return false;
     if (trace->header.peak_live_bytes == 0) {
         complain(command_name, "'%s' has no allocations", path);

@@ -368,7 +368,7 @@ int compare_device_managers(const device_replay_options *options)
 {
     manager managers[MANAGERS];
     replay_header header = {0};
-    replay_step *const steps = steps_of_file("replay", options->trace_path, options->process_id, &header);
+    replay_step *const steps = steps_of_file("replay", options->trace_path, options->process_id, true, &header);
     if (steps == NULL) return EXIT_FAILED;
 
     const uint64_t device_bytes = options->device_bytes != 0 ? options->device_bytes : (header.peak_live_bytes + (MIB << 10)) * 64;

@@ -203,7 +203,7 @@ static bool print_pools_json(const sizes *in, const pool_plan *pools, size_t cou
 int plan_pools(const plan_options *options)
 {
     replay_header header;
-    replay_step *const steps = steps_of_file("plan", options->path, options->process_id, &header);
+    replay_step *const steps = steps_of_file("plan", options->path, options->process_id, false, &header);
     if (steps == NULL) return EXIT_FAILED;
     sizes *const in = must_calloc(1, sizeof *in);
     in->grain = options->grain_bytes;

@@ -53,6 +53,10 @@ static json_t *totals_of(const profile *self)
     set(totals, "peak_live_bytes", analysis_is_empty(figures) ? json_null() : number(analysis_peak_live(figures)));
     set(totals, "peak_at_s", seconds(figures->peak_ns));
     set(totals, "peak_committed_bytes", number((double)analysis_peak_of(figures, ACRE_GAUGE_COMMITTED_BYTES)));
+    const bool has_device = figures->has_gauge[ACRE_GAUGE_DEVICE_TAKEN_PEAK_BYTES];
+    set(totals, "peak_device_bytes", has_device ? number((double)figures->gauge_peaks[ACRE_GAUGE_DEVICE_PEAK_BYTES]) : json_null());
+    set(totals, "peak_device_taken_bytes",
+        has_device ? number((double)figures->gauge_peaks[ACRE_GAUGE_DEVICE_TAKEN_PEAK_BYTES]) : json_null());
     const uint64_t resident = analysis_peak_of(figures, ACRE_GAUGE_RSS_BYTES);
     set(totals, "peak_rss_bytes", resident > 0 ? number((double)resident) : json_null());
     set(totals, "fragmentation_at_peak", fragmentation < 0 ? json_null() : json_real(fragmentation));
@@ -92,7 +96,7 @@ static json_t *totals_of(const profile *self)
 static json_t *time_of(const analysis *figures)
 {
     static const acre_gauge shown[] = {ACRE_GAUGE_COMMITTED_BYTES, ACRE_GAUGE_RSS_BYTES, ACRE_GAUGE_DIRTY_BYTES,
-                                       ACRE_GAUGE_METADATA_BYTES};
+                                       ACRE_GAUGE_METADATA_BYTES, ACRE_GAUGE_DEVICE_BYTES, ACRE_GAUGE_DEVICE_TAKEN_BYTES};
     json_t *const time = json_object(), *const axis = json_array(), *const live = json_array(), *const share = json_array();
     const double step_s = (double)(figures->end_ns - figures->begin_ns) / 1e9 / ANALYSIS_BIN_COUNT;
     for (size_t i = 0; i < ANALYSIS_BIN_COUNT; i++) {

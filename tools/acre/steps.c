@@ -23,6 +23,7 @@ typedef struct step_maker {
     size_t free_count, free_capacity;
     uint64_t skipped_count;
     bool has_failed;
+    bool is_of_device; /* the steps are those of device memory, not of the heap */
 } step_maker;
 
 static size_t home_of(const step_maker *self, uint64_t address)
@@ -100,7 +101,14 @@ static void release(step_maker *self, uint64_t address)
 static void take_event(void *context, const acre_event *event)
 {
     step_maker *const self = context;
+    acre_event of_device;
     uint32_t object;
+    if (self->is_of_device) {
+        if (event->op != ACRE_EVENT_SYSTEM || event->kind != ACRE_EVENT_KIND_DEVICE) return;
+        of_device = *event;
+        of_device.op = event->size > 0 ? ACRE_EVENT_ALLOC : ACRE_EVENT_FREE;
+        event = &of_device;
+    }
     if (event->op == ACRE_EVENT_FREE) {
         release(self, event->address);
         return;
@@ -240,16 +248,29 @@ static replay_step *steps_of_text(const char *command_name, const char *path, FI
     return steps_in_memory(command_name, &self, &bytes, is_good, header);
 }
 
-static replay_step *steps_of_trace(const char *command_name, trace_reader *reader, uint32_t process, replay_header *header)
+static replay_step *steps_of_trace(const char *command_name, trace_reader *reader, uint32_t process, bool is_of_device,
+                                   replay_header *header)
 {
     char *bytes = NULL;
     size_t length = 0;
-    step_maker self = {.out = open_memstream(&bytes, &length)};
+    step_maker self = {.out = open_memstream(&bytes, &length), .is_of_device = is_of_device};
     if (self.out != NULL) trace_for_each_event(reader, process, take_event, &self);
     return steps_in_memory(command_name, &self, &bytes, true, header);
 }
 
-replay_step *steps_of_file(const char *command_name, const char *path, uint64_t process_id, replay_header *header)
+/* Of device memory, if the process had any, where that is wanted. */
+static replay_step *steps_of_either(const char *command_name, trace_reader *reader, uint32_t process, bool wants_device,
+                                    replay_header *header)
+{
+    if (wants_device) {
+        replay_step *const steps = steps_of_trace(command_name, reader, process, true, header);
+        if (steps == NULL || header->step_count > 0) return steps;
+        free(steps);
+    }
+    return steps_of_trace(command_name, reader, process, false, header);
+}
+
+replay_step *steps_of_file(const char *command_name, const char *path, uint64_t process_id, bool wants_device, replay_header *header)
 {
     FILE *const file = fopen(path, "re");
     if (file == NULL) {
@@ -275,7 +296,7 @@ replay_step *steps_of_file(const char *command_name, const char *path, uint64_t 
     else if (!steps_choose_process(reader, process_id, &process))
         complain(command_name, "'%s' has no process %llu", path, (unsigned long long)process_id);
     else
-        steps = steps_of_trace(command_name, reader, process, header);
+        steps = steps_of_either(command_name, reader, process, wants_device, header);
     trace_reader_close(reader);
     return steps;
 }

@@ -27,8 +27,8 @@ bool steps_write(trace_reader *reader, uint32_t process, FILE *out, replay_heade
 
 /* The steps of a file, to be freed: a trace, of which process 0 stands for the one with the most frames; text with lines `alloc ID
  * BYTES` and `free ID` ('#' begins a comment; an ID is any number); or a log of rmm's logging resource adaptor (CSV, heading first). NULL
- * after a message of `command_name`. */
-replay_step *steps_of_file(const char *command_name, const char *path, uint64_t process_id, replay_header *header);
+ * after a message of `command_name`. `wants_device`: of a trace the steps of device memory, if there are any, instead of the heap's. */
+replay_step *steps_of_file(const char *command_name, const char *path, uint64_t process_id, bool wants_device, replay_header *header);
 
 /* The process with this id, or with id 0 the one with the most frames. False: there is none. */
 bool steps_choose_process(const trace_reader *reader, uint64_t process_id, uint32_t *chosen);

@@ -160,6 +160,11 @@ static void print_totals(const profile *self, FILE *out)
     if (!analysis_is_empty(figures)) fprintf(out, "   %.2f s after the start", (double)(figures->peak_ns - figures->begin_ns) / 1e9);
     fputc('\n', out);
     if (committed > 0) fprintf(out, "  peak committed %10s   memory that the heap held\n", bytes_text(committed));
+    if (figures->has_gauge[ACRE_GAUGE_DEVICE_TAKEN_PEAK_BYTES]) {
+        fprintf(out, "  peak device    %10s   memory of devices, in %s taken of drivers\n",
+                bytes_text(figures->gauge_peaks[ACRE_GAUGE_DEVICE_PEAK_BYTES]),
+                bytes_text(figures->gauge_peaks[ACRE_GAUGE_DEVICE_TAKEN_PEAK_BYTES]));
+    }
     fprintf(out, "  peak RSS       %10s   the whole process, code and stacks included\n", resident_text(figures));
     if (fragmentation >= 0)
         fprintf(out, "  fragmentation  %9.1f%%   of the peak committed memory held no live block\n", fragmentation * 100);

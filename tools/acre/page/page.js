@@ -114,6 +114,10 @@
       data.push(values);
     };
     add("committed (held by the heap)", "committed", time.committed_bytes);
+    if (time.device_taken_bytes) {
+      add("device (memory of devices)", "device", time.device_bytes);
+      add("taken of drivers for that", "device-taken", time.device_taken_bytes);
+    }
     add("RSS (whole process)", "rss", time.rss_bytes);
     draw(holder, { height: 300, series, scales: { x: { time: false }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
       axes: [secondsAxis(), axis((_, ticks) => ticks.map(bytes), 76, { incrs: byteSteps })], cursor: { drag: { x: true, y: false } } },
@@ -293,6 +297,7 @@
     return make("div", { class: "tiles" },
       tile("Most in use", t.peak_live_bytes === null ? "unknown" : bytes(t.peak_live_bytes), "peak live bytes of the program's blocks"),
       t.peak_committed_bytes > 0 ? tile("Held by heap", bytes(t.peak_committed_bytes), "peak committed memory") : null,
+      t.peak_device_taken_bytes ? tile("On devices", bytes(t.peak_device_bytes), "peak, in " + bytes(t.peak_device_taken_bytes) + " taken of drivers") : null,
       tile("Whole process", t.peak_rss_bytes === null ? "unknown" : bytes(t.peak_rss_bytes), "peak RSS, code and stacks included"),
       t.fragmentation_at_peak === null ? null : tile("Fragmentation", percent(t.fragmentation_at_peak), "of the most that the heap held was not in use"),
       hasSamples(process) ? tile("Allocated in all", bytes(t.allocated_bytes), `${counted(t.allocated_count, "allocation", "allocations")}${estimate(t.allocated_bytes_error)}`)
