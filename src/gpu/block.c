@@ -400,6 +400,7 @@ void acre_gpu_leave(acre_gpu_entry *entry)
     block->asked_bytes -= entry->size_bytes;
     if (entry->place != 0) {
         acre_gpu_leave_place(block, entry->place);
+        entry->place = 0; /* an allocation that could not be mapped tries another type */
     } else {
         unlink_entry(block, entry);
         if (block->is_dedicated) {

@@ -905,6 +905,36 @@ static void nothing_is_lost_when_the_driver_fails(void **state)
     }
 }
 
+static acre_status map_second_type(acre_gpu_driver *driver, acre_gpu_handle handle, void **pointer)
+{
+    (void)driver;
+    if (fake.blocks[handle - 1].type == 0) return ACRE_NO_MEMORY;
+    fake.blocks[handle - 1].is_mapped = true;
+    *pointer = fake.blocks[handle - 1].bytes;
+    return ACRE_OK;
+}
+
+/* In a block of the first type it has a place, on the second type a block of its own. */
+static void a_type_that_cannot_be_mapped_leaves_nothing_to_the_next(void **state)
+{
+    (void)state;
+    begin(64 * MIB);
+    acre_gpu_driver_ops ops = *fake.driver.ops;
+    ops.map = map_second_type;
+    fake.driver.ops = &ops;
+    fake.device.heap_count = 2;
+    fake.device.type_count = 2;
+    fake.device.heaps[1].size_bytes = 3000;
+    fake.device.types[1] = (acre_gpu_type){.heap = 1, .flags = ACRE_GPU_HOST_VISIBLE | ACRE_GPU_HOST_COHERENT};
+    open_with(NULL);
+    const acre_gpu_memory memory = alloc(&(acre_gpu_request){.size_bytes = 2500, .flags = ACRE_GPU_MAPPED});
+    assert_int_equal(info_of(memory).type, 1);
+    assert_true(info_of(memory).is_dedicated);
+    assert_int_equal(acre_gpu_check(gpu), ACRE_OK);
+    free_memory(memory);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -929,6 +959,7 @@ int main(void)
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(what_the_host_does_not_see_is_not_mapped),
         cmocka_unit_test(nothing_is_lost_when_the_driver_fails),
+        cmocka_unit_test(a_type_that_cannot_be_mapped_leaves_nothing_to_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
