@@ -432,7 +432,7 @@ acre_status acre_offset_alloc_at(acre_offset_allocator *offsets, uint64_t offset
     }
     const uint32_t count = granules(offsets, size);
     const uint64_t at = offset >> offsets->granule_shift;
-    if (count == 0 || at + count > offsets->granule_count || !have_nodes(offsets)) return ACRE_NO_MEMORY;
+    if (count == 0 || at > offsets->granule_count - count || !have_nodes(offsets)) return ACRE_NO_MEMORY;
     uint32_t index = FIRST;
     while (offsets->nodes[index].next != 0 && offsets->nodes[offsets->nodes[index].next].at <= at) index = offsets->nodes[index].next;
     const node *const n = &offsets->nodes[index];

@@ -439,6 +439,10 @@ static void bad_arguments_are_refused(void **state)
     assert_int_equal(acre_offset_walk(&offsets, NULL, NULL), ACRE_INVALID);
     assert_int_equal(acre_offset_read_figures(&offsets, NULL), ACRE_INVALID);
     acre_offset_allocator_close(&offsets);
+    const acre_offset_options bytes = {.space = &pages, .size_bytes = 1000, .granule_bytes = 1};
+    assert_int_equal(acre_offset_allocator_open(&offsets, &bytes), ACRE_OK);
+    assert_int_equal(acre_offset_alloc_at(&offsets, UINT64_MAX, 1, &name), ACRE_NO_MEMORY);
+    acre_offset_allocator_close(&offsets);
     acre_offset_allocator_close(&offsets);
     acre_offset_allocator_close(NULL);
     assert_int_equal(acre_offset_alloc(&offsets, 1, 1, ACRE_OFFSET_GOOD_FIT, &name, &offset), ACRE_INVALID);
