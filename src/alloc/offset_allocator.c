@@ -155,7 +155,8 @@ static uint64_t node_offset_bytes(const acre_offset_allocator *offsets)
 ACRE_SELDOM static bool make_room(acre_offset_allocator *offsets)
 {
     uint64_t more = offsets->reserved_bytes - offsets->committed_bytes;
-    if (more > COMMIT_BYTES) more = COMMIT_BYTES;
+    const uint64_t step = acre_align_up(COMMIT_BYTES, offsets->space->info.grain_bytes);
+    if (more > step) more = step;
     if (more == 0 || acre_space_commit(offsets->space, offsets->base + offsets->committed_bytes, more) != ACRE_OK) return false;
     offsets->committed_bytes += more;
     const uint64_t fitting = (offsets->committed_bytes - node_offset_bytes(offsets)) / sizeof(node);
