@@ -244,9 +244,10 @@ static acre_status check_request(const acre_gpu *gpu, const acre_gpu_request *re
         return acre_fail(ACRE_INVALID, "gpu '%s': %llu bytes asked for of pool '%s', whose slots have %llu", gpu->driver->name,
                          (unsigned long long)request->size_bytes, request->pool->name, (unsigned long long)pool->slot_bytes);
     }
-    if (pool->kind == ACRE_GPU_POOL_SLABS && request->alignment_bytes != 0 && pool->slot_bytes % request->alignment_bytes != 0) {
-        return acre_fail(ACRE_INVALID, "gpu '%s': alignment %llu asked for of pool '%s', whose slots have %llu bytes", gpu->driver->name,
-                         (unsigned long long)request->alignment_bytes, request->pool->name, (unsigned long long)pool->slot_bytes);
+    const uint64_t alignment = acre_gpu_need_of(request->pool, request).alignment_bytes;
+    if (pool->kind == ACRE_GPU_POOL_SLABS && pool->slot_bytes % alignment != 0) {
+        return acre_fail(ACRE_INVALID, "gpu '%s': alignment %llu needed of pool '%s', whose slots have %llu bytes", gpu->driver->name,
+                         (unsigned long long)alignment, request->pool->name, (unsigned long long)pool->slot_bytes);
     }
     return ACRE_OK;
 }

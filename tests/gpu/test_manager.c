@@ -510,6 +510,36 @@ static void slabs_hand_out_every_slot(void **state)
     finish();
 }
 
+/* A slot has to be whole atoms, and whole pages where buffers and images lie in one pool. */
+static void slabs_keep_atoms_and_pages_apart(void **state)
+{
+    (void)state;
+    acre_gpu_pool *pool = NULL;
+    acre_gpu_memory memory = 0;
+    begin(8 * MIB);
+    fake.device.granularity_bytes = 1024;
+    fake.device.atom_bytes = 256;
+    fake.device.types[0].flags = ACRE_GPU_DEVICE_LOCAL | ACRE_GPU_HOST_VISIBLE;
+    open_with(NULL);
+    acre_gpu_pool_options options = {.kind = ACRE_GPU_POOL_SLABS, .slot_bytes = 64};
+    assert_int_equal(acre_gpu_pool_open(gpu, &options, &pool), ACRE_OK);
+    assert_int_equal(acre_gpu_alloc(gpu, &(acre_gpu_request){.size_bytes = 64, .pool = pool}, &memory), ACRE_INVALID);
+    assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    options.slot_bytes = 256;
+    assert_int_equal(acre_gpu_pool_open(gpu, &options, &pool), ACRE_OK);
+    const acre_gpu_request image = {.size_bytes = 256, .content = ACRE_GPU_OPTIMAL, .pool = pool};
+    assert_int_equal(acre_gpu_alloc(gpu, &image, &memory), ACRE_INVALID);
+    memory = alloc(&(acre_gpu_request){.size_bytes = 200, .pool = pool});
+    free_memory(memory);
+    assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    options.is_of_one_content = true;
+    assert_int_equal(acre_gpu_pool_open(gpu, &options, &pool), ACRE_OK);
+    memory = alloc(&(acre_gpu_request){.size_bytes = 256, .content = ACRE_GPU_OPTIMAL, .pool = pool});
+    free_memory(memory);
+    assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    finish();
+}
+
 static void a_pool_keeps_its_least_number_of_blocks(void **state)
 {
     (void)state;
@@ -950,6 +980,7 @@ int main(void)
         cmocka_unit_test(flushes_are_of_whole_atoms_within_the_block),
         cmocka_unit_test(a_linear_pool_serves_as_a_ring),
         cmocka_unit_test(slabs_hand_out_every_slot),
+        cmocka_unit_test(slabs_keep_atoms_and_pages_apart),
         cmocka_unit_test(a_pool_keeps_its_least_number_of_blocks),
         cmocka_unit_test(a_plan_empties_the_emptiest_blocks),
         cmocka_unit_test(a_plan_makes_the_wished_extent),
