@@ -448,7 +448,8 @@ static acre_status place_in_new(acre_gpu_pool *pool, const acre_gpu_need *need, 
     acre_gpu_block *block = NULL;
     if ((need->request->flags & ACRE_GPU_NO_NEW_BLOCK) != 0) return ACRE_NO_MEMORY;
     if (pool->options.block_count_max != 0 && pool->block_count >= pool->options.block_count_max) return ACRE_NO_MEMORY;
-    const uint64_t needed = align_up(need->size_bytes, ACRE_GPU_GRANULE_BYTES);
+    const bool is_of_slabs = pool->options.kind == ACRE_GPU_POOL_SLABS;
+    const uint64_t needed = is_of_slabs ? pool->options.slot_bytes : align_up(need->size_bytes, ACRE_GPU_GRANULE_BYTES);
     (void)acre_gpu_drop_empty(pool, 0); /* one that was kept is too short for this */
     uint64_t size = first_size(pool, needed);
     if (size < needed) return ACRE_NO_MEMORY;

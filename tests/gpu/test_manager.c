@@ -540,6 +540,20 @@ static void slabs_keep_atoms_and_pages_apart(void **state)
     finish();
 }
 
+static void a_block_may_be_one_slot(void **state)
+{
+    (void)state;
+    acre_gpu_pool *pool = NULL;
+    begin(8 * MIB);
+    open_with(NULL);
+    const acre_gpu_pool_options options = {.kind = ACRE_GPU_POOL_SLABS, .slot_bytes = 100, .block_bytes = 100};
+    assert_int_equal(acre_gpu_pool_open(gpu, &options, &pool), ACRE_OK);
+    const acre_gpu_memory memory = alloc(&(acre_gpu_request){.size_bytes = 100, .pool = pool});
+    free_memory(memory);
+    assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    finish();
+}
+
 static void a_pool_keeps_its_least_number_of_blocks(void **state)
 {
     (void)state;
@@ -981,6 +995,7 @@ int main(void)
         cmocka_unit_test(a_linear_pool_serves_as_a_ring),
         cmocka_unit_test(slabs_hand_out_every_slot),
         cmocka_unit_test(slabs_keep_atoms_and_pages_apart),
+        cmocka_unit_test(a_block_may_be_one_slot),
         cmocka_unit_test(a_pool_keeps_its_least_number_of_blocks),
         cmocka_unit_test(a_plan_empties_the_emptiest_blocks),
         cmocka_unit_test(a_plan_makes_the_wished_extent),
