@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 enum { WINDOWS_MAX = 8, SIZE_STEPS = 40 };
+#define WANTED_MAX ((uint64_t)1 << 60) /* no block is so long */
 
 typedef struct plan {
     acre_gpu_pool *pool;
@@ -326,10 +327,10 @@ acre_status acre_gpu_plan_moves(acre_gpu *gpu, acre_gpu_pool *pool, uint32_t typ
         return acre_fail(ACRE_BUSY, "gpu '%s': plan moves: a plan of this pool is not ended", gpu->driver->name);
     }
     uint64_t free_bytes = 0;
+    const uint64_t wanted = acre_align_up(wanted_bytes < WANTED_MAX ? wanted_bytes : WANTED_MAX, ACRE_GPU_GRANULE_BYTES);
     gain->largest_extent_bytes = gain->largest_extent_after_bytes = largest_extent(pool, &free_bytes);
-    if (wanted_bytes > 0) {
-        if (plan_extent(&p, acre_align_up(wanted_bytes, ACRE_GPU_GRANULE_BYTES)) && wanted_bytes > gain->largest_extent_bytes)
-            gain->largest_extent_after_bytes = acre_align_up(wanted_bytes, ACRE_GPU_GRANULE_BYTES);
+    if (wanted > 0) {
+        if (plan_extent(&p, wanted) && wanted > gain->largest_extent_bytes) gain->largest_extent_after_bytes = wanted;
     } else {
         gain->freed_block_bytes = plan_blocks(&p);
         if (p.count == 0) gain->largest_extent_after_bytes = plan_largest_extent(&p, gain->largest_extent_bytes, free_bytes);

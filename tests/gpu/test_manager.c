@@ -656,6 +656,22 @@ static void a_plan_makes_the_wished_extent(void **state)
     finish();
 }
 
+static void no_plan_makes_an_extent_that_no_block_holds(void **state)
+{
+    (void)state;
+    acre_gpu_gain gain;
+    acre_gpu_move move;
+    uint32_t count = 1;
+    begin(8 * MIB);
+    open_with(NULL);
+    const acre_gpu_memory memory = alloc_bytes(1000);
+    assert_int_equal(acre_gpu_plan_moves(gpu, NULL, 0, MIB, UINT64_MAX, &move, &count, &gain), ACRE_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(gain.largest_extent_after_bytes, gain.largest_extent_bytes);
+    free_memory(memory);
+    finish();
+}
+
 /* ---- reports ---- */
 
 typedef struct text {
@@ -999,6 +1015,7 @@ int main(void)
         cmocka_unit_test(a_pool_keeps_its_least_number_of_blocks),
         cmocka_unit_test(a_plan_empties_the_emptiest_blocks),
         cmocka_unit_test(a_plan_makes_the_wished_extent),
+        cmocka_unit_test(no_plan_makes_an_extent_that_no_block_holds),
         cmocka_unit_test(reports_name_the_owners),
         cmocka_unit_test(a_type_is_a_space),
         cmocka_unit_test(threads_share_a_manager),
