@@ -1,7 +1,7 @@
 /* space.c - a memory type of a device as a space: what a range is, is an allocation.
  *
  * An address is the number of the allocation's record above 40 bits for the byte in it. So an address leads to its allocation in O(1), and
- * is a multiple of whatever alignment was asked for.
+ * is a multiple of whatever alignment was asked for, up to 2^40.
  */
 #include "gpu/manager.h"
 
@@ -53,7 +53,10 @@ static acre_status reserve(acre_space *space, uint64_t size, uint64_t alignment,
                                       .pool = pool,
                                       .user = space,
                                       .name = space->name};
-    if (size > OFFSET_MASK) return acre_fail(ACRE_NO_MEMORY, "space '%s': a range of %llu bytes", space->name, (unsigned long long)size);
+    if (size > OFFSET_MASK || alignment > OFFSET_MASK + 1) {
+        return acre_fail(ACRE_NO_MEMORY, "space '%s': a range of %llu bytes aligned to %llu", space->name, (unsigned long long)size,
+                         (unsigned long long)alignment);
+    }
     const acre_status status = acre_gpu_alloc(pool->gpu, &request, &memory);
     if (status == ACRE_OK) *address = (memory & UINT32_MAX) << OFFSET_BITS;
     return status;

@@ -793,6 +793,23 @@ static void a_type_is_a_space(void **state)
     finish();
 }
 
+/* An address has 40 bits for the byte in a range: no more of them can be zero. */
+static void an_address_is_a_multiple_of_the_alignment(void **state)
+{
+    (void)state;
+    acre_space space;
+    acre_addr address = 0;
+    begin(8 * MIB);
+    open_with(NULL);
+    assert_int_equal(acre_gpu_open_space(gpu, 0, &space), ACRE_OK);
+    assert_int_equal(acre_space_reserve(&space, MIB, (uint64_t)1 << 41, NULL, &address), ACRE_NO_MEMORY);
+    assert_int_equal(acre_space_reserve(&space, MIB, (uint64_t)1 << 40, NULL, &address), ACRE_OK);
+    assert_int_equal(address % ((uint64_t)1 << 40), 0);
+    assert_int_equal(acre_space_release(&space, address, MIB), ACRE_OK);
+    acre_space_close(&space);
+    finish();
+}
+
 /* ---- threads ---- */
 
 static void *allocate_and_free(void *context)
@@ -1043,6 +1060,7 @@ int main(void)
         cmocka_unit_test(what_the_host_does_not_see_is_moved_though_it_was_to_be_mapped),
         cmocka_unit_test(reports_name_the_owners),
         cmocka_unit_test(a_type_is_a_space),
+        cmocka_unit_test(an_address_is_a_multiple_of_the_alignment),
         cmocka_unit_test(threads_share_a_manager),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(what_the_host_does_not_see_is_not_mapped),
