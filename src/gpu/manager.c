@@ -47,11 +47,6 @@ static acre_gpu_pool *add_pool(acre_gpu *gpu, const acre_gpu_pool_options *optio
 {
     acre_lock_take(&gpu->lock);
     acre_gpu_pool *const pool = acre_record_take(&gpu->pools);
-    if (pool != NULL && !is_own) {
-        pool->next = gpu->opened;
-        if (pool->next != NULL) pool->next->previous = pool;
-        gpu->opened = pool;
-    }
     acre_lock_drop(&gpu->lock);
     if (pool == NULL) return NULL;
     pool->gpu = gpu;
@@ -66,20 +61,27 @@ static acre_gpu_pool *add_pool(acre_gpu *gpu, const acre_gpu_pool_options *optio
         pool->block_bytes = heap <= SMALL_HEAP_BYTES ? acre_align_up(heap / SMALL_HEAP_PARTS, ACRE_GPU_GRANULE_BYTES) : BLOCK_BYTES_DEFAULT;
     }
     (void)acre_format(pool->name, sizeof pool->name, "%s", options->name == NULL ? "" : options->name);
+    if (is_own) return pool;
+    acre_lock_take(&gpu->opened_lock);
+    pool->next = gpu->opened;
+    if (pool->next != NULL) pool->next->previous = pool;
+    gpu->opened = pool;
+    acre_lock_drop(&gpu->opened_lock);
     return pool;
 }
 
 static void drop_pool(acre_gpu_pool *pool)
 {
     acre_gpu *const gpu = pool->gpu;
+    assert(!pool->is_own);
+    acre_lock_take(&gpu->opened_lock);
+    if (pool->previous != NULL)
+        pool->previous->next = pool->next;
+    else
+        gpu->opened = pool->next;
+    if (pool->next != NULL) pool->next->previous = pool->previous;
+    acre_lock_drop(&gpu->opened_lock);
     acre_lock_take(&gpu->lock);
-    if (!pool->is_own) {
-        if (pool->previous != NULL)
-            pool->previous->next = pool->next;
-        else
-            gpu->opened = pool->next;
-        if (pool->next != NULL) pool->next->previous = pool->previous;
-    }
     acre_record_drop(&gpu->pools, pool);
     acre_lock_drop(&gpu->lock);
 }
@@ -598,15 +600,21 @@ acre_status acre_gpu_pool_close(acre_gpu_pool *pool)
     return ACRE_OK;
 }
 
+static uint64_t trim_pool(acre_gpu_pool *pool)
+{
+    acre_lock_take(&pool->lock);
+    const uint64_t bytes = acre_gpu_drop_empty(pool, 0);
+    acre_lock_drop(&pool->lock);
+    return bytes;
+}
+
 uint64_t acre_gpu_trim(acre_gpu *gpu, acre_gpu_pool *pool)
 {
     uint64_t bytes = 0;
     if (gpu == NULL) return 0;
-    for (acre_gpu_pool *each = pool != NULL ? pool : acre_gpu_next_pool(gpu, NULL); each != NULL;
-         each = pool != NULL ? NULL : acre_gpu_next_pool(gpu, each)) {
-        acre_lock_take(&each->lock);
-        bytes += acre_gpu_drop_empty(each, 0);
-        acre_lock_drop(&each->lock);
-    }
+    if (pool != NULL) return trim_pool(pool);
+    acre_lock_take(&gpu->opened_lock);
+    for (acre_gpu_pool *each = acre_gpu_next_pool(gpu, NULL); each != NULL; each = acre_gpu_next_pool(gpu, each)) bytes += trim_pool(each);
+    acre_lock_drop(&gpu->opened_lock);
     return bytes;
 }

@@ -853,6 +853,56 @@ static void threads_share_a_manager(void **state)
     finish();
 }
 
+static int is_looked_at;
+
+/* Changes all that figures, JSON, reports and checks show, in a manager that is full now and then. */
+static void *change_and_look(void *context)
+{
+    static char failed[] = "a call failed";
+    acre_gpu_memory memory = 0;
+    uint32_t round = 0;
+    acre_gpu_memory_info info;
+    (void)context;
+    if (acre_gpu_alloc(gpu, &(acre_gpu_request){.size_bytes = 1000, .name = "first"}, &memory) != ACRE_OK) return failed;
+    for (; __atomic_load_n(&is_looked_at, __ATOMIC_RELAXED) != 0; round++) {
+        acre_gpu_pool *pool = NULL;
+        acre_gpu_memory other = 0;
+        const acre_gpu_pool_options options = {.block_bytes = 1 << 16, .name = "a pool"};
+        if (acre_gpu_pool_open(gpu, &options, &pool) != ACRE_OK) return failed;
+        if (acre_gpu_alloc(gpu, &(acre_gpu_request){.size_bytes = 100, .flags = ACRE_GPU_DEDICATED, .pool = pool}, &other) != ACRE_OK)
+            return failed;
+        if (acre_gpu_free(gpu, other) != ACRE_OK || acre_gpu_pool_close(pool) != ACRE_OK) return failed;
+        if (acre_gpu_alloc(gpu, &(acre_gpu_request){.size_bytes = 8 * MIB}, &other) != ACRE_NO_MEMORY) return failed;
+        if (acre_gpu_read_memory(gpu, memory, &info) != ACRE_OK) return failed;
+    }
+    return acre_gpu_free(gpu, memory) == ACRE_OK ? NULL : failed;
+}
+
+static void figures_names_and_pools_change_while_others_look(void **state)
+{
+    (void)state;
+    enum { THREADS = 2, ROUNDS = 300 };
+    pthread_t threads[THREADS];
+    begin(8 * MIB);
+    open_with(NULL);
+    __atomic_store_n(&is_looked_at, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, change_and_look, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        written = (text){.room = sizeof written.bytes - 1};
+        assert_int_equal(acre_gpu_write_json(gpu, append, &written), ACRE_OK);
+        written = (text){.room = sizeof written.bytes - 1};
+        assert_int_equal(acre_gpu_write_report(gpu, append, &written), ACRE_OK);
+        (void)acre_gpu_trim(gpu, NULL);
+    }
+    __atomic_store_n(&is_looked_at, 0, __ATOMIC_RELAXED);
+    for (int i = 0; i < THREADS; i++) {
+        void *fault = NULL;
+        assert_int_equal(pthread_join(threads[i], &fault), 0);
+        assert_null(fault);
+    }
+    finish();
+}
+
 /* ---- what is refused, and what fails ---- */
 
 static void bad_arguments_are_refused(void **state)
@@ -1062,6 +1112,7 @@ int main(void)
         cmocka_unit_test(a_type_is_a_space),
         cmocka_unit_test(an_address_is_a_multiple_of_the_alignment),
         cmocka_unit_test(threads_share_a_manager),
+        cmocka_unit_test(figures_names_and_pools_change_while_others_look),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(what_the_host_does_not_see_is_not_mapped),
         cmocka_unit_test(nothing_is_lost_when_the_driver_fails),
