@@ -389,19 +389,22 @@ acre_status acre_gpu_check(acre_gpu *gpu)
     acre_status status = ACRE_OK;
     if (gpu == NULL) return acre_fail(ACRE_INVALID, "gpu: check: the manager is NULL");
     acre_lock_take(&gpu->opened_lock);
-    for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL && status == ACRE_OK; pool = acre_gpu_next_pool(gpu, pool)) {
+    /* All locks are held, so that no block comes or goes until the heaps are compared. */
+    for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL; pool = acre_gpu_next_pool(gpu, pool)) {
         acre_lock_take(&pool->lock);
-        const char *const fault = pool_fault(pool, &bytes[acre_gpu_type_of(pool)->heap], &blocks);
-        acre_lock_drop(&pool->lock);
+        const char *const fault = status != ACRE_OK ? NULL : pool_fault(pool, &bytes[acre_gpu_type_of(pool)->heap], &blocks);
         if (fault != NULL)
             status = acre_fail(ACRE_CORRUPT, "gpu '%s': pool '%s' of type %u: %s", gpu->driver->name, pool->name, pool->type, fault);
     }
-    acre_lock_drop(&gpu->opened_lock);
     for (uint32_t heap = 0; heap < gpu->device.heap_count && status == ACRE_OK; heap++) {
-        if (bytes[heap] != gpu->heap_bytes[heap]) {
+        const uint64_t noted = __atomic_load_n(&gpu->heap_bytes[heap], __ATOMIC_RELAXED);
+        if (bytes[heap] != noted) {
             status = acre_fail(ACRE_CORRUPT, "gpu '%s': heap %u: blocks of %llu bytes, %llu noted", gpu->driver->name, heap,
-                               (unsigned long long)bytes[heap], (unsigned long long)gpu->heap_bytes[heap]);
+                               (unsigned long long)bytes[heap], (unsigned long long)noted);
         }
     }
+    for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL; pool = acre_gpu_next_pool(gpu, pool))
+        acre_lock_drop(&pool->lock);
+    acre_lock_drop(&gpu->opened_lock);
     return status;
 }

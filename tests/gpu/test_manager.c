@@ -888,6 +888,7 @@ static void figures_names_and_pools_change_while_others_look(void **state)
     __atomic_store_n(&is_looked_at, 1, __ATOMIC_RELAXED);
     for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, change_and_look, NULL), 0);
     for (int i = 0; i < ROUNDS; i++) {
+        assert_int_equal(acre_gpu_check(gpu), ACRE_OK);
         written = (text){.room = sizeof written.bytes - 1};
         assert_int_equal(acre_gpu_write_json(gpu, append, &written), ACRE_OK);
         written = (text){.room = sizeof written.bytes - 1};
