@@ -440,14 +440,22 @@ acre_status acre_gpu_set_user(acre_gpu *gpu, acre_gpu_memory memory, void *user)
 {
     acre_gpu_entry *const entry = acre_gpu_find(gpu, memory, "set user");
     if (entry == NULL) return status_of_gate(gpu);
+    acre_gpu_pool *const pool = entry->block->pool;
+    acre_lock_take(&pool->lock);
     entry->user = user;
+    acre_lock_drop(&pool->lock);
     return ACRE_OK;
 }
 
 acre_status acre_gpu_set_name(acre_gpu *gpu, acre_gpu_memory memory, const char *name)
 {
     acre_gpu_entry *const entry = acre_gpu_find(gpu, memory, "set name");
-    return entry == NULL ? status_of_gate(gpu) : name_entry(gpu, entry, name);
+    if (entry == NULL) return status_of_gate(gpu);
+    acre_gpu_pool *const pool = entry->block->pool;
+    acre_lock_take(&pool->lock); /* reports read names under it */
+    const acre_status status = name_entry(gpu, entry, name);
+    acre_lock_drop(&pool->lock);
+    return status;
 }
 
 /* ---- what the host sees ---- */

@@ -868,6 +868,8 @@ static void *change_and_look(void *context)
         acre_gpu_pool *pool = NULL;
         acre_gpu_memory other = 0;
         const acre_gpu_pool_options options = {.block_bytes = 1 << 16, .name = "a pool"};
+        if (acre_gpu_set_name(gpu, memory, round % 3 == 0 ? NULL : round % 3 == 1 ? "one" : "another") != ACRE_OK) return failed;
+        if (acre_gpu_set_user(gpu, memory, &round) != ACRE_OK) return failed;
         if (acre_gpu_pool_open(gpu, &options, &pool) != ACRE_OK) return failed;
         if (acre_gpu_alloc(gpu, &(acre_gpu_request){.size_bytes = 100, .flags = ACRE_GPU_DEDICATED, .pool = pool}, &other) != ACRE_OK)
             return failed;
@@ -881,7 +883,7 @@ static void *change_and_look(void *context)
 static void figures_names_and_pools_change_while_others_look(void **state)
 {
     (void)state;
-    enum { THREADS = 2, ROUNDS = 300 };
+    enum { THREADS = 2, ROUNDS = 200 };
     pthread_t threads[THREADS];
     begin(8 * MIB);
     open_with(NULL);
