@@ -273,13 +273,14 @@ static uint64_t plan_blocks(plan *p)
 
 /* ---- public ---- */
 
+/* In blocks that stay, when a plan is made. */
 static uint64_t largest_extent(const acre_gpu_pool *pool, uint64_t *free_bytes)
 {
     uint64_t largest = 0;
     *free_bytes = 0;
     for (const acre_gpu_block *block = pool->first; block != NULL; block = block->next) {
         acre_offset_figures figures;
-        if (block->is_dedicated || acre_offset_read_figures(&block->offsets, &figures) != ACRE_OK) continue;
+        if (block->is_dedicated || block->is_kept_free || acre_offset_read_figures(&block->offsets, &figures) != ACRE_OK) continue;
         const uint64_t free_in_it = figures.size_bytes - figures.block_bytes;
         if (figures.largest_free_bytes > largest) largest = figures.largest_free_bytes;
         if (free_in_it > *free_bytes) *free_bytes = free_in_it; /* of the block that has most */
@@ -333,7 +334,8 @@ acre_status acre_gpu_plan_moves(acre_gpu *gpu, acre_gpu_pool *pool, uint32_t typ
         if (plan_extent(&p, wanted) && wanted > gain->largest_extent_bytes) gain->largest_extent_after_bytes = wanted;
     } else {
         gain->freed_block_bytes = plan_blocks(&p);
-        if (p.count == 0) gain->largest_extent_after_bytes = plan_largest_extent(&p, gain->largest_extent_bytes, free_bytes);
+        gain->largest_extent_after_bytes =
+            p.count > 0 ? largest_extent(pool, &free_bytes) : plan_largest_extent(&p, gain->largest_extent_bytes, free_bytes);
     }
     gain->moved_bytes = p.bytes;
     pool->move_count = p.count;
@@ -390,7 +392,7 @@ acre_status acre_gpu_end_moves(acre_gpu *gpu, acre_gpu_pool *pool, uint32_t type
     if (pool->move_count == 0) {
         release_holds(pool);
         for (acre_gpu_block *block = pool->first; block != NULL; block = block->next) block->is_kept_free = false;
-        (void)acre_gpu_drop_empty(pool, 1);
+        (void)acre_gpu_drop_empty(pool, 0);
     }
     acre_lock_drop(&pool->lock);
     return status;
