@@ -476,7 +476,7 @@ acre_status acre_gpu_place(acre_gpu_pool *pool, const acre_gpu_need *need, acre_
 {
     const acre_gpu_request *const request = need->request;
     const bool may_be_alone = !pool->is_size_fixed && pool->options.kind == ACRE_GPU_POOL_GENERAL;
-    if ((request->flags & ACRE_GPU_DEDICATED) != 0 || (request->extension != NULL && pool->is_own)) return place_alone(pool, need, entry);
+    if ((request->flags & ACRE_GPU_DEDICATED) != 0 || request->extension != NULL) return place_alone(pool, need, entry);
     const bool is_better_alone =
         may_be_alone && ((request->flags & ACRE_GPU_PREFER_OWN) != 0 || need->size_bytes > pool->block_bytes / OWN_PARTS);
     acre_status status = ACRE_NO_MEMORY;

@@ -242,7 +242,8 @@ static acre_status check_request(const acre_gpu *gpu, const acre_gpu_request *re
     if (request->pool == NULL) return ACRE_OK;
     const acre_gpu_pool_options *const pool = &request->pool->options;
     if (request->pool->gpu != gpu) return acre_fail(ACRE_INVALID, "gpu '%s': the pool is another manager's", gpu->driver->name);
-    if (pool->kind == ACRE_GPU_POOL_SLABS && (request->size_bytes > pool->slot_bytes || (request->flags & ACRE_GPU_DEDICATED) != 0)) {
+    const bool is_for_one_block = (request->flags & ACRE_GPU_DEDICATED) != 0 || request->extension != NULL;
+    if (pool->kind == ACRE_GPU_POOL_SLABS && (request->size_bytes > pool->slot_bytes || is_for_one_block)) {
         return acre_fail(ACRE_INVALID, "gpu '%s': %llu bytes asked for of pool '%s', whose slots have %llu", gpu->driver->name,
                          (unsigned long long)request->size_bytes, request->pool->name, (unsigned long long)pool->slot_bytes);
     }

@@ -579,6 +579,35 @@ static void a_pool_keeps_its_least_number_of_blocks(void **state)
     finish();
 }
 
+static void an_extension_is_for_a_block_of_its_own_in_a_pool_too(void **state)
+{
+    (void)state;
+    int of_pool = 0;
+    int of_request = 0;
+    acre_gpu_pool *pool = NULL;
+    acre_gpu_memory memory = 0;
+    begin(8 * MIB);
+    open_with(NULL);
+    acre_gpu_pool_options options = {.block_bytes = 1 << 16, .extension = &of_pool};
+    acre_gpu_request request = {.size_bytes = 100, .extension = &of_request};
+    assert_int_equal(acre_gpu_pool_open(gpu, &options, &pool), ACRE_OK);
+    request.pool = pool;
+    memory = alloc(&request);
+    const acre_gpu_memory other = alloc(&(acre_gpu_request){.size_bytes = 100, .pool = pool});
+    assert_true(info_of(memory).is_dedicated);
+    assert_ptr_equal(fake.blocks[info_of(memory).handle - 1].request.extension, &of_request);
+    assert_ptr_equal(fake.blocks[info_of(other).handle - 1].request.extension, &of_pool);
+    free_memory(memory);
+    free_memory(other);
+    assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    options = (acre_gpu_pool_options){.kind = ACRE_GPU_POOL_SLABS, .slot_bytes = 128};
+    assert_int_equal(acre_gpu_pool_open(gpu, &options, &pool), ACRE_OK);
+    request.pool = pool;
+    assert_int_equal(acre_gpu_alloc(gpu, &request, &memory), ACRE_INVALID);
+    assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    finish();
+}
+
 /* ---- moves ---- */
 
 static void a_plan_empties_the_emptiest_blocks(void **state)
@@ -1110,6 +1139,7 @@ int main(void)
         cmocka_unit_test(slabs_keep_atoms_and_pages_apart),
         cmocka_unit_test(a_block_may_be_one_slot),
         cmocka_unit_test(a_pool_keeps_its_least_number_of_blocks),
+        cmocka_unit_test(an_extension_is_for_a_block_of_its_own_in_a_pool_too),
         cmocka_unit_test(a_plan_empties_the_emptiest_blocks),
         cmocka_unit_test(a_plan_makes_the_wished_extent),
         cmocka_unit_test(no_plan_makes_an_extent_that_no_block_holds),
