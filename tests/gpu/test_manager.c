@@ -804,6 +804,14 @@ static void a_type_is_a_space(void **state)
     assert_int_equal(acre_space_map(&space, one, MIB, &pointer), ACRE_OK);
     memset(pointer, 7, MIB);
     assert_int_equal(acre_space_unmap(&space, pointer, MIB), ACRE_OK);
+    const acre_gpu_memory foreign = alloc_bytes(1000);
+    const acre_gpu_memory alone = alloc(&(acre_gpu_request){.size_bytes = 1000, .flags = ACRE_GPU_DEDICATED});
+    assert_int_equal(acre_gpu_map(gpu, foreign, &pointer), ACRE_OK);
+    assert_int_equal(acre_space_unmap(&space, pointer, 1000), ACRE_BAD_POINTER);
+    assert_int_equal(acre_gpu_map(gpu, alone, &pointer), ACRE_OK);
+    assert_int_equal(acre_space_unmap(&space, pointer, 1000), ACRE_BAD_POINTER);
+    free_memory(foreign);
+    free_memory(alone);
     assert_int_equal(acre_space_copy(&space, other + 100, one, 1000), ACRE_OK);
     assert_int_equal(acre_gpu_space_find(&space, other + 100, &memory, &offset), ACRE_OK);
     assert_int_equal(offset, 100);
