@@ -257,7 +257,7 @@ typedef struct acre_gpu_pool_options {
     uint32_t type;
     uint64_t block_bytes;     /* 0: as the manager's; then a request above a sixteenth of it gets a block of its own */
     uint32_t block_count_min; /* taken at once and kept */
-    uint32_t block_count_max; /* 0: no limit. LINEAR: 1 */
+    uint32_t block_count_max; /* those of one allocation not counted; 0: no limit. LINEAR: 1 */
     uint64_t slot_bytes;      /* SLABS: of each slot: whole atoms, and whole granularity_bytes for images, else they are refused */
     uint64_t alignment_bytes; /* at least this for each allocation; 0: 1 */
     float priority;

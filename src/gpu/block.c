@@ -483,6 +483,7 @@ acre_status acre_gpu_place(acre_gpu_pool *pool, const acre_gpu_need *need, acre_
     if (is_better_alone) status = place_alone(pool, need, entry);
     if (status == ACRE_NO_MEMORY) status = place_in_any(pool, need, entry);
     if (status == ACRE_NO_MEMORY) status = place_in_new(pool, need, entry);
-    if (status == ACRE_NO_MEMORY && may_be_alone && !is_better_alone) status = place_alone(pool, need, entry);
+    const bool may_be_alone_at_last = may_be_alone && !is_better_alone && pool->options.block_count_max == 0;
+    if (status == ACRE_NO_MEMORY && may_be_alone_at_last) status = place_alone(pool, need, entry);
     return status;
 }

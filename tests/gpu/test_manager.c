@@ -579,6 +579,29 @@ static void a_pool_keeps_its_least_number_of_blocks(void **state)
     finish();
 }
 
+/* Nor does a request that would share a block get one of its own instead. */
+static void a_pool_takes_no_more_than_its_most_blocks(void **state)
+{
+    (void)state;
+    enum { COUNT = 100 };
+    acre_gpu_pool *pool = NULL;
+    acre_gpu_memory list[COUNT];
+    acre_gpu_figures figures;
+    uint32_t count = 0;
+    begin(1024 * MIB);
+    fake.has_bytes = false;
+    open_with(NULL);
+    assert_int_equal(acre_gpu_pool_open(gpu, &(acre_gpu_pool_options){.block_count_max = 2}, &pool), ACRE_OK);
+    const acre_gpu_request request = {.size_bytes = MIB, .pool = pool};
+    while (count < COUNT && acre_gpu_alloc(gpu, &request, &list[count]) == ACRE_OK) count++;
+    assert_in_range(count, 8, COUNT - 1);
+    assert_int_equal(acre_gpu_pool_read_figures(pool, &figures), ACRE_OK);
+    assert_int_equal(figures.block_count, 2);
+    while (count > 0) free_memory(list[--count]);
+    assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    finish();
+}
+
 static void an_extension_is_for_a_block_of_its_own_in_a_pool_too(void **state)
 {
     (void)state;
@@ -1147,6 +1170,7 @@ int main(void)
         cmocka_unit_test(slabs_keep_atoms_and_pages_apart),
         cmocka_unit_test(a_block_may_be_one_slot),
         cmocka_unit_test(a_pool_keeps_its_least_number_of_blocks),
+        cmocka_unit_test(a_pool_takes_no_more_than_its_most_blocks),
         cmocka_unit_test(an_extension_is_for_a_block_of_its_own_in_a_pool_too),
         cmocka_unit_test(a_plan_empties_the_emptiest_blocks),
         cmocka_unit_test(a_plan_makes_the_wished_extent),
