@@ -751,6 +751,38 @@ static void what_the_host_does_not_see_is_moved_though_it_was_to_be_mapped(void 
     finish();
 }
 
+static void what_cannot_be_mapped_where_it_goes_stays(void **state)
+{
+    (void)state;
+    acre_gpu_memory list[4];
+    acre_gpu_move moves[4];
+    uint32_t count = 4;
+    begin(8 * MIB);
+    acre_gpu_pool *pool = NULL;
+    open_with(NULL);
+    assert_int_equal(acre_gpu_pool_open(gpu, &(acre_gpu_pool_options){.block_bytes = MIB}, &pool), ACRE_OK);
+    for (int i = 0; i < 4; i++) list[i] = alloc(&(acre_gpu_request){.size_bytes = MIB / 2, .pool = pool});
+    free_memory(list[1]);
+    free_memory(list[2]);
+    assert_int_equal(acre_gpu_plan_moves(gpu, pool, 0, MIB, 0, moves, &count, NULL), ACRE_OK);
+    assert_int_equal(count, 1);
+    const acre_gpu_memory_info before = info_of(moves[0].memory);
+    void *pointer = NULL;
+    assert_int_equal(acre_gpu_map(gpu, moves[0].memory, &pointer), ACRE_OK);
+    fake.failing_call = fake.calls + 1;
+    moves[0].outcome = ACRE_GPU_MOVE_DONE;
+    assert_int_equal(acre_gpu_end_moves(gpu, pool, 0, moves, count), ACRE_IO);
+    assert_int_equal(acre_gpu_check(gpu), ACRE_OK);
+    const acre_gpu_memory_info after = info_of(moves[0].memory);
+    assert_int_equal(after.handle, before.handle);
+    assert_ptr_equal(after.pointer, pointer);
+    assert_int_equal(acre_gpu_unmap(gpu, moves[0].memory), ACRE_OK);
+    free_memory(list[0]);
+    free_memory(list[3]);
+    assert_int_equal(acre_gpu_pool_close(pool), ACRE_OK);
+    finish();
+}
+
 /* ---- reports ---- */
 
 typedef struct text {
@@ -1176,6 +1208,7 @@ int main(void)
         cmocka_unit_test(a_plan_makes_the_wished_extent),
         cmocka_unit_test(no_plan_makes_an_extent_that_no_block_holds),
         cmocka_unit_test(what_the_host_does_not_see_is_moved_though_it_was_to_be_mapped),
+        cmocka_unit_test(what_cannot_be_mapped_where_it_goes_stays),
         cmocka_unit_test(reports_name_the_owners),
         cmocka_unit_test(a_type_is_a_space),
         cmocka_unit_test(an_address_is_a_multiple_of_the_alignment),
