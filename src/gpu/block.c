@@ -436,7 +436,7 @@ static acre_status place_in_any(acre_gpu_pool *pool, const acre_gpu_need *need, 
 static uint64_t first_size(const acre_gpu_pool *pool, uint64_t needed)
 {
     uint64_t size = pool->block_bytes;
-    if (pool->is_size_fixed || pool->options.kind == ACRE_GPU_POOL_LINEAR) return size;
+    if (pool->is_size_fixed || pool->options.block_count_max != 0) return size;
     for (unsigned i = 0; i < FIRST_SHRINKS && size > pool->bytes / GROWTH_PARTS && size / 2 >= 2 * needed && size / 2 >= FIRST_BYTES_MIN;
          i++)
         size /= 2;
@@ -447,10 +447,10 @@ static acre_status place_in_new(acre_gpu_pool *pool, const acre_gpu_need *need, 
 {
     acre_gpu_block *block = NULL;
     if ((need->request->flags & ACRE_GPU_NO_NEW_BLOCK) != 0) return ACRE_NO_MEMORY;
+    (void)acre_gpu_drop_empty(pool, 0); /* one that was kept is too short for this */
     if (pool->options.block_count_max != 0 && pool->block_count >= pool->options.block_count_max) return ACRE_NO_MEMORY;
     const bool is_of_slabs = pool->options.kind == ACRE_GPU_POOL_SLABS;
     const uint64_t needed = is_of_slabs ? pool->options.slot_bytes : align_up(need->size_bytes, ACRE_GPU_GRANULE_BYTES);
-    (void)acre_gpu_drop_empty(pool, 0); /* one that was kept is too short for this */
     uint64_t size = first_size(pool, needed);
     if (size < needed) return ACRE_NO_MEMORY;
     acre_status status = acre_gpu_add_block(pool, size, need, &block);
