@@ -34,8 +34,7 @@
  * new places. The owner (or acre_vulkan_defragment and the like) copies and binds anew, then ends each move by acre_gpu_end_moves.
  *
  * Threads: all functions may be called by any thread at any time, open and close excepted; two calls about one allocation are the caller's
- * to order. No pool is opened or closed while figures, JSON or reports of the manager are read. Each pool of blocks has a lock of its own,
- * held while the driver allocates.
+ * to order, and so are calls about a pool and its close. Each pool of blocks has a lock of its own, held while the driver allocates.
  *
  * Costs: alloc and free within a block are O(1); see bench/gpu. 112 bytes for each allocation, 72 for its name and 32 for each extent, on
  * the host.
@@ -258,8 +257,8 @@ typedef struct acre_gpu_pool_options {
     uint32_t type;
     uint64_t block_bytes;     /* 0: as the manager's; then a request above a sixteenth of it gets a block of its own */
     uint32_t block_count_min; /* taken at once and kept */
-    uint32_t block_count_max; /* 0: no limit. LINEAR: 1 */
-    uint64_t slot_bytes;      /* SLABS: of each slot */
+    uint32_t block_count_max; /* those of one allocation not counted; 0: no limit. LINEAR: 1 */
+    uint64_t slot_bytes;      /* SLABS: of each slot: whole atoms, and whole granularity_bytes for images, else they are refused */
     uint64_t alignment_bytes; /* at least this for each allocation; 0: 1 */
     float priority;
     bool is_of_one_content; /* only buffers, or only images: granularity_bytes does not matter */
@@ -295,7 +294,7 @@ ACRE_API acre_status acre_gpu_pool_read_figures(acre_gpu_pool *pool, acre_gpu_fi
 
 ACRE_API const acre_gpu_device *acre_gpu_read_device(const acre_gpu *gpu);
 
-/* Takes `bytes` of text; false ends the writing. */
+/* Takes `bytes` of text; false ends the writing. Locks are held: it may not call the manager. */
 typedef bool acre_gpu_writer(void *context, const char *text, size_t bytes);
 
 /* Everything as JSON: device, heaps with budgets, pools, blocks, and each extent of each block with its owner. ACRE_IO: the writer said

@@ -53,12 +53,12 @@ extern "C" {
 #define ACRE_OFFSET_ROWS_MAX   28u
 
 typedef struct acre_offset_options {
-    acre_space *space;      /* for the records; needs ACRE_CAP_HOST_ACCESS, and has to stay open */
-    uint64_t size_bytes;    /* of the range; what is over a multiple of the granule is not used */
-    uint64_t granule_bytes; /* a power of two: offsets and sizes are multiples of it; 0: 16 */
-    uint32_t
-        block_count_max; /* blocks at one time, up to ACRE_OFFSET_BLOCKS_MAX; 0: 2^20, or one for each granule. Reserved, not committed */
-    const char *name;    /* for messages, not copied; NULL: "offsets" */
+    acre_space *space;        /* for the records; needs ACRE_CAP_HOST_ACCESS, and has to stay open */
+    uint64_t size_bytes;      /* of the range; what is over a multiple of the granule is not used */
+    uint64_t granule_bytes;   /* a power of two: offsets and sizes are multiples of it; 0: 16 */
+    uint32_t block_count_max; /* blocks at one time that there are records for whatever is free between them; more where less is. Up to
+                               * ACRE_OFFSET_BLOCKS_MAX; 0: 2^20, or one for each granule. Reserved, not committed */
+    const char *name;         /* for messages, not copied; NULL: "offsets" */
 } acre_offset_options;
 
 /* The name of a block. 0 is none. */
@@ -129,8 +129,9 @@ ACRE_API acre_status acre_offset_allocator_open(acre_offset_allocator *offsets, 
 ACRE_API void acre_offset_allocator_close(acre_offset_allocator *offsets);
 
 /* A block of `size` bytes, rounded up to granules (0: one), at a multiple of `alignment`, a power of two. ACRE_INVALID; ACRE_NO_MEMORY: no
- * free extent will do, or there are block_count_max blocks, or the space of the records is full; nothing was changed. No sentence is
- * written for ACRE_NO_MEMORY: a caller with another range tries that one next. */
+ * free extent will do, or its records are used up (block_count_max), or their space is full; nothing was changed. Good and best fit
+ * look at eight of the extents that are long enough but not for every offset of the alignment: of more, one that will do may be missed. No
+ * sentence is written for ACRE_NO_MEMORY: a caller with another range tries that one next. */
 ACRE_API acre_status acre_offset_alloc(acre_offset_allocator *offsets, uint64_t size, uint64_t alignment, acre_offset_strategy strategy,
                                        acre_offset_block *block, uint64_t *offset);
 

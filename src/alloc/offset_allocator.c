@@ -155,7 +155,8 @@ static uint64_t node_offset_bytes(const acre_offset_allocator *offsets)
 ACRE_SELDOM static bool make_room(acre_offset_allocator *offsets)
 {
     uint64_t more = offsets->reserved_bytes - offsets->committed_bytes;
-    if (more > COMMIT_BYTES) more = COMMIT_BYTES;
+    const uint64_t step = acre_align_up(COMMIT_BYTES, offsets->space->info.grain_bytes);
+    if (more > step) more = step;
     if (more == 0 || acre_space_commit(offsets->space, offsets->base + offsets->committed_bytes, more) != ACRE_OK) return false;
     offsets->committed_bytes += more;
     const uint64_t fitting = (offsets->committed_bytes - node_offset_bytes(offsets)) / sizeof(node);
@@ -432,7 +433,7 @@ acre_status acre_offset_alloc_at(acre_offset_allocator *offsets, uint64_t offset
     }
     const uint32_t count = granules(offsets, size);
     const uint64_t at = offset >> offsets->granule_shift;
-    if (count == 0 || at + count > offsets->granule_count || !have_nodes(offsets)) return ACRE_NO_MEMORY;
+    if (count == 0 || at > offsets->granule_count - count || !have_nodes(offsets)) return ACRE_NO_MEMORY;
     uint32_t index = FIRST;
     while (offsets->nodes[index].next != 0 && offsets->nodes[offsets->nodes[index].next].at <= at) index = offsets->nodes[index].next;
     const node *const n = &offsets->nodes[index];

@@ -400,6 +400,7 @@ void acre_gpu_leave(acre_gpu_entry *entry)
     block->asked_bytes -= entry->size_bytes;
     if (entry->place != 0) {
         acre_gpu_leave_place(block, entry->place);
+        entry->place = 0; /* an allocation that could not be mapped tries another type */
     } else {
         unlink_entry(block, entry);
         if (block->is_dedicated) {
@@ -435,7 +436,7 @@ static acre_status place_in_any(acre_gpu_pool *pool, const acre_gpu_need *need, 
 static uint64_t first_size(const acre_gpu_pool *pool, uint64_t needed)
 {
     uint64_t size = pool->block_bytes;
-    if (pool->is_size_fixed || pool->options.kind == ACRE_GPU_POOL_LINEAR) return size;
+    if (pool->is_size_fixed || pool->options.block_count_max != 0) return size;
     for (unsigned i = 0; i < FIRST_SHRINKS && size > pool->bytes / GROWTH_PARTS && size / 2 >= 2 * needed && size / 2 >= FIRST_BYTES_MIN;
          i++)
         size /= 2;
@@ -446,9 +447,10 @@ static acre_status place_in_new(acre_gpu_pool *pool, const acre_gpu_need *need, 
 {
     acre_gpu_block *block = NULL;
     if ((need->request->flags & ACRE_GPU_NO_NEW_BLOCK) != 0) return ACRE_NO_MEMORY;
-    if (pool->options.block_count_max != 0 && pool->block_count >= pool->options.block_count_max) return ACRE_NO_MEMORY;
-    const uint64_t needed = align_up(need->size_bytes, ACRE_GPU_GRANULE_BYTES);
     (void)acre_gpu_drop_empty(pool, 0); /* one that was kept is too short for this */
+    if (pool->options.block_count_max != 0 && pool->block_count >= pool->options.block_count_max) return ACRE_NO_MEMORY;
+    const bool is_of_slabs = pool->options.kind == ACRE_GPU_POOL_SLABS;
+    const uint64_t needed = is_of_slabs ? pool->options.slot_bytes : align_up(need->size_bytes, ACRE_GPU_GRANULE_BYTES);
     uint64_t size = first_size(pool, needed);
     if (size < needed) return ACRE_NO_MEMORY;
     acre_status status = acre_gpu_add_block(pool, size, need, &block);
@@ -474,13 +476,14 @@ acre_status acre_gpu_place(acre_gpu_pool *pool, const acre_gpu_need *need, acre_
 {
     const acre_gpu_request *const request = need->request;
     const bool may_be_alone = !pool->is_size_fixed && pool->options.kind == ACRE_GPU_POOL_GENERAL;
-    if ((request->flags & ACRE_GPU_DEDICATED) != 0 || (request->extension != NULL && pool->is_own)) return place_alone(pool, need, entry);
+    if ((request->flags & ACRE_GPU_DEDICATED) != 0 || request->extension != NULL) return place_alone(pool, need, entry);
     const bool is_better_alone =
         may_be_alone && ((request->flags & ACRE_GPU_PREFER_OWN) != 0 || need->size_bytes > pool->block_bytes / OWN_PARTS);
     acre_status status = ACRE_NO_MEMORY;
     if (is_better_alone) status = place_alone(pool, need, entry);
     if (status == ACRE_NO_MEMORY) status = place_in_any(pool, need, entry);
     if (status == ACRE_NO_MEMORY) status = place_in_new(pool, need, entry);
-    if (status == ACRE_NO_MEMORY && may_be_alone && !is_better_alone) status = place_alone(pool, need, entry);
+    const bool may_be_alone_at_last = may_be_alone && !is_better_alone && pool->options.block_count_max == 0;
+    if (status == ACRE_NO_MEMORY && may_be_alone_at_last) status = place_alone(pool, need, entry);
     return status;
 }

@@ -47,11 +47,6 @@ static acre_gpu_pool *add_pool(acre_gpu *gpu, const acre_gpu_pool_options *optio
 {
     acre_lock_take(&gpu->lock);
     acre_gpu_pool *const pool = acre_record_take(&gpu->pools);
-    if (pool != NULL && !is_own) {
-        pool->next = gpu->opened;
-        if (pool->next != NULL) pool->next->previous = pool;
-        gpu->opened = pool;
-    }
     acre_lock_drop(&gpu->lock);
     if (pool == NULL) return NULL;
     pool->gpu = gpu;
@@ -66,20 +61,27 @@ static acre_gpu_pool *add_pool(acre_gpu *gpu, const acre_gpu_pool_options *optio
         pool->block_bytes = heap <= SMALL_HEAP_BYTES ? acre_align_up(heap / SMALL_HEAP_PARTS, ACRE_GPU_GRANULE_BYTES) : BLOCK_BYTES_DEFAULT;
     }
     (void)acre_format(pool->name, sizeof pool->name, "%s", options->name == NULL ? "" : options->name);
+    if (is_own) return pool;
+    acre_lock_take(&gpu->opened_lock);
+    pool->next = gpu->opened;
+    if (pool->next != NULL) pool->next->previous = pool;
+    gpu->opened = pool;
+    acre_lock_drop(&gpu->opened_lock);
     return pool;
 }
 
 static void drop_pool(acre_gpu_pool *pool)
 {
     acre_gpu *const gpu = pool->gpu;
+    assert(!pool->is_own);
+    acre_lock_take(&gpu->opened_lock);
+    if (pool->previous != NULL)
+        pool->previous->next = pool->next;
+    else
+        gpu->opened = pool->next;
+    if (pool->next != NULL) pool->next->previous = pool->previous;
+    acre_lock_drop(&gpu->opened_lock);
     acre_lock_take(&gpu->lock);
-    if (!pool->is_own) {
-        if (pool->previous != NULL)
-            pool->previous->next = pool->next;
-        else
-            gpu->opened = pool->next;
-        if (pool->next != NULL) pool->next->previous = pool->previous;
-    }
     acre_record_drop(&gpu->pools, pool);
     acre_lock_drop(&gpu->lock);
 }
@@ -240,13 +242,15 @@ static acre_status check_request(const acre_gpu *gpu, const acre_gpu_request *re
     if (request->pool == NULL) return ACRE_OK;
     const acre_gpu_pool_options *const pool = &request->pool->options;
     if (request->pool->gpu != gpu) return acre_fail(ACRE_INVALID, "gpu '%s': the pool is another manager's", gpu->driver->name);
-    if (pool->kind == ACRE_GPU_POOL_SLABS && (request->size_bytes > pool->slot_bytes || (request->flags & ACRE_GPU_DEDICATED) != 0)) {
+    const bool is_for_one_block = (request->flags & ACRE_GPU_DEDICATED) != 0 || request->extension != NULL;
+    if (pool->kind == ACRE_GPU_POOL_SLABS && (request->size_bytes > pool->slot_bytes || is_for_one_block)) {
         return acre_fail(ACRE_INVALID, "gpu '%s': %llu bytes asked for of pool '%s', whose slots have %llu", gpu->driver->name,
                          (unsigned long long)request->size_bytes, request->pool->name, (unsigned long long)pool->slot_bytes);
     }
-    if (pool->kind == ACRE_GPU_POOL_SLABS && request->alignment_bytes != 0 && pool->slot_bytes % request->alignment_bytes != 0) {
-        return acre_fail(ACRE_INVALID, "gpu '%s': alignment %llu asked for of pool '%s', whose slots have %llu bytes", gpu->driver->name,
-                         (unsigned long long)request->alignment_bytes, request->pool->name, (unsigned long long)pool->slot_bytes);
+    const uint64_t alignment = acre_gpu_need_of(request->pool, request).alignment_bytes;
+    if (pool->kind == ACRE_GPU_POOL_SLABS && pool->slot_bytes % alignment != 0) {
+        return acre_fail(ACRE_INVALID, "gpu '%s': alignment %llu needed of pool '%s', whose slots have %llu bytes", gpu->driver->name,
+                         (unsigned long long)alignment, request->pool->name, (unsigned long long)pool->slot_bytes);
     }
     return ACRE_OK;
 }
@@ -437,14 +441,22 @@ acre_status acre_gpu_set_user(acre_gpu *gpu, acre_gpu_memory memory, void *user)
 {
     acre_gpu_entry *const entry = acre_gpu_find(gpu, memory, "set user");
     if (entry == NULL) return status_of_gate(gpu);
+    acre_gpu_pool *const pool = entry->block->pool;
+    acre_lock_take(&pool->lock);
     entry->user = user;
+    acre_lock_drop(&pool->lock);
     return ACRE_OK;
 }
 
 acre_status acre_gpu_set_name(acre_gpu *gpu, acre_gpu_memory memory, const char *name)
 {
     acre_gpu_entry *const entry = acre_gpu_find(gpu, memory, "set name");
-    return entry == NULL ? status_of_gate(gpu) : name_entry(gpu, entry, name);
+    if (entry == NULL) return status_of_gate(gpu);
+    acre_gpu_pool *const pool = entry->block->pool;
+    acre_lock_take(&pool->lock); /* reports read names under it */
+    const acre_status status = name_entry(gpu, entry, name);
+    acre_lock_drop(&pool->lock);
+    return status;
 }
 
 /* ---- what the host sees ---- */
@@ -597,15 +609,21 @@ acre_status acre_gpu_pool_close(acre_gpu_pool *pool)
     return ACRE_OK;
 }
 
+static uint64_t trim_pool(acre_gpu_pool *pool)
+{
+    acre_lock_take(&pool->lock);
+    const uint64_t bytes = acre_gpu_drop_empty(pool, 0);
+    acre_lock_drop(&pool->lock);
+    return bytes;
+}
+
 uint64_t acre_gpu_trim(acre_gpu *gpu, acre_gpu_pool *pool)
 {
     uint64_t bytes = 0;
     if (gpu == NULL) return 0;
-    for (acre_gpu_pool *each = pool != NULL ? pool : acre_gpu_next_pool(gpu, NULL); each != NULL;
-         each = pool != NULL ? NULL : acre_gpu_next_pool(gpu, each)) {
-        acre_lock_take(&each->lock);
-        bytes += acre_gpu_drop_empty(each, 0);
-        acre_lock_drop(&each->lock);
-    }
+    if (pool != NULL) return trim_pool(pool);
+    acre_lock_take(&gpu->opened_lock);
+    for (acre_gpu_pool *each = acre_gpu_next_pool(gpu, NULL); each != NULL; each = acre_gpu_next_pool(gpu, each)) bytes += trim_pool(each);
+    acre_lock_drop(&gpu->opened_lock);
     return bytes;
 }

@@ -2,7 +2,8 @@
  *
  * Three levels: an *entry* is an allocation, it lies in a *block*, which the driver gave, and which stands in the list of a *pool*: one of
  * the manager's own, a pool for each type, or one that a program opened. A pool's lock guards its list, its blocks and their entries; the
- * manager's lock the records and what was taken of each heap. The pool's is taken first.
+ * manager's lock the records and what was taken of each heap; a third lock the list of the pools that programs opened. That one is taken
+ * first, then a pool's, then the manager's.
  */
 #ifndef ACRE_GPU_MANAGER_H
 #define ACRE_GPU_MANAGER_H
@@ -101,6 +102,7 @@ struct acre_gpu {
     acre_records names;
     acre_records blocks;
     acre_records pools;
+    acre_lock opened_lock;
     acre_gpu_pool *opened;                      /* pools of programs */
     acre_gpu_pool *by_type[ACRE_GPU_TYPES_MAX]; /* the manager's own */
     acre_addr base;                             /* of this structure, in the space */
@@ -148,8 +150,7 @@ void acre_gpu_read_budget(acre_gpu *gpu, uint32_t heap, uint64_t *used_bytes, ui
 /* The strategy of the engine that a request's stands for in this pool. */
 acre_offset_strategy acre_gpu_strategy_of(const acre_gpu_pool *pool, const acre_gpu_request *request);
 
-/* Calls `visit` for each pool that has a block or was opened, until it says false. No lock is held: the caller of acre_gpu_close and of
- * reports takes each pool's. */
+/* The pool behind this one, first the manager's own; NULL: none. The caller holds `opened_lock`, and takes each pool's. */
 acre_gpu_pool *acre_gpu_next_pool(acre_gpu *gpu, const acre_gpu_pool *pool);
 
 /* The word of an extent that is out: whose it is, and what for. */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 enum { WINDOWS_MAX = 8, SIZE_STEPS = 40 };
+#define WANTED_MAX ((uint64_t)1 << 60) /* no block is so long */
 
 typedef struct plan {
     acre_gpu_pool *pool;
@@ -34,7 +35,7 @@ typedef struct window {
 static bool is_movable(const acre_gpu_entry *entry)
 {
     const uint32_t lasting = (entry->flags & ACRE_GPU_MAPPED) != 0 ? 1 : 0;
-    return (entry->flags & ACRE_GPU_PINNED) == 0 && entry->to_block == NULL && entry->map_count == lasting;
+    return (entry->flags & ACRE_GPU_PINNED) == 0 && entry->to_block == NULL && entry->map_count <= lasting;
 }
 
 static acre_gpu_entry *entry_of_move(const plan *p, const acre_gpu_move *move)
@@ -272,13 +273,14 @@ static uint64_t plan_blocks(plan *p)
 
 /* ---- public ---- */
 
+/* In blocks that stay, when a plan is made. */
 static uint64_t largest_extent(const acre_gpu_pool *pool, uint64_t *free_bytes)
 {
     uint64_t largest = 0;
     *free_bytes = 0;
     for (const acre_gpu_block *block = pool->first; block != NULL; block = block->next) {
         acre_offset_figures figures;
-        if (block->is_dedicated || acre_offset_read_figures(&block->offsets, &figures) != ACRE_OK) continue;
+        if (block->is_dedicated || block->is_kept_free || acre_offset_read_figures(&block->offsets, &figures) != ACRE_OK) continue;
         const uint64_t free_in_it = figures.size_bytes - figures.block_bytes;
         if (figures.largest_free_bytes > largest) largest = figures.largest_free_bytes;
         if (free_in_it > *free_bytes) *free_bytes = free_in_it; /* of the block that has most */
@@ -326,13 +328,14 @@ acre_status acre_gpu_plan_moves(acre_gpu *gpu, acre_gpu_pool *pool, uint32_t typ
         return acre_fail(ACRE_BUSY, "gpu '%s': plan moves: a plan of this pool is not ended", gpu->driver->name);
     }
     uint64_t free_bytes = 0;
+    const uint64_t wanted = acre_align_up(wanted_bytes < WANTED_MAX ? wanted_bytes : WANTED_MAX, ACRE_GPU_GRANULE_BYTES);
     gain->largest_extent_bytes = gain->largest_extent_after_bytes = largest_extent(pool, &free_bytes);
-    if (wanted_bytes > 0) {
-        if (plan_extent(&p, acre_align_up(wanted_bytes, ACRE_GPU_GRANULE_BYTES)) && wanted_bytes > gain->largest_extent_bytes)
-            gain->largest_extent_after_bytes = acre_align_up(wanted_bytes, ACRE_GPU_GRANULE_BYTES);
+    if (wanted > 0) {
+        if (plan_extent(&p, wanted) && wanted > gain->largest_extent_bytes) gain->largest_extent_after_bytes = wanted;
     } else {
         gain->freed_block_bytes = plan_blocks(&p);
-        if (p.count == 0) gain->largest_extent_after_bytes = plan_largest_extent(&p, gain->largest_extent_bytes, free_bytes);
+        gain->largest_extent_after_bytes =
+            p.count > 0 ? largest_extent(pool, &free_bytes) : plan_largest_extent(&p, gain->largest_extent_bytes, free_bytes);
     }
     gain->moved_bytes = p.bytes;
     pool->move_count = p.count;
@@ -389,7 +392,7 @@ acre_status acre_gpu_end_moves(acre_gpu *gpu, acre_gpu_pool *pool, uint32_t type
     if (pool->move_count == 0) {
         release_holds(pool);
         for (acre_gpu_block *block = pool->first; block != NULL; block = block->next) block->is_kept_free = false;
-        (void)acre_gpu_drop_empty(pool, 1);
+        (void)acre_gpu_drop_empty(pool, 0);
     }
     acre_lock_drop(&pool->lock);
     return status;

@@ -58,8 +58,10 @@ acre_status acre_gpu_read_figures(acre_gpu *gpu, uint32_t heap, acre_gpu_figures
     if (heap >= gpu->device.heap_count)
         return acre_fail(ACRE_INVALID, "gpu '%s': heap %u of %u", gpu->driver->name, heap, gpu->device.heap_count);
     *figures = (acre_gpu_figures){0};
+    acre_lock_take(&gpu->opened_lock);
     for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL; pool = acre_gpu_next_pool(gpu, pool))
         if (acre_gpu_type_of(pool)->heap == heap) free_bytes += count_pool(pool, figures);
+    acre_lock_drop(&gpu->opened_lock);
     settle(figures, free_bytes);
     acre_gpu_read_budget(gpu, heap, &figures->used_bytes, &figures->limit_bytes);
     return ACRE_OK;
@@ -217,10 +219,12 @@ acre_status acre_gpu_write_json(acre_gpu *gpu, acre_gpu_writer *write, void *con
     }
     print(&out, "],\n\"pools\":[");
     const char *comma = "";
+    acre_lock_take(&gpu->opened_lock);
     for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL; pool = acre_gpu_next_pool(gpu, pool)) {
         print_pool(&out, pool, comma);
         comma = ",";
     }
+    acre_lock_drop(&gpu->opened_lock);
     print(&out, "]}\n");
     return out.is_refused ? acre_fail(ACRE_IO, "gpu '%s': write JSON: the writer ended it", gpu->driver->name) : ACRE_OK;
 }
@@ -290,7 +294,10 @@ acre_status acre_gpu_write_report(acre_gpu *gpu, acre_gpu_writer *write, void *c
     output out = {.write = write, .context = context};
     owner owners[OWNERS_MAX] = {{0}};
     if (gpu == NULL || write == NULL) return acre_fail(ACRE_INVALID, "gpu: write report: a NULL");
-    print(&out, "gpu '%s' (%s): %u allocations\n", gpu->driver->name, gpu->device.name, gpu->entries.used_count);
+    acre_lock_take(&gpu->lock);
+    const uint32_t count = gpu->entries.used_count;
+    acre_lock_drop(&gpu->lock);
+    print(&out, "gpu '%s' (%s): %u allocations\n", gpu->driver->name, gpu->device.name, count);
     for (uint32_t heap = 0; heap < gpu->device.heap_count; heap++) {
         acre_gpu_figures figures = {0};
         (void)acre_gpu_read_figures(gpu, heap, &figures);
@@ -303,6 +310,7 @@ acre_status acre_gpu_write_report(acre_gpu *gpu, acre_gpu_writer *write, void *c
               (unsigned long long)figures.free_extent_largest_bytes, figures.fragmentation_permille, (unsigned long long)figures.used_bytes,
               (unsigned long long)figures.limit_bytes);
     }
+    acre_lock_take(&gpu->opened_lock);
     /* Names are shown as they are: all locks are held until then. Nobody else takes two. */
     for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL; pool = acre_gpu_next_pool(gpu, pool)) {
         acre_lock_take(&pool->lock);
@@ -311,6 +319,7 @@ acre_status acre_gpu_write_report(acre_gpu *gpu, acre_gpu_writer *write, void *c
     print_owners(&out, owners);
     for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL; pool = acre_gpu_next_pool(gpu, pool))
         acre_lock_drop(&pool->lock);
+    acre_lock_drop(&gpu->opened_lock);
     return out.is_refused ? acre_fail(ACRE_IO, "gpu '%s': write report: the writer ended it", gpu->driver->name) : ACRE_OK;
 }
 
@@ -377,19 +386,25 @@ acre_status acre_gpu_check(acre_gpu *gpu)
 {
     uint64_t bytes[ACRE_GPU_HEAPS_MAX] = {0};
     uint32_t blocks = 0;
+    acre_status status = ACRE_OK;
     if (gpu == NULL) return acre_fail(ACRE_INVALID, "gpu: check: the manager is NULL");
+    acre_lock_take(&gpu->opened_lock);
+    /* All locks are held, so that no block comes or goes until the heaps are compared. */
     for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL; pool = acre_gpu_next_pool(gpu, pool)) {
         acre_lock_take(&pool->lock);
-        const char *const fault = pool_fault(pool, &bytes[acre_gpu_type_of(pool)->heap], &blocks);
-        acre_lock_drop(&pool->lock);
+        const char *const fault = status != ACRE_OK ? NULL : pool_fault(pool, &bytes[acre_gpu_type_of(pool)->heap], &blocks);
         if (fault != NULL)
-            return acre_fail(ACRE_CORRUPT, "gpu '%s': pool '%s' of type %u: %s", gpu->driver->name, pool->name, pool->type, fault);
+            status = acre_fail(ACRE_CORRUPT, "gpu '%s': pool '%s' of type %u: %s", gpu->driver->name, pool->name, pool->type, fault);
     }
-    for (uint32_t heap = 0; heap < gpu->device.heap_count; heap++) {
-        if (bytes[heap] != gpu->heap_bytes[heap]) {
-            return acre_fail(ACRE_CORRUPT, "gpu '%s': heap %u: blocks of %llu bytes, %llu noted", gpu->driver->name, heap,
-                             (unsigned long long)bytes[heap], (unsigned long long)gpu->heap_bytes[heap]);
+    for (uint32_t heap = 0; heap < gpu->device.heap_count && status == ACRE_OK; heap++) {
+        const uint64_t noted = __atomic_load_n(&gpu->heap_bytes[heap], __ATOMIC_RELAXED);
+        if (bytes[heap] != noted) {
+            status = acre_fail(ACRE_CORRUPT, "gpu '%s': heap %u: blocks of %llu bytes, %llu noted", gpu->driver->name, heap,
+                               (unsigned long long)bytes[heap], (unsigned long long)noted);
         }
     }
-    return ACRE_OK;
+    for (acre_gpu_pool *pool = acre_gpu_next_pool(gpu, NULL); pool != NULL; pool = acre_gpu_next_pool(gpu, pool))
+        acre_lock_drop(&pool->lock);
+    acre_lock_drop(&gpu->opened_lock);
+    return status;
 }

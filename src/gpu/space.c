@@ -1,7 +1,7 @@
 /* space.c - a memory type of a device as a space: what a range is, is an allocation.
  *
  * An address is the number of the allocation's record above 40 bits for the byte in it. So an address leads to its allocation in O(1), and
- * is a multiple of whatever alignment was asked for.
+ * is a multiple of whatever alignment was asked for, up to 2^40.
  */
 #include "gpu/manager.h"
 
@@ -53,7 +53,10 @@ static acre_status reserve(acre_space *space, uint64_t size, uint64_t alignment,
                                       .pool = pool,
                                       .user = space,
                                       .name = space->name};
-    if (size > OFFSET_MASK) return acre_fail(ACRE_NO_MEMORY, "space '%s': a range of %llu bytes", space->name, (unsigned long long)size);
+    if (size > OFFSET_MASK || alignment > OFFSET_MASK + 1) {
+        return acre_fail(ACRE_NO_MEMORY, "space '%s': a range of %llu bytes aligned to %llu", space->name, (unsigned long long)size,
+                         (unsigned long long)alignment);
+    }
     const acre_status status = acre_gpu_alloc(pool->gpu, &request, &memory);
     if (status == ACRE_OK) *address = (memory & UINT32_MAX) << OFFSET_BITS;
     return status;
@@ -79,21 +82,27 @@ static acre_status map(acre_space *space, acre_addr address, uint64_t size, void
     return status;
 }
 
-/* The entry of a mapped block in which a pointer lies; O(extents). */
-static acre_gpu_memory memory_of_pointer(acre_gpu_pool *pool, const void *pointer)
+static acre_gpu_memory name_of_ours(const acre_space *space, const acre_gpu_entry *entry)
 {
+    return entry->user == space ? acre_record_name(&pool_of(space)->gpu->entries, entry) : 0;
+}
+
+/* The range in which a pointer into a mapped block lies; 0: none of this space. O(extents). */
+static acre_gpu_memory memory_of_pointer(const acre_space *space, const void *pointer)
+{
+    acre_gpu_pool *const pool = pool_of(space);
     acre_gpu_memory memory = 0;
     acre_lock_take(&pool->lock);
     for (const acre_gpu_block *block = pool->first; block != NULL && memory == 0; block = block->next) {
         acre_offset_extent extent;
         const uintptr_t at = (uintptr_t)pointer - (uintptr_t)block->pointer;
         if (block->pointer == NULL || at >= block->size_bytes) continue;
-        if (block->is_dedicated) memory = acre_record_name(&pool->gpu->entries, block->entries);
+        if (block->is_dedicated) memory = name_of_ours(space, block->entries);
         if (block->offsets.nodes == NULL) continue;
         for (uint32_t i = acre_offset_step(&block->offsets, 0, &extent); i != 0; i = acre_offset_step(&block->offsets, i, &extent)) {
             const acre_gpu_entry *const entry = acre_gpu_entry_of(&extent);
             if (entry == NULL || at < extent.offset || at - extent.offset >= extent.size_bytes) continue;
-            memory = acre_record_name(&pool->gpu->entries, entry);
+            memory = name_of_ours(space, entry);
             break;
         }
     }
@@ -104,7 +113,7 @@ static acre_gpu_memory memory_of_pointer(acre_gpu_pool *pool, const void *pointe
 static acre_status unmap(acre_space *space, void *pointer, uint64_t size)
 {
     (void)size;
-    const acre_gpu_memory memory = memory_of_pointer(pool_of(space), pointer);
+    const acre_gpu_memory memory = memory_of_pointer(space, pointer);
     return memory == 0 ? refuse(space, (uintptr_t)pointer) : acre_gpu_unmap(pool_of(space)->gpu, memory);
 }
 

@@ -14,8 +14,8 @@ typedef struct acre_gpu_totals {
 /* Each figure is one that it had; they belong together only roughly. Thread safe. */
 void acre_gpu_read_totals(acre_gpu_totals *totals);
 
-/* Hears of each allocation (`size_bytes` > 0) and free (0) by the address of its record, which is used again. Called without a lock.
- * `frame` is that of the public function that was called. Set before threads start; NULL: nobody. */
+/* Hears of each allocation (`size_bytes` > 0) and free (0) by the address of its record, which is used again. A lock of the manager may be
+ * held: it does not call it. `frame` is that of the public function that was called. Set before threads start; NULL: nobody. */
 typedef void acre_gpu_observer(uint64_t record, uint64_t size_bytes, const void *frame);
 void acre_gpu_observe(acre_gpu_observer *observer);
 

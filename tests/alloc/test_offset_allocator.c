@@ -439,6 +439,10 @@ static void bad_arguments_are_refused(void **state)
     assert_int_equal(acre_offset_walk(&offsets, NULL, NULL), ACRE_INVALID);
     assert_int_equal(acre_offset_read_figures(&offsets, NULL), ACRE_INVALID);
     acre_offset_allocator_close(&offsets);
+    const acre_offset_options bytes = {.space = &pages, .size_bytes = 1000, .granule_bytes = 1};
+    assert_int_equal(acre_offset_allocator_open(&offsets, &bytes), ACRE_OK);
+    assert_int_equal(acre_offset_alloc_at(&offsets, UINT64_MAX, 1, &name), ACRE_NO_MEMORY);
+    acre_offset_allocator_close(&offsets);
     acre_offset_allocator_close(&offsets);
     acre_offset_allocator_close(NULL);
     assert_int_equal(acre_offset_alloc(&offsets, 1, 1, ACRE_OFFSET_GOOD_FIT, &name, &offset), ACRE_INVALID);
@@ -487,6 +491,25 @@ static void nothing_changes_when_the_records_are_full(void **state)
     failing_space_close(&failing);
 }
 
+/* A space with a grain above 64 KiB commits more records, too. */
+static void records_grow_in_grains_of_the_space(void **state)
+{
+    (void)state;
+    enum { GRAIN = 1 << 20, COUNT = 2 * GRAIN / 32 };
+    failing_space failing;
+    acre_offset_block name;
+    uint64_t offset = 0;
+    failing_space_open(&failing, 16 * GRAIN);
+    failing.space.info.grain_bytes = GRAIN;
+    const acre_offset_options options = {.space = &failing.space, .size_bytes = (uint64_t)COUNT * GRANULE, .granule_bytes = GRANULE};
+    assert_int_equal(acre_offset_allocator_open(&offsets, &options), ACRE_OK);
+    for (uint32_t i = 0; i < COUNT; i++) assert_int_equal(acre_offset_alloc(&offsets, 1, 1, ACRE_OFFSET_GOOD_FIT, &name, &offset), ACRE_OK);
+    assert_true(acre_offset_allocator_is_valid(&offsets));
+    acre_offset_allocator_close(&offsets);
+    assert_int_equal(failing.reserved, 0);
+    failing_space_close(&failing);
+}
+
 static bool count_extents(void *context, const acre_offset_extent *extent)
 {
     uint32_t *const left = context;
@@ -515,6 +538,7 @@ int main(void)
         cmocka_unit_test(what_is_no_block_is_refused),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(nothing_changes_when_the_records_are_full),
+        cmocka_unit_test(records_grow_in_grains_of_the_space),
         cmocka_unit_test(a_walk_ends_when_it_is_told_to),
     };
     return cmocka_run_group_tests(tests, open_pages, close_pages);
