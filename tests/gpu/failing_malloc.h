@@ -8,9 +8,10 @@
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
+/* The linker looks for them on behalf of a sanitizer's library, too. */
+__attribute__((visibility("default"))) void *__wrap_malloc(size_t size);
+__attribute__((visibility("default"))) void *__wrap_calloc(size_t count, size_t size);
+__attribute__((visibility("default"))) void *__wrap_realloc(void *block, size_t size);
 
 /* The k-th call from here on (from 1), and no other, fails; 0: none. */
 static unsigned long malloc_calls, malloc_fail_at;
