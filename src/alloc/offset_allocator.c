@@ -577,8 +577,8 @@ static acre_status check_options(const acre_offset_options *options, uint64_t gr
                          name, (unsigned long long)options->size_bytes, (unsigned long long)granule);
     }
     if (options->block_count_max > ACRE_OFFSET_BLOCKS_MAX) {
-        return acre_fail(ACRE_INVALID, "offset allocator '%s': %u blocks: at most %u", name, options->block_count_max,
-                         ACRE_OFFSET_BLOCKS_MAX);
+        return acre_fail(ACRE_INVALID, "offset allocator '%s': %u blocks: at most %u", name, (unsigned)options->block_count_max,
+                         (unsigned)ACRE_OFFSET_BLOCKS_MAX);
     }
     return ACRE_OK;
 }
