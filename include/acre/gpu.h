@@ -23,15 +23,15 @@
  * (*dedicated*); where a dedicated one is refused, a place in a block is tried, and the other way round. No new block, dedicated or not, is
  * taken beyond the heap's budget by a request with ACRE_GPU_WITHIN_BUDGET.
  *
- * Inside a block the engine of acre/offset_allocator.h places: small ones from below, large ones from above, each in the smallest free
- * extent that holds it. Buffers and images that must not lie in one page of the device (`granularity_bytes`) are kept apart.
+ * Inside a block the engine of acre/offset_allocator.h places: small ones from below, large ones from above, as
+ * its good fit does. Buffers and images that must not lie in one page of the device (`granularity_bytes`) are kept apart.
  *
  * Mapping. The whole block is mapped once, when the first of its allocations is, and stays so while one is; a pointer is that of the block
  * plus the offset. Memory that is not coherent has to be flushed after writes of the host and invalidated before reads: the range is
  * widened to whole atoms of the device and clipped to the block.
  *
  * Defragmentation. acre_gpu_plan_moves says which allocations should go where, how many bytes that moves and what it gains, and holds the
- * new places. The owner (or acre_vulkan_defragment and the like) copies and binds anew, then ends each move by acre_gpu_end_moves.
+ * new places. The owner (or acre_vulkan_begin_moves for it) copies and binds anew, then ends each move by acre_gpu_end_moves.
  *
  * Threads: all functions may be called by any thread at any time, open and close excepted; two calls about one allocation are the caller's
  * to order, and so are calls about a pool and its close. Each pool of blocks has a lock of its own, held while the driver allocates.
