@@ -3,8 +3,9 @@
  *
  * After the churn of mixes.c allocations go on until one fails for good. Prints for each seed: permille in use without and with moves, what
  * was moved, and the time of the plans. No API is behind it: a move costs nothing here, its bytes are counted. */
+#include "sizes.h"
+
 #include <acre/gpu.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -19,22 +20,6 @@ static uint32_t count;
 static uint64_t live_bytes, moved_bytes, planning_ns, plan_count;
 
 static uint64_t random_state;
-static uint64_t next_random(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-static double unit_random(void) { return (double)(next_random() >> 11) / 9007199254740992.0; }
-
-static uint64_t next_size(void)
-{
-    const double which = unit_random();
-    const double low = which < 0.6 ? 256 : which < 0.95 ? 65536 : 4194304;
-    const double high = which < 0.6 ? 65536 : which < 0.95 ? 4194304 : 67108864;
-    return (uint64_t)(low * exp(unit_random() * log(high / low)));
-}
 
 /* ---- a device without memory ---- */
 
@@ -125,11 +110,11 @@ static double run(uint64_t seed, unsigned percent)
     must(acre_gpu_open(&driver, NULL, &gpu));
     must(acre_gpu_pool_open(gpu, &(acre_gpu_pool_options){.block_bytes = RANGE_BYTES, .block_count_max = 1}, &pool));
     for (int step = 0; step < STEPS; step++) {
-        while (live_bytes < RANGE_BYTES / 10 * 8 && take(next_size())) {}
-        drop((uint32_t)(next_random() % count));
+        while (live_bytes < RANGE_BYTES / 10 * 8 && take(draw_gpu(&random_state))) {}
+        drop((uint32_t)(next_random(&random_state) % count));
     }
     for (;;) {
-        const uint64_t size = next_size();
+        const uint64_t size = draw_gpu(&random_state);
         if (take(size)) continue;
         if (percent == 0 || !make_room(size, bytes_max) || !take(size)) break;
     }

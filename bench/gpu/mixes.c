@@ -16,10 +16,10 @@
  * Prints: steps that failed, allocations that are live, and the share of the block that is used at the first failure.
  */
 #include "carvers.h"
+#include "sizes.h"
 
 #include <acre/offset_allocator.h>
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,31 +38,6 @@ typedef struct live {
 
 static live lives[LIVE_MAX];
 static uint64_t sizes[SIZES];
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-static double fraction(uint64_t *random) { return (double)(next_random(random) >> 11) / 9007199254740992.0; }
-
-static uint64_t by_logarithm(uint64_t *random, double low, double high)
-{
-    return (uint64_t)exp(log(low) + fraction(random) * (log(high) - log(low)));
-}
-
-static uint64_t draw_small(uint64_t *random) { return 1 + next_random(random) % 2056; }
-
-static uint64_t draw_gpu(uint64_t *random)
-{
-    const double which = fraction(random);
-    if (which < 0.60) return by_logarithm(random, 256, 65536);
-    if (which < 0.95) return by_logarithm(random, 65536, 4 << 20);
-    return by_logarithm(random, 4 << 20, 64 << 20);
-}
 
 static const mix mixes[] = {
     {"small", (uint64_t)64 << 20, 16, draw_small},

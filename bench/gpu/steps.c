@@ -6,8 +6,9 @@
  * The mixes are those of mixes.c. A trap costs 1 to 20 us, and an operation has hundreds, so counting all of a million takes
  * minutes to hours: tests/alloc/test_offset_bound.c counts basic blocks of all of them. x86-64 only. Exits with 1 when an operation costs
  * more than 4 times the median of its kind. */
+#include "sizes.h"
+
 #include <acre/offset_allocator.h>
-#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,23 +29,6 @@ static inline void begin_steps(void) { __asm__ volatile("pushfq\n orq $0x100, (%
 static inline void end_steps(void) { __asm__ volatile("pushfq\n andq $~0x100, (%%rsp)\n popfq" ::: "memory", "cc"); }
 
 static uint64_t random_state;
-static uint64_t next_random(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-static double unit_random(void) { return (double)(next_random() >> 11) / 9007199254740992.0; }
-
-static uint64_t device_size(void)
-{
-    const double which = unit_random();
-    const double low = which < 0.6 ? 256 : which < 0.95 ? 65536 : 4194304;
-    const double high = which < 0.6 ? 65536 : which < 0.95 ? 4194304 : 67108864;
-    return (uint64_t)(low * exp(unit_random() * log(high / low)));
-}
-static uint64_t small_size(void) { return 1 + next_random() % 2056; }
 
 /* How many operations took so many instructions. */
 typedef struct counts {
@@ -78,8 +62,8 @@ static bool print(const char *mix, const char *what, const counts *c)
     return most <= TIMES_MAX * median;
 }
 
-static bool run(const char *name, uint64_t (*size)(void), uint64_t range, uint64_t granule, acre_offset_strategy strategy, long operations,
-                long every)
+static bool run(const char *name, uint64_t (*size)(uint64_t *random), uint64_t range, uint64_t granule, acre_offset_strategy strategy,
+                long operations, long every)
 {
     static acre_offset_block blocks[BLOCKS_MAX];
     static uint64_t sizes[BLOCKS_MAX];
@@ -98,7 +82,7 @@ static bool run(const char *name, uint64_t (*size)(void), uint64_t range, uint64
         acre_status status;
         steps = 0;
         if (live < range / 10 * 8 && count < BLOCKS_MAX) {
-            sizes[count] = size();
+            sizes[count] = size(&random_state);
             if (is_counted) begin_steps();
             status = acre_offset_alloc(&offsets, sizes[count], granule, strategy, &blocks[count], &offset);
             if (is_counted) end_steps();
@@ -110,7 +94,7 @@ static bool run(const char *name, uint64_t (*size)(void), uint64_t range, uint64
         }
         steps = 0;
         if (count == 0) return false;
-        const uint32_t which = (uint32_t)(next_random() % count);
+        const uint32_t which = (uint32_t)(next_random(&random_state) % count);
         if (is_counted) begin_steps();
         status = acre_offset_free(&offsets, blocks[which]);
         if (is_counted) end_steps();
@@ -140,9 +124,9 @@ int main(int argument_count, char **arguments)
     }
     (void)signal(SIGTRAP, count_step);
     printf("%-7s %-6s %10s %8s %8s %8s %8s\n", "mix", "what", "counted", "median", "99.9 %", "most", "times");
-    const bool is_device_even = run("device", device_size, (uint64_t)2 << 30, 256, ACRE_OFFSET_GOOD_FIT, operations, every);
-    const bool is_small_even = run("small", small_size, 64 << 20, 16, ACRE_OFFSET_GOOD_FIT, operations, every);
-    const bool is_best_even = run("best", small_size, 64 << 20, 16, ACRE_OFFSET_BEST_FIT, operations, every);
+    const bool is_device_even = run("device", draw_gpu, (uint64_t)2 << 30, 256, ACRE_OFFSET_GOOD_FIT, operations, every);
+    const bool is_small_even = run("small", draw_small, 64 << 20, 16, ACRE_OFFSET_GOOD_FIT, operations, every);
+    const bool is_best_even = run("best", draw_small, 64 << 20, 16, ACRE_OFFSET_BEST_FIT, operations, every);
     return is_device_even && is_small_even && is_best_even ? 0 : 1;
 }
 
