@@ -370,10 +370,11 @@ static void count_down(acre_gpu_block *block)
         (void)acre_gpu_drop_empty(pool, 1);
 }
 
-acre_status acre_gpu_change_place(acre_gpu_entry *entry, uint64_t offset)
+acre_status acre_gpu_change_place(acre_gpu_entry *entry)
 {
     acre_gpu_block *const from = entry->block;
     acre_gpu_block *const to = entry->to_block;
+    acre_offset_extent extent;
     for (uint32_t i = 0; i < entry->map_count; i++) {
         const acre_status status = acre_gpu_map_block(to);
         if (status == ACRE_OK) continue;
@@ -384,10 +385,11 @@ acre_status acre_gpu_change_place(acre_gpu_entry *entry, uint64_t offset)
     if (to->entry_count++ == 0) to->pool->empty_count--;
     to->asked_bytes += entry->size_bytes;
     from->asked_bytes -= entry->size_bytes;
+    acre_gpu_must(acre_offset_read(&to->offsets, entry->to_place, &extent));
     acre_gpu_leave_place(from, entry->place);
     entry->block = to;
     entry->place = entry->to_place;
-    entry->offset = offset;
+    entry->offset = extent.offset;
     acre_gpu_must(acre_offset_set_user(&to->offsets, entry->place, (uintptr_t)entry));
     count_down(from);
     return ACRE_OK;

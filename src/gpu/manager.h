@@ -125,7 +125,7 @@ acre_gpu_need acre_gpu_need_of(const acre_gpu_pool *pool, const acre_gpu_request
 acre_status acre_gpu_place(acre_gpu_pool *pool, const acre_gpu_need *need, acre_gpu_entry *entry);
 
 /* Moves an entry to the place that is held for it. The pool's lock is held. */
-acre_status acre_gpu_change_place(acre_gpu_entry *entry, uint64_t offset);
+acre_status acre_gpu_change_place(acre_gpu_entry *entry);
 
 /* Takes the entry out of its place; an empty block goes back to the driver when another one is there. The pool's lock is held. */
 void acre_gpu_leave(acre_gpu_entry *entry);

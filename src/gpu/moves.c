@@ -348,7 +348,7 @@ static acre_status end_move(acre_gpu_entry *entry, const acre_gpu_move *move)
 {
     switch (move->outcome) {
     case ACRE_GPU_MOVE_DONE: {
-        const acre_status status = acre_gpu_change_place(entry, move->to_offset_bytes);
+        const acre_status status = acre_gpu_change_place(entry);
         if (status != ACRE_OK) return status;
         entry->to_block = NULL;
         entry->to_place = 0;

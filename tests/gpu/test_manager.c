@@ -719,7 +719,11 @@ static void a_plan_makes_the_wished_extent(void **state)
         assert_int_not_equal(moves[i].memory, list[20]);
         moves[i].outcome = ACRE_GPU_MOVE_DONE;
     }
+    const uint64_t planned = moves[0].to_offset_bytes;
+    moves[0].to_offset_bytes += 64; /* the owner's copy of the plan does not decide where memory is */
     assert_int_equal(acre_gpu_end_moves(gpu, pool, 0, moves, count), ACRE_OK);
+    assert_int_equal(info_of(moves[0].memory).offset_bytes, planned);
+    assert_int_equal(acre_gpu_check(gpu), ACRE_OK);
     memory = alloc(&large);
     free_memory(memory);
     for (int i = 0; i < COUNT; i++) free_memory(list[i]);
