@@ -34,15 +34,17 @@ static inline unsigned acre_word_leading_zeros(acre_word word)
                                                      : (unsigned)__builtin_clzl((unsigned long)word);
 }
 
-/* How many numbers a set holds. Written out, since without a popcount instruction the built-in is a library call. */
-static inline unsigned acre_word_count(acre_word word)
+/* How many bits of a word of 64 are set. Written out, since without a popcount instruction the built-in is a library call. */
+static inline unsigned acre_bits_count(uint64_t bits)
 {
-    uint64_t bits = word;
     bits -= (bits >> 1) & 0x5555555555555555u;
     bits = (bits & 0x3333333333333333u) + ((bits >> 2) & 0x3333333333333333u);
     bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0fu;
     return (unsigned)((bits * 0x0101010101010101u) >> 56);
 }
+
+/* How many numbers a set holds. */
+static inline unsigned acre_word_count(acre_word word) { return acre_bits_count(word); }
 
 /* The set {0, ..., count - 1}; count <= ACRE_WORD_BITS. */
 static inline acre_word acre_word_first(unsigned count)

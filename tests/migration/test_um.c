@@ -1,0 +1,433 @@
+/* test_um.c - unified memory: random use against an array, published counts of faults, failing copies, bad input. */
+#include "random_use.h"
+
+#include "os/os.h"
+#include "support/test.h"
+
+#include <pthread.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SEQUENCE_COUNT = 20, FAILURE_COUNT = 10 };
+#else
+enum { SEQUENCE_COUNT = 100, FAILURE_COUNT = 30 };
+#endif
+enum { SEQUENCE_BYTES = 1500, PAGE = ACRE_UM_PAGE_BYTES };
+#define MIB ((uint64_t)1 << 20)
+
+static void fill(uint8_t *bytes, size_t count, uint64_t seed)
+{
+    uint64_t random = seed * 2654435761u + 1;
+    for (size_t i = 0; i < count; i++) bytes[i] = (uint8_t)(next_random(&random) >> 32);
+}
+
+static void contents_are_those_of_an_array(void **state)
+{
+    uint8_t bytes[SEQUENCE_BYTES];
+    for (uint64_t seed = 1; seed <= SEQUENCE_COUNT; seed++) {
+        fill(bytes, sizeof bytes, seed);
+        (void)use_um_at_random(bytes, sizeof bytes, 0);
+    }
+}
+
+static void no_copy_that_fails_loses_anything(void **state)
+{
+    uint8_t bytes[SEQUENCE_BYTES];
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        fill(bytes, sizeof bytes, seed);
+        const uint64_t count = use_um_at_random(bytes, sizeof bytes, 0);
+        const uint64_t step = count / FAILURE_COUNT + 1;
+        for (uint64_t at = 1; at <= count; at += step) (void)use_um_at_random(bytes, sizeof bytes, at);
+    }
+}
+
+/* ---- a modelled device ---- */
+
+typedef struct device {
+    acre_um *um;
+    unsigned place;
+    uint64_t at;
+} device;
+
+/* `bytes` of managed memory, written by the host, and a device for `capacity_bytes` of it (0: for all). */
+static device open_device(const char *name, uint64_t bytes, uint64_t capacity_bytes)
+{
+    device d;
+    acre_um_options options = {.bytes_max = (bytes + 2 * MIB - 1) / (2 * MIB) * 2 * MIB, .is_modelled = true};
+    const acre_um_place place = {
+        .name = "device",
+        .capacity_bytes = capacity_bytes,
+        .costs = {.fault_ns = 46389, .in_bytes_per_s = 7430000000, .out_bytes_per_s = 7430000000, .remote_ns = 1000}};
+    assert_int_equal(acre_um_rules_named(name, &options.rules), ACRE_OK);
+    assert_int_equal(acre_um_open(&options, &d.um), ACRE_OK);
+    assert_int_equal(acre_um_add_place(d.um, &place, &d.place), ACRE_OK);
+    assert_int_equal(acre_um_allocate(d.um, bytes, &d.at), ACRE_OK);
+    for (uint64_t i = 0; i < bytes; i += PAGE) assert_int_equal(acre_um_touch(d.um, ACRE_UM_HOME, d.at + i, PAGE, true), ACRE_OK);
+    return d;
+}
+
+static acre_um_figures pass_over(const device *d, uint64_t bytes)
+{
+    acre_um_figures figures;
+    for (uint64_t i = 0; i < bytes; i += PAGE) assert_int_equal(acre_um_touch(d->um, d->place, d->at + i, PAGE, false), ACRE_OK);
+    assert_int_equal(acre_um_read_figures(d->um, d->place, &figures), ACRE_OK);
+    return figures;
+}
+
+/* GPGPU-Sim UVMSmart's log of hotspot: research, section 4d. */
+static void faults_and_times_are_the_published_ones(void **state)
+{
+    static const struct {
+        const char *rules;
+        uint64_t faults;
+        double ms;
+    } published[] = {{"demand", 3072, 144.2}, {"64k", 192, 10.6}, {"lru", 36, 3.40}};
+    for (unsigned i = 0; i < 3; i++) {
+        device d = open_device(published[i].rules, 12 * MIB, 0);
+        const acre_um_figures f = pass_over(&d, 12 * MIB);
+        assert_int_equal(f.fault_count, published[i].faults);
+        assert_int_equal(f.in_bytes, 12 * MIB);
+        assert_true((double)f.clock_ns / 1e6 > published[i].ms * 0.9 && (double)f.clock_ns / 1e6 < published[i].ms * 1.1);
+        acre_um_close(d.um);
+    }
+    device d = open_device("lru", 64 * MIB, 0);
+    assert_int_equal(pass_over(&d, 64 * MIB).fault_count, 192);
+    acre_um_close(d.um);
+}
+
+static void two_passes_over_six_blocks_with_room_for_five(void **state)
+{
+    static const char *const rules[] = {"lru", "nvidia"};
+    for (unsigned i = 0; i < 2; i++) {
+        device d = open_device(rules[i], 12 * MIB, 10 * MIB);
+        (void)pass_over(&d, 12 * MIB);
+        const acre_um_figures f = pass_over(&d, 12 * MIB);
+        assert_int_equal(f.fault_count, 72);
+        assert_int_equal(f.evicted_units, 7);
+        assert_int_equal(f.evicted_pages, 3584);
+        assert_int_equal(f.thrashed_pages, 3072);
+        assert_int_equal(f.out_bytes, 0); /* it was only read */
+        acre_um_close(d.um);
+    }
+}
+
+static void ten_times_too_much_ends_with_the_right_result(void **state)
+{
+    for (unsigned i = 0; acre_um_rules_name(i) != NULL; i++) {
+        acre_space home, near;
+        acre_um *um;
+        unsigned place;
+        uint64_t at;
+        acre_um_options options = {.bytes_max = 40 * MIB, .home = &home};
+        const acre_um_place small = {.name = "small", .capacity_bytes = 4 * MIB, .space = &near};
+        assert_int_equal(acre_um_rules_named(acre_um_rules_name(i), &options.rules), ACRE_OK);
+        assert_int_equal(acre_space_open_pages(&home, NULL), ACRE_OK);
+        assert_int_equal(acre_space_open_pages(&near, NULL), ACRE_OK);
+        assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+        assert_int_equal(acre_um_add_place(um, &small, &place), ACRE_OK);
+        assert_int_equal(acre_um_allocate(um, 40 * MIB, &at), ACRE_OK);
+        for (uint64_t pass = 0; pass < 3; pass++) {
+            for (uint64_t page = 0; page < 40 * MIB / PAGE; page++) {
+                unsigned where;
+                assert_int_equal(acre_um_touch(um, place, at + page * PAGE, PAGE, true), ACRE_OK);
+                assert_int_equal(acre_um_where(um, place, at + page * PAGE, &where), ACRE_OK);
+                uint64_t *const word = acre_um_pointer(um, where, at + page * PAGE);
+                assert_int_equal(*word, pass == 0 ? 0 : page * 3 + pass);
+                *word = page * 3 + pass + 1;
+            }
+        }
+        assert_true(acre_um_is_valid(um));
+        acre_um_close(um);
+        acre_space_close(&home);
+        acre_space_close(&near);
+    }
+}
+
+/* ---- two that share ---- */
+
+static uint64_t bytes_of_ping_pong(bool ignores_thrashing, acre_um_figures *figures)
+{
+    acre_um *um;
+    unsigned places[2];
+    uint64_t at;
+    acre_um_options options = {.bytes_max = 2 * MIB, .is_modelled = true, .rules = {.ignores_thrashing = ignores_thrashing}};
+    const acre_um_place place = {.name = "one", .costs = {.fault_ns = 1000, .remote_ns = 100}};
+    assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+    for (unsigned i = 0; i < 2; i++) assert_int_equal(acre_um_add_place(um, &place, &places[i]), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, PAGE, &at), ACRE_OK);
+    for (unsigned i = 0; i < 1000; i++) assert_int_equal(acre_um_touch(um, places[i % 2], at, 8, true), ACRE_OK);
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(acre_um_read_figures(um, places[i], &figures[i]), ACRE_OK);
+        bytes += figures[i].in_bytes;
+    }
+    assert_true(acre_um_is_valid(um));
+    acre_um_close(um);
+    return bytes;
+}
+
+static void a_page_that_goes_to_and_fro_stays(void **state)
+{
+    acre_um_figures f[2];
+    const uint64_t without = bytes_of_ping_pong(true, f);
+    assert_int_equal(without, 999 * (uint64_t)PAGE);
+    const uint64_t with = bytes_of_ping_pong(false, f);
+    assert_true(with * 10 <= without);
+    assert_int_equal(f[0].throttle_count + f[1].throttle_count, 10);
+    assert_int_equal(f[0].pin_count + f[1].pin_count, 1);
+    assert_true(f[0].remote_count + f[1].remote_count > 400);
+}
+
+static void who_reads_mostly_has_a_copy(void **state)
+{
+    acre_um *um;
+    unsigned a, b, where;
+    uint64_t at;
+    const acre_um_options options = {.bytes_max = 2 * MIB, .is_modelled = true};
+    assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "a"}, &a), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "b"}, &b), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, 2 * MIB, &at), ACRE_OK);
+    assert_int_equal(acre_um_advise(um, at, 2 * MIB, ACRE_UM_READ_MOSTLY, a), ACRE_OK);
+    assert_int_equal(acre_um_touch(um, a, at, PAGE, true), ACRE_OK);
+    for (unsigned i = 0; i < 100; i++) assert_int_equal(acre_um_touch(um, i % 2 ? a : b, at, PAGE, false), ACRE_OK);
+    acre_um_figures f;
+    assert_int_equal(acre_um_read_figures(um, b, &f), ACRE_OK);
+    assert_int_equal(f.fault_count, 1);
+    assert_int_equal(acre_um_touch(um, b, at, PAGE, true), ACRE_OK); /* takes the other away */
+    assert_int_equal(acre_um_where(um, a, at, &where), ACRE_OK);
+    assert_int_equal(where, b);
+    assert_true(acre_um_is_valid(um));
+    acre_um_close(um);
+}
+
+static void advice_says_where_pages_are_used(void **state)
+{
+    device d = open_device("lru", 4 * MIB, 0);
+    unsigned where;
+    acre_um_figures f;
+    assert_int_equal(acre_um_advise(d.um, d.at, 2 * MIB, ACRE_UM_ACCESSED_BY, d.place), ACRE_OK);
+    assert_int_equal(acre_um_touch(d.um, d.place, d.at, PAGE, true), ACRE_OK);
+    assert_int_equal(acre_um_where(d.um, d.place, d.at, &where), ACRE_OK);
+    assert_int_equal(where, ACRE_UM_HOME);
+    assert_int_equal(acre_um_advise(d.um, d.at, 2 * MIB, ACRE_UM_NORMAL, d.place), ACRE_OK);
+    assert_int_equal(acre_um_touch(d.um, d.place, d.at, PAGE, true), ACRE_OK);
+    assert_int_equal(acre_um_where(d.um, d.place, d.at, &where), ACRE_OK);
+    assert_int_equal(where, d.place);
+    assert_int_equal(acre_um_advise(d.um, d.at, 2 * MIB, ACRE_UM_PREFERRED, d.place), ACRE_OK);
+    assert_int_equal(acre_um_touch(d.um, ACRE_UM_HOME, d.at, PAGE, false), ACRE_OK); /* uses it there */
+    assert_int_equal(acre_um_where(d.um, ACRE_UM_HOME, d.at, &where), ACRE_OK);
+    assert_int_equal(where, d.place);
+    assert_int_equal(acre_um_prefetch_to(d.um, d.place, d.at + 2 * MIB, 2 * MIB), ACRE_OK);
+    assert_int_equal(acre_um_read_figures(d.um, d.place, &f), ACRE_OK);
+    const uint64_t before = f.fault_count;
+    assert_int_equal(acre_um_touch(d.um, d.place, d.at + 2 * MIB, 2 * MIB, false), ACRE_OK);
+    assert_int_equal(acre_um_read_figures(d.um, d.place, &f), ACRE_OK);
+    assert_int_equal(f.fault_count, before);
+    assert_int_equal(f.useful_pages, 512);
+    acre_um_close(d.um);
+}
+
+static void a_threshold_leaves_pages_where_they_are(void **state)
+{
+    acre_um *um;
+    unsigned place, where;
+    uint64_t at;
+    const acre_um_options options = {
+        .bytes_max = 2 * MIB, .is_modelled = true, .rules = {.migration = ACRE_UM_THRESHOLD, .prefetch = ACRE_UM_PREFETCH_BIG_PAGE}};
+    assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "a", .capacity_bytes = 4 * MIB}, &place), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, 2 * MIB, &at), ACRE_OK);
+    for (unsigned i = 1; i < 256; i++) assert_int_equal(acre_um_touch(um, place, at, 8, true), ACRE_OK);
+    assert_int_equal(acre_um_where(um, place, at, &where), ACRE_OK);
+    assert_int_equal(where, ACRE_UM_HOME);
+    assert_int_equal(acre_um_touch(um, place, at, 8, true), ACRE_OK);
+    assert_int_equal(acre_um_where(um, place, at, &where), ACRE_OK);
+    assert_int_equal(where, place);
+    assert_true(acre_um_is_valid(um));
+    acre_um_close(um);
+}
+
+static void streams_are_foreseen(void **state)
+{
+    device d = open_device("acre", 64 * MIB, 0), plain = open_device("lru", 64 * MIB, 0);
+    const acre_um_figures f = pass_over(&d, 64 * MIB), other = pass_over(&plain, 64 * MIB);
+    assert_true(f.fault_count * 4 < other.fault_count && f.clock_ns < other.clock_ns);
+    acre_um_close(d.um);
+    acre_um_close(plain.um);
+}
+
+/* ---- threads, bad input ---- */
+
+typedef struct worker {
+    acre_um *um;
+    unsigned place;
+    uint64_t at;
+} worker;
+
+static void *work(void *context)
+{
+    const worker *const w = context;
+    uint64_t random = w->place + 1;
+    for (unsigned i = 0; i < 3000; i++) {
+        const uint64_t number = next_random(&random);
+        if (acre_um_touch(w->um, w->place, w->at + number % (16 * MIB), 1, number >> 63) != ACRE_OK) return context;
+    }
+    return NULL;
+}
+
+static void threads_may_all_call(void **state)
+{
+    acre_um *um;
+    uint64_t at;
+    worker workers[3];
+    pthread_t threads[3];
+    const acre_um_options options = {.bytes_max = 16 * MIB, .is_modelled = true};
+    assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, 16 * MIB, &at), ACRE_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        workers[i] = (worker){um, 0, at};
+        if (i > 0)
+            assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "t", .capacity_bytes = 8 * MIB}, &workers[i].place), ACRE_OK);
+    }
+    for (unsigned i = 0; i < 3; i++) assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        void *failed = NULL;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    assert_true(acre_um_is_valid(um));
+    acre_um_close(um);
+}
+
+static void a_throttled_touch_waits_a_lapse(void **state)
+{
+    acre_um *um;
+    unsigned places[2];
+    uint64_t at;
+    acre_um_figures f;
+    const acre_um_options options = {.bytes_max = 2 * MIB, .rules = {.lapse_ns = 200000000}};
+    assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+    for (unsigned i = 0; i < 2; i++) assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "x"}, &places[i]), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, PAGE, &at), ACRE_OK);
+    const uint64_t begin_ns = acre_os_now_ns();
+    for (unsigned i = 0; i < 5; i++) assert_int_equal(acre_um_touch(um, places[i % 2], at, 8, true), ACRE_OK);
+    assert_true(acre_os_now_ns() - begin_ns >= options.rules.lapse_ns);
+    assert_int_equal(acre_um_read_figures(um, places[0], &f), ACRE_OK);
+    assert_int_equal(f.throttle_count, 1);
+    acre_um_close(um);
+}
+
+static void bad_input_is_refused(void **state)
+{
+    acre_um *um;
+    unsigned place, where;
+    uint32_t pages;
+    uint64_t at;
+    acre_um_figures f;
+    acre_um_rules rules;
+    acre_space space;
+    const acre_um_options good = {.bytes_max = 8 * MIB};
+    assert_int_equal(acre_um_open(NULL, &um), ACRE_INVALID);
+    assert_int_equal(acre_um_open(&good, NULL), ACRE_INVALID);
+    static const uint64_t sizes[] = {0, 1, 3 * MIB, (uint64_t)17 << 40};
+    for (unsigned i = 0; i < 4; i++) assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = sizes[i]}, &um), ACRE_INVALID);
+    const acre_um_rules bad_rules[] = {{.density_percent = 101},          {.unit_pages = 2},
+                                       {.evicts_by_density = true},       {.free_percent = 51},
+                                       {.prefetch = (acre_um_prefetch)9}, {.migration = (acre_um_migration)9},
+                                       {.eviction = (acre_um_eviction)9}, {.policy = (acre_policy_kind)99}};
+    for (unsigned i = 0; i < sizeof bad_rules / sizeof *bad_rules; i++)
+        assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = 8 * MIB, .rules = bad_rules[i]}, &um), ACRE_INVALID);
+    assert_int_equal(acre_um_rules_named("none", &rules), ACRE_INVALID);
+    assert_int_equal(acre_um_rules_named(NULL, &rules), ACRE_INVALID);
+    assert_int_equal(acre_um_rules_named("acre", NULL), ACRE_INVALID);
+    assert_null(acre_um_rules_name(1000));
+
+    assert_int_equal(acre_space_open_handles(&space, 1 << 20, 64 * MIB), ACRE_OK);
+    assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = 8 * MIB, .home = &space}, &um), ACRE_INVALID); /* no host access */
+    assert_int_equal(acre_um_open(&good, &um), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, NULL, &place), ACRE_INVALID);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = NULL}, &place), ACRE_INVALID);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "x"}, NULL), ACRE_INVALID);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "x", .capacity_bytes = MIB}, &place), ACRE_INVALID);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "x", .space = &space}, &place), ACRE_INVALID);
+    for (unsigned i = 1; i < ACRE_UM_PLACE_MAX; i++)
+        assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "x", .capacity_bytes = 4 * MIB}, &place), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "x"}, &where), ACRE_NO_MEMORY);
+    assert_int_equal(acre_um_set_home_costs(um, NULL), ACRE_INVALID);
+
+    assert_int_equal(acre_um_allocate(um, 0, &at), ACRE_INVALID);
+    assert_int_equal(acre_um_allocate(um, 1, NULL), ACRE_INVALID);
+    assert_int_equal(acre_um_allocate(um, 9 * MIB, &at), ACRE_NO_MEMORY);
+    assert_int_equal(acre_um_allocate(um, UINT64_MAX, &at), ACRE_NO_MEMORY);
+    assert_int_equal(acre_um_allocate(um, 5 * MIB + 1, &at), ACRE_OK);
+    uint64_t other;
+    assert_int_equal(acre_um_allocate(um, 3 * MIB, &other), ACRE_NO_MEMORY);
+    assert_int_equal(acre_um_touch(um, 7, at, 1, false), ACRE_INVALID);
+    assert_int_equal(acre_um_touch(um, place, at, 0, false), ACRE_INVALID);
+    assert_int_equal(acre_um_touch(um, place, at, 6 * MIB, false), ACRE_INVALID);
+    assert_int_equal(acre_um_touch(um, place, at, 3 * MIB, false), ACRE_INVALID); /* more than half of the place */
+    assert_int_equal(acre_um_touch(um, place, UINT64_MAX, 2, false), ACRE_INVALID);
+    assert_int_equal(acre_um_touch(um, place, at, UINT64_MAX, false), ACRE_INVALID);
+    assert_int_equal(acre_um_where(um, place, at, NULL), ACRE_INVALID);
+    assert_int_equal(acre_um_where(um, 9, at, &where), ACRE_INVALID);
+    assert_int_equal(acre_um_advise(um, at, 1, (acre_um_advice)9, 0), ACRE_INVALID);
+    assert_int_equal(acre_um_advise(um, at + 7 * MIB, 1, ACRE_UM_NORMAL, 0), ACRE_INVALID);
+    assert_int_equal(acre_um_prefetch_to(um, place, at, 9 * MIB), ACRE_INVALID);
+    assert_int_equal(acre_um_read_figures(um, 9, &f), ACRE_INVALID);
+    assert_int_equal(acre_um_read_figures(um, 0, NULL), ACRE_INVALID);
+    assert_int_equal(acre_um_resident_pages(um, place, at + 7 * MIB, &pages), ACRE_INVALID);
+    assert_null(acre_um_pointer(um, place, at));
+    assert_int_equal(acre_um_free(um, at + 2 * MIB), ACRE_INVALID);
+    assert_int_equal(acre_um_free(um, at), ACRE_OK);
+    assert_int_equal(acre_um_free(um, at), ACRE_INVALID);
+    assert_false(acre_um_is_valid(NULL));
+    acre_um_close(um);
+    acre_um_close(NULL);
+    acre_space_close(&space);
+}
+
+/* With meta spaces of every size up to what it takes. */
+static void without_memory_nothing_is_held(void **state)
+{
+    static unsigned char bytes[1 << 20];
+    bool has_opened = false;
+    for (size_t size = 64; size <= sizeof bytes; size += 8192) {
+        acre_space space;
+        acre_um *um;
+        unsigned place;
+        assert_int_equal(acre_space_open_static(&space, bytes, size), ACRE_OK);
+        const acre_um_options options = {.bytes_max = 8 * MIB, .meta = &space, .rules = {.prefetch = ACRE_UM_PREFETCH_ADAPTIVE}};
+        const acre_status status = acre_um_open(&options, &um);
+        assert_true(status == ACRE_OK || status == ACRE_NO_MEMORY);
+        if (status == ACRE_OK) {
+            const acre_status added = acre_um_add_place(um, &(acre_um_place){.name = "x", .capacity_bytes = 4 * MIB}, &place);
+            assert_true(added == ACRE_OK || added == ACRE_NO_MEMORY);
+            has_opened = added == ACRE_OK;
+            assert_true(acre_um_is_valid(um));
+            acre_um_close(um);
+        }
+        acre_space_close(&space);
+    }
+    assert_true(has_opened);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(contents_are_those_of_an_array),
+        cmocka_unit_test(no_copy_that_fails_loses_anything),
+        cmocka_unit_test(faults_and_times_are_the_published_ones),
+        cmocka_unit_test(two_passes_over_six_blocks_with_room_for_five),
+        cmocka_unit_test(ten_times_too_much_ends_with_the_right_result),
+        cmocka_unit_test(a_page_that_goes_to_and_fro_stays),
+        cmocka_unit_test(who_reads_mostly_has_a_copy),
+        cmocka_unit_test(advice_says_where_pages_are_used),
+        cmocka_unit_test(a_threshold_leaves_pages_where_they_are),
+        cmocka_unit_test(streams_are_foreseen),
+        cmocka_unit_test(threads_may_all_call),
+        cmocka_unit_test(a_throttled_touch_waits_a_lapse),
+        cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(without_memory_nothing_is_held),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
