@@ -21,7 +21,9 @@
  * Threads: any, at any time; one works at a time. Costs: a touch of a page that is there takes about 30 ns. Memory: 1 KiB for each 2 MiB
  * that is allocated, and what acre_policy_bytes says for each unit of eviction and place.
  *
- * Sources of the rules: docs/um.md. Example: examples/um.c.
+ * Sources of the rules: docs/um.md.
+ *
+ * Example: examples/um.c.
  */
 #ifndef ACRE_UM_H
 #define ACRE_UM_H

@@ -1,11 +1,10 @@
-/* Proofs of policy/density.h: words of a set of pages. What the tree says is held by tests/policy/test_density.c, since a block of 512 pages
- * is too much for a prover. */
+/* Proofs of policy/density.h: words of a set of pages. What the tree says is held by tests/policy/test_density.c, since a block of 512
+ * pages is too much for a prover. */
 #include "../proof.h"
 #include "policy/density.h"
 
 /* PROOF mask_piece
- *   property: the pages of a range that are in a word are exactly those: each page of the block is in the piece of its word if and only if it
- *             is in the range
+ *   property: each page of the block is in the piece of its word if and only if it is in the range
  *   bound:    unbounded
  *   assumes:  the range lies in the block
  */
