@@ -13,7 +13,7 @@ static const struct {
     const char *name;
     acre_um_rules rules;
 } named_rules[] = {
-    {"acre", {.prefetch = ACRE_UM_PREFETCH_ADAPTIVE, .policy = ACRE_POLICY_ADAPTIVE}},
+    {"acre", {.prefetch = ACRE_UM_PREFETCH_ADAPTIVE, .policy = ACRE_POLICY_ADAPTIVE, .migration = ACRE_UM_ADAPTIVE_THRESHOLD}},
     {"nvidia", {.prefetch = ACRE_UM_PREFETCH_DENSITY, .policy = ACRE_POLICY_FIFO}},
     {"lru", {.prefetch = ACRE_UM_PREFETCH_DENSITY, .policy = ACRE_POLICY_LRU}},
     {"tree",

@@ -247,6 +247,25 @@ static void a_threshold_leaves_pages_where_they_are(void **state)
     acre_um_close(um);
 }
 
+/* Sparse touches at 125 % of what there is; and a stream. */
+static void an_adaptive_threshold_moves_less_where_little_is_used(void **state)
+{
+    acre_um_figures sparse[2], stream[2];
+    for (unsigned i = 0; i < 2; i++) {
+        device d = open_device(i ? "delayed" : "lru", 20 * MIB, 16 * MIB);
+        uint64_t random = 5;
+        for (unsigned k = 0; k < 20000; k++)
+            assert_int_equal(acre_um_touch(d.um, d.place, d.at + next_random(&random) % (20 * MIB / 8) * 8, 8, true), ACRE_OK);
+        assert_int_equal(acre_um_read_figures(d.um, d.place, &sparse[i]), ACRE_OK);
+        acre_um_close(d.um);
+        d = open_device(i ? "delayed" : "lru", 20 * MIB, 16 * MIB);
+        for (unsigned pass = 0; pass < 4; pass++) stream[i] = pass_over(&d, 20 * MIB);
+        acre_um_close(d.um);
+    }
+    assert_true(sparse[1].in_bytes * 2 <= sparse[0].in_bytes);
+    assert_true((double)stream[1].clock_ns <= 1.05 * (double)stream[0].clock_ns);
+}
+
 static void streams_are_foreseen(void **state)
 {
     device d = open_device("acre", 64 * MIB, 0), plain = open_device("lru", 64 * MIB, 0);
@@ -423,6 +442,7 @@ int main(void)
         cmocka_unit_test(who_reads_mostly_has_a_copy),
         cmocka_unit_test(advice_says_where_pages_are_used),
         cmocka_unit_test(a_threshold_leaves_pages_where_they_are),
+        cmocka_unit_test(an_adaptive_threshold_moves_less_where_little_is_used),
         cmocka_unit_test(streams_are_foreseen),
         cmocka_unit_test(threads_may_all_call),
         cmocka_unit_test(a_throttled_touch_waits_a_lapse),
