@@ -12,7 +12,8 @@
   const PLOT_PROGRAMS = 8; // more in one plot are too thin to tell apart
   const isReplay = tour.kind === "acre replay --strategies";
   const isCache = tour.kind === "acre cache";
-  const title = isCache ? "Caches on recorded traces" : isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
+  const isDevice = tour.kind === "acre bench gpu";
+  const title = isDevice ? "Placing device memory beside VMA" : isCache ? "Caches on recorded traces" : isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
   document.title = `${title} - acre`;
 
   function make(tag, attributes, ...children) {
@@ -65,18 +66,19 @@
     window.addEventListener("resize", () => plot.setSize({ width: width(), height: 280 }));
   }
 
-  // Shares from 0 to 1 over places, a line for each series.
+  // Shares over places, a line for each series; from 0, or from `low` if all are above it.
   function lines(parent, plotted) {
     const holder = make("div", { class: "plot", role: "img",
       "aria-label": `${plotted.title}, of ${plotted.series.map((one) => one.name).join(", ")}` });
     parent.append(make("h3", {}, plotted.title), holder);
+    const low = plotted.low !== undefined && plotted.series.every((one) => one.values.every((value) => value >= plotted.low)) ? plotted.low : 0;
     const share = (u, y) => (y === null || y === undefined ? "" : `${(100 * y).toFixed(1)}%`);
     const width = () => Math.max(300, Math.min(1120, holder.clientWidth || 1120));
     const axis = (space, values) => ({ stroke: colour("--soft"), grid: { stroke: colour("--grid") }, space, values });
     const plot = new uPlot({
       width: width(), height: 320,
-      scales: { x: { time: false, distr: plotted.is_log ? 3 : 1 }, y: { range: (u, low, high) => [0, Math.max(0.05, Math.min(1, high * 1.08))] } },
-      axes: [axis(100, (u, splits) => splits.map((x) => (x === null ? "" : x.toLocaleString("en")))), axis(40, (u, splits) => splits.map((y) => `${+(100 * y).toFixed(1)}%`))],
+      scales: { x: { time: false, distr: plotted.is_log ? 3 : 1 }, y: { range: (u, least, most) => [low, Math.max(0.05, Math.min(1, most * 1.08))] } },
+      axes: [axis(100, (u, splits) => splits.map((x) => (x === null ? "" : x.toLocaleString("en")))), { ...axis(40, (u, splits) => splits.map((y) => `${+(100 * y).toFixed(1)}%`)), size: 58 }],
       series: [{ label: plotted.x, value: (u, x) => (x === null ? "" : x.toLocaleString("en")) },
         ...plotted.series.map((one, i) => ({ label: one.name, stroke: colour(colours[(i + 5) % colours.length]), width: 1.6, value: share,
           dash: i < colours.length ? undefined : [6, 4],
@@ -128,7 +130,7 @@
     make("p", { class: "soft" }, isTour ? `acre ${tour.version}: every memory system at its real job, beside the best peer there is`
       : isCache ? `acre ${tour.version}: what a cache of each policy and size would have missed, every object one entry, empty at first`
       : isReplay ? `acre ${tour.version}: the real-time heaps, addresses and sizes as on the machine that replays`
-      : `acre ${tour.version}, medians of ${tour.rounds} interleaved rounds on ${tour.cores} cores, load average `
+      : `acre ${tour.version}, medians of ${tour.rounds} ${isDevice ? "seeds" : "interleaved rounds"} on ${tour.cores} cores, load average `
         + `${tour.load_average.map((load) => load.toFixed(1)).join(" to ")}`))));
   const tiles = isTour ? [["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]]
     : isReplay ? tour.strategies.filter((one) => one.failures !== null)
