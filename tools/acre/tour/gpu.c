@@ -2,6 +2,7 @@
  * by piece, and each byte is compared. Without a GPU the device is lavapipe, in software, and says so.
  */
 #include "command.h"
+#include "gpu_picture.h"
 #include "job.h"
 #include "tour.h"
 
@@ -27,6 +28,30 @@ static double figure(const char *text, const char *name)
 {
     const char *const at = behind(text, name);
     return at == NULL ? -1 : strtod(at, NULL);
+}
+
+/* Every block before and after the moves, as the scene dumped them. */
+static void show(tour_state *tour)
+{
+    static const char *const names[] = {"before", "after"};
+    json_t *const pictures = json_array();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_error_t error;
+        char *why = NULL;
+        char *const path = must_print("%s/%s.json", tour_scratch(tour), names[i]);
+        char *const title = must_print("Every block %s the moves", names[i]);
+        json_t *const dump = json_load_file(path, 0, &error);
+        json_t *const picture = dump == NULL ? NULL : gpu_picture_of(dump, title, &why);
+        if (picture != NULL)
+            json_array_append_new(pictures, picture);
+        else
+            tour_say(tour, "no picture of the blocks %s the moves: %s", names[i], why != NULL ? why : error.text);
+        json_decref(dump);
+        free(why);
+        free(title);
+        free(path);
+    }
+    tour_detail(tour, "pictures", pictures);
 }
 
 static void tell(tour_state *tour, const char *text)
@@ -57,7 +82,7 @@ static void visit(tour_state *tour)
     if (scene == NULL || access(scene, X_OK) != 0) {
         tour_skip(tour, "its scene is only in a build folder, where Vulkan was found");
     } else {
-        const char *const words[] = {scene, "10000", "--figures", NULL};
+        const char *const words[] = {scene, "10000", "--figures", "--dumps", tour_scratch(tour), NULL};
         static char text[OUTPUT_BYTES];
         tour_progress(tour, "10,000 buffers and images");
         tour_job started = tour_job_start(words, "");
@@ -66,8 +91,10 @@ static void visit(tour_state *tour)
             tour_skip(tour, "there is no Vulkan device here");
         else if (figure(text, "wrong") < 0)
             tour_promise(tour, "scenes that did not end", 1, 0, "of one");
-        else
+        else {
             tell(tour, text);
+            show(tour);
+        }
     }
     free(scene);
     free(folder);

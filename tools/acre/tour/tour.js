@@ -13,7 +13,8 @@
   const isReplay = tour.kind === "acre replay --strategies";
   const isCache = tour.kind === "acre cache";
   const isDevice = tour.kind === "acre bench gpu";
-  const title = isDevice ? "Placing device memory beside VMA" : isCache ? "Caches on recorded traces" : isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
+  const isPicture = tour.kind === "acre gpu picture";
+  const title = isPicture ? "Device memory" : isDevice ? "Placing device memory beside VMA" : isCache ? "Caches on recorded traces" : isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
   document.title = `${title} - acre`;
 
   function make(tag, attributes, ...children) {
@@ -88,6 +89,36 @@
     window.addEventListener("resize", () => plot.setSize({ width: width(), height: 320 }));
   }
 
+  // Blocks of device memory, a strip each: pieces are [offset, size, kind, share in use, text].
+  const kinds = [["buffers", "--live"], ["images", "--committed"], ["either", "--dirty"], ["held for a move", "--device"], ["free", null]];
+  const strip = { width: 1000, height: 20 };
+
+  function draw(name, attributes, ...children) {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.append(...children);
+    return element;
+  }
+
+  function pieceOf(block, [offset, size, kind, share, text]) {
+    const title = draw("title", {});
+    title.textContent = text;
+    const fill = kinds[kind][1];
+    return draw("rect", { x: (strip.width * offset / block.size).toFixed(3), width: (strip.width * size / block.size).toFixed(3), height: strip.height,
+      style: fill ? `fill: var(${fill}); fill-opacity: ${share}` : "fill: transparent" }, title);
+  }
+
+  function picture(parent, shown) {
+    const used = new Set(shown.blocks.flatMap((block) => block.pieces.map((piece) => piece[2])));
+    parent.append(make("h3", {}, shown.title), make("p", { class: "soft" }, ...kinds.flatMap(([name, fill], kind) => (used.has(kind)
+      ? [make("span", { class: "key", style: fill ? `background: var(${fill})` : "" }), `${name} `] : []))));
+    for (const block of shown.blocks) {
+      const svg = draw("svg", { class: "strip", viewBox: `0 0 ${strip.width} ${strip.height}`, preserveAspectRatio: "none", role: "img",
+        "aria-label": `block ${block.label}` }, ...block.pieces.map((piece) => pieceOf(block, piece)));
+      parent.append(make("div", { class: "block" }, make("div", { class: "soft" }, block.label), svg));
+    }
+  }
+
   function comparison(parent, stop) {
     const programs = stop.programs;
     if (!programs || programs.length === 0) return;
@@ -128,11 +159,13 @@
 
   page.append(make("header", {}, make("div", {}, make("h1", {}, title),
     make("p", { class: "soft" }, isTour ? `acre ${tour.version}: every memory system at its real job, beside the best peer there is`
+      : isPicture ? `acre ${tour.version}: ${tour.driver === tour.device ? tour.device : `${tour.driver} on ${tour.device}`}. The pointer on a piece tells what lies there`
       : isCache ? `acre ${tour.version}: what a cache of each policy and size would have missed, every object one entry, empty at first`
       : isReplay ? `acre ${tour.version}: the real-time heaps, addresses and sizes as on the machine that replays`
       : `acre ${tour.version}, medians of ${tour.rounds} ${isDevice ? "seeds" : "interleaved rounds"} on ${tour.cores} cores, load average `
         + `${tour.load_average.map((load) => load.toFixed(1)).join(" to ")}`))));
   const tiles = isTour ? [["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]]
+    : isPicture || isDevice ? []
     : isReplay ? tour.strategies.filter((one) => one.failures !== null)
       .map((one) => [`${one.strategy}: failures, mean fragmentation`, `${one.failures}, ${(100 * one.fragmentation_mean).toFixed(1)}%`])
     : isCache ? tour.traces.map((one) => [`${one.path}: requests, objects`, `${one.requests.toLocaleString("en")}, ${one.objects.toLocaleString("en")}`])
@@ -154,6 +187,7 @@
     for (const note of stop.notes || []) section.append(make("p", { class: "soft" }, note));
     comparison(section, stop);
     for (const one of stop.lines || []) lines(section, one);
+    for (const one of stop.pictures || []) picture(section, one);
     for (const one of stop.tables || []) section.append(make("h3", {}, one.title), table(one.heads, one.rows));
   }
   page.dataset.ready = "true";
