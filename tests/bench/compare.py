@@ -119,6 +119,25 @@ def the_tour_tells_which_planted_bugs_are_noticed():
     check(noticed["glibc"] < noticed["L1"] < noticed["L2"] <= 76, f"it notices {noticed}")
 
 
+def the_tour_moves_device_memory_runs_kernels_and_shows_every_block():
+    with tempfile.TemporaryDirectory() as folder:
+        page = os.path.join(folder, "page.html")
+        result = run(acre, "tour", "gpu", "--json", "--page", page)
+        check(result.returncode == 0, f"the tour ended with {result.returncode}: {result.stderr}")
+        stop = json.loads(result.stdout)["stops"][0]
+        if "scene" in stop:
+            pictures = stop["pictures"]
+            check([len(one["blocks"]) for one in pictures][0] > [len(one["blocks"]) for one in pictures][1] > 0, "the pictures have no fewer blocks")
+            check(stop["scene"]["wrong"] == 0, f"the scene is {stop['scene']}")
+        if "kernels" in stop:
+            kernels = stop["kernels"]
+            check(kernels["wrong"] == 0 and kernels["made"] == kernels["of_driver"] + kernels["reused"], f"the kernels are {kernels}")
+            check(kernels["reused"] > kernels["of_driver"], f"blocks are not reused: {kernels}")
+        check("scene" in stop or "kernels" in stop or "neither Vulkan nor OpenCL" in stop.get("skipped", ""), f"it tells {stop.keys()}")
+        if browser and "scene" in stop:
+            check(run(browser[0], browser[2], browser[1], page).returncode == 0, "in a browser the page fails")
+
+
 def the_tour_boots_the_firmware_and_tells_what_was_caught():
     result = run(acre, "tour", "firmware", "--json", "--page", "")
     check(result.returncode == 0, f"the tour ended with {result.returncode}: {result.stderr}")
