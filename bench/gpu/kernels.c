@@ -120,15 +120,16 @@ int main(int argument_count, char **arguments)
     }
     must(acre_opencl_read_figures(cl, &pooled));
     must(acre_gpu_read_figures(acre_opencl_manager(cl), 0, &heap));
+    const uint64_t reused_count = pooled.same_count + pooled.passed_count + pooled.waited_count;
     const bool is_plain = argument_count > 1 && strcmp(arguments[argument_count - 1], "--figures") == 0;
     if (is_plain)
         printf("device %s\nmade %u\nbytes %llu\nblock_bytes %llu\nof_driver %llu\nreused %llu\nwrong %u\n", name, count,
                (unsigned long long)bytes, (unsigned long long)heap.block_bytes, (unsigned long long)pooled.driver_count,
-               (unsigned long long)(pooled.same_count + pooled.passed_count + pooled.waited_count), wrong);
+               (unsigned long long)reused_count, wrong);
     else
         printf("%s\n%u results of %.1f MiB in %.1f MiB of blocks; %llu temporary blocks were new, %llu reused\n%u have a wrong byte\n",
                name, count, (double)bytes / (1 << 20), (double)heap.block_bytes / (1 << 20), (unsigned long long)pooled.driver_count,
-               (unsigned long long)(pooled.same_count + pooled.passed_count + pooled.waited_count), wrong);
+               (unsigned long long)reused_count, wrong);
     for (uint32_t i = 0; i < count; i++) must(acre_opencl_free(cl, &results[i]));
     for (int i = 0; i < QUEUES; i++) {
         must(acre_opencl_queue_forget(cl, queues[i]));

@@ -103,14 +103,15 @@ static int compare(const bench_options *wanted, const char *binaries, const char
     char *words[WORD_COUNT_MAX];
     int count = 0;
     char *const script = must_print("%s/bench/%s/compare", wanted->source, wanted->name);
-    const char *const of_heap[][2] = {
-        {"--binaries", binaries}, {"--library", library}, {"--json", json}, {"--only", wanted->only}, {"--rounds", wanted->rounds}};
-    const char *const of_gpu[][2] = {{"--json", json}, {"--seeds", wanted->rounds}};
-    const char *const(*const given)[2] = is_of_heap(wanted) ? of_heap : of_gpu;
-    const size_t given_count = is_of_heap(wanted) ? sizeof of_heap / sizeof *of_heap : sizeof of_gpu / sizeof *of_gpu;
+    const bool is_heap = is_of_heap(wanted);
+    const char *const given[][2] = {{"--binaries", is_heap ? binaries : NULL},
+                                    {"--library", library},
+                                    {"--json", json},
+                                    {"--only", wanted->only},
+                                    {is_heap ? "--rounds" : "--seeds", wanted->rounds}};
     words[count++] = must_copy(script);
-    if (!is_of_heap(wanted)) words[count++] = must_print("%s/../gpu/mixes", binaries);
-    for (size_t i = 0; i < given_count; i++) {
+    if (!is_heap) words[count++] = must_print("%s/../gpu/mixes", binaries);
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
         if (given[i][1] == NULL) continue;
         words[count++] = must_copy(given[i][0]);
         words[count++] = must_copy(given[i][1]);
@@ -157,7 +158,7 @@ static int show(const bench_options *wanted, const char *path)
 
 int command_bench(int argument_count, char **arguments)
 {
-    bench_options wanted = {.page = "acre-bench.html", .source = ACRE_SOURCE_FOLDER};
+    bench_options wanted = {.name = "heap", .page = "acre-bench.html", .source = ACRE_SOURCE_FOLDER};
     const int parsed = parse_options(&wanted, argument_count, arguments);
     if (parsed >= 0) return parsed;
 
