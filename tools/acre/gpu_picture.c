@@ -102,7 +102,7 @@ static bool read_extents(picture *self, const json_t *block, uint64_t block_byte
         self->extents = grow_array(self->extents, self->extent_count, &self->extent_capacity, sizeof *self->extents);
         self->extents[self->extent_count++] = read;
     }
-    qsort(self->extents, self->extent_count, sizeof *self->extents, by_offset);
+    if (self->extent_count > 1) qsort(self->extents, self->extent_count, sizeof *self->extents, by_offset);
     for (size_t i = 1; i < self->extent_count; i++)
         if (self->extents[i].offset - self->extents[i - 1].offset < self->extents[i - 1].size)
             return refuse(self, "two extents overlap at %llu", (unsigned long long)self->extents[i].offset);
@@ -287,7 +287,7 @@ static int by_bytes(const void *one, const void *other)
 static json_t *owners_of(picture *self)
 {
     json_t *const rows = json_array();
-    qsort(self->owners, self->owner_count, sizeof *self->owners, by_bytes);
+    if (self->owner_count > 1) qsort(self->owners, self->owner_count, sizeof *self->owners, by_bytes);
     for (size_t i = 0; i < self->owner_count && i < OWNERS_SHOWN_MAX; i++) {
         json_t *const row = json_pack("[s]", self->owners[i].name);
         add_cell(row, self->owners[i].bytes);
