@@ -1,11 +1,11 @@
 /* scene.c - a scene on a Vulkan device: buffers and images are made and filled, most of them go, the others move together piece by piece,
  * and each byte of them is compared.
  *
- *     scene [COUNT] [BYTES] [--figures]
+ *     scene [COUNT] [BYTES] [--figures] [--dumps FOLDER]
  *
  * COUNT resources (10,000): three of four are buffers of 256 bytes to 64 KiB, the others images of 8 to 128 texels square; two of three are
  * freed again, at random. A piece moves at most BYTES (4 MiB). Ends with status 1 if a byte is wrong, 77 if there is no device. --figures:
- * each figure as `name value` in a line of its own.
+ * each figure as `name value` in a line of its own. --dumps: every block before and after the moves, as before.json and after.json there.
  */
 #include <acre/vulkan.h>
 
@@ -134,16 +134,18 @@ static VkImageCreateInfo image_info(uint32_t side)
 
 static void make(thing *t, uint64_t *random)
 {
-    const acre_gpu_request request = {.user = t};
+    acre_gpu_request request = {.user = t};
     if (next_random(random) % 4 != 0) {
         const uint32_t scale = (uint32_t)(next_random(random) % 8); /* each doubling is as likely */
         t->bytes = (uint32_t)(256u + next_random(random) % 256) << scale & ~3u;
         const VkBufferCreateInfo info = buffer_info(t->bytes);
+        request.name = "a buffer of the scene";
         must(acre_vulkan_create_buffer(vulkan, &info, &request, &t->buffer, &t->memory), "a buffer");
     } else {
         t->side = 8 + (uint32_t)(next_random(random) % 121);
         t->bytes = t->side * t->side * 4;
         const VkImageCreateInfo info = image_info(t->side);
+        request.name = "an image of the scene";
         must(acre_vulkan_create_image(vulkan, &info, &request, &t->image, &t->memory), "an image");
     }
 }
@@ -316,6 +318,29 @@ static acre_gpu_figures figures_of(uint32_t heap)
 
 static double mib(uint64_t bytes) { return (double)bytes / (1 << 20); }
 
+static bool write_text(void *context, const char *text, size_t bytes) { return fwrite(text, 1, bytes, context) == bytes; }
+
+/* Every block, as the manager has it, to a file of the folder; NULL: to none. */
+static void dump(const char *folder, const char *name)
+{
+    char path[4096];
+    if (folder == NULL) return;
+    (void)snprintf(path, sizeof path, "%s/%s.json", folder, name);
+    FILE *const file = fopen(path, "w");
+    if (file == NULL || acre_gpu_write_json(gpu, write_text, file) != ACRE_OK || fclose(file) != 0) {
+        fprintf(stderr, "scene: '%s' could not be written\n", path);
+        exit(1);
+    }
+}
+
+/* What stands behind an option; NULL: it is not there. */
+static const char *value_of(int argument_count, char **arguments, const char *option)
+{
+    for (int i = 1; i + 1 < argument_count; i++)
+        if (strcmp(arguments[i], option) == 0) return arguments[i + 1];
+    return NULL;
+}
+
 static bool has_option(int argument_count, char **arguments, const char *option)
 {
     for (int i = 1; i < argument_count; i++)
@@ -370,7 +395,10 @@ int main(int argument_count, char **arguments)
     for (uint32_t i = 1; i < thing_count; i++)
         if (next_random(&random) % 3 != 0) destroy(&things[i]);
     const acre_gpu_figures before = figures_of(heap);
+    const char *const folder = value_of(argument_count, arguments, "--dumps");
+    dump(folder, "before");
     const tally sum = defragment(place.type, bytes_max);
+    dump(folder, "after");
     const acre_gpu_figures after = figures_of(heap);
     const uint32_t wrong = count_wrong();
     const uint64_t left_bytes = before.memory_bytes - STAGING_BYTES, before_bytes = before.block_bytes - STAGING_BYTES,

@@ -297,8 +297,8 @@ ACRE_API const acre_gpu_device *acre_gpu_read_device(const acre_gpu *gpu);
 /* Takes `bytes` of text; false ends the writing. Locks are held: it may not call the manager. */
 typedef bool acre_gpu_writer(void *context, const char *text, size_t bytes);
 
-/* Everything as JSON: device, heaps with budgets, pools, blocks, and each extent of each block with its owner. ACRE_IO: the writer said
- * false. */
+/* Everything as JSON (UTF-8; what is none in a name is U+FFFD): device, heaps with budgets, pools, blocks, and each extent of each block
+ * with its owner. `acre gpu picture FILE` draws it. ACRE_IO: the writer said false. */
 ACRE_API acre_status acre_gpu_write_json(acre_gpu *gpu, acre_gpu_writer *write, void *context);
 
 /* For people, when memory is out or leaked: each heap's used and reserved bytes, budget, largest free extent and fragmentation, and the

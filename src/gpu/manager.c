@@ -374,6 +374,7 @@ acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *request, acre_
     entry->user = request->user;
     entry->site = __builtin_return_address(0);
     entry->flags = request->flags;
+    entry->content = request->content;
     status = name_entry(gpu, entry, request->name);
     if (status == ACRE_OK) {
         status = ACRE_NO_MEMORY;

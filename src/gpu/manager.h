@@ -41,6 +41,7 @@ typedef struct acre_gpu_entry {
     uint32_t map_count;      /* of the owner's; one more when it is mapped all its life */
     uint32_t flags;          /* of the request */
     uint8_t alignment_shift; /* of its place */
+    uint8_t content;         /* acre_gpu_content */
 } acre_gpu_entry;
 
 struct acre_gpu_block {

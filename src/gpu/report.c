@@ -98,21 +98,45 @@ ACRE_PRINTF(2, 3) static void print(output *out, const char *format, ...)
     put(out, text, length);
 }
 
-/* A JSON string: what it may not hold as it is gets a number. */
+/* Bytes of the character of UTF-8 that begins there; 0: none does (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
+static size_t utf8_length(const unsigned char *text)
+{
+    static const struct {
+        unsigned char first_least, first_most, second_least, second_most, length;
+    } forms[] = {{0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                 {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+                 {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (text[0] < forms[i].first_least || text[0] > forms[i].first_most) continue;
+        if (forms[i].length == 1) return 1;
+        if (text[1] < forms[i].second_least || text[1] > forms[i].second_most) return 0;
+        for (size_t at = 2; at < forms[i].length; at++)
+            if ((text[at] & 0xc0) != 0x80) return 0;
+        return forms[i].length;
+    }
+    return 0;
+}
+
+/* A JSON string: what it may not hold as it is gets a number, and a byte that is no UTF-8 (a name may be cut within a character) stands as
+ * U+FFFD. */
 static void print_string(output *out, const char *text)
 {
     static const char digits[] = "0123456789abcdef";
     put(out, "\"", 1);
-    for (const char *c = text; *c != 0; c++) {
-        const unsigned char byte = (unsigned char)*c;
-        if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\') {
-            put(out, c, 1);
-            continue;
+    while (*text != 0) {
+        const unsigned char byte = (unsigned char)*text;
+        const size_t length = utf8_length((const unsigned char *)text);
+        if (length == 0) {
+            put(out, "\\ufffd", 6);
+        } else if (length > 1 || (byte >= 0x20 && byte != 0x7f && byte != '"' && byte != '\\')) {
+            put(out, text, length);
+        } else {
+            char escaped[] = "\\u0000";
+            escaped[4] = digits[byte >> 4];
+            escaped[5] = digits[byte & 15];
+            put(out, escaped, sizeof escaped - 1);
         }
-        char escaped[] = "\\u0000";
-        escaped[4] = digits[byte >> 4];
-        escaped[5] = digits[byte & 15];
-        put(out, escaped, sizeof escaped - 1);
+        text += length == 0 ? 1 : length;
     }
     put(out, "\"", 1);
 }
@@ -127,8 +151,10 @@ static size_t name_site(const void *site, char *text, size_t size)
 
 static void print_entry(output *out, const acre_gpu_entry *entry)
 {
+    static const char *const contents[] = {"linear", "optimal", "unknown"};
     char site[256];
-    print(out, ",\"asked\":%llu,\"user\":\"%p\",\"name\":", (unsigned long long)entry->size_bytes, entry->user);
+    print(out, ",\"asked\":%llu,\"content\":\"%s\",\"user\":\"%p\",\"name\":", (unsigned long long)entry->size_bytes,
+          contents[entry->content], entry->user);
     print_string(out, entry->name == NULL ? "" : entry->name);
     (void)name_site(entry->site, site, sizeof site);
     print(out, ",\"site\":");

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""acre bench heap from outside: every part runs, its figures are what they can be, and the page shows them.
+"""acre bench from outside: every part runs, its figures are what they can be, and the pages show them.
 
 usage: compare.py ACRE WORKLOAD IDLE MEASURE LIBRARY [NODE CHROMIUM PAGE.MJS]
 """
@@ -52,9 +52,34 @@ def figures_of_every_part_are_plausible_and_the_page_has_them():
             check(shown.returncode == 0, f"in a browser the page fails: {shown.stderr.decode()}")
 
 
+def device_memory_is_placed_and_moved_on_a_page_with_curves():
+    if shutil.which("valgrind") is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        figures, page = os.path.join(folder, "figures.json"), os.path.join(folder, "page.html")
+        result = run(acre, "bench", "gpu", "--json", figures, "--page", page)
+        check(result.returncode == 0, f"it ended with {result.returncode}: {result.stderr}")
+        if result.returncode != 0:
+            return
+        stops = {stop["name"]: stop for stop in json.load(open(figures))["stops"]}
+        rows = {tuple(row[:2]): row for row in stops["placing"]["tables"][0]["rows"]}
+        check(100 < float(rows["small", "acre, good fit"][2]) < 2000, f"an alloc and a free are {rows}")
+        curves = stops["occupancy"]["lines"] + stops["moving"]["lines"]
+        check(len(curves) == 3, f"the curves are {curves}")
+        for curve in curves:
+            for one in curve["series"]:
+                check(len(one["values"]) == len(curve["places"]) and all(0.5 < value <= 1 for value in one["values"]), f"{one['name']} is {one}")
+        moved = stops["moving"]["lines"][0]["series"][0]
+        check(moved["name"] == "acre" and moved["values"][-1] > moved["values"][0] + 0.01, f"moves gain nothing: {moved}")
+        if browser:
+            shown = run(browser[0], browser[2], browser[1], page)
+            check(shown.returncode == 0, f"in a browser the page fails: {shown.stderr.decode()}")
+
+
 def a_wrong_call_is_said_in_one_sentence():
     for words, sentence in ((["bench"], b"which benchmark"), (["bench", "shoes"], b"'shoes' is no benchmark"),
-                            (["bench", "heap", "--rounds", "0"], b"'0' is no number"), (["bench", "heap", "--only", "nothing"], b"nothing")):
+                            (["bench", "heap", "--rounds", "0"], b"'0' is no number"),
+                            (["bench", "gpu", "--only", "idle"], b"are for 'heap'"), (["bench", "heap", "--only", "nothing"], b"nothing")):
         result = run(acre, *words)
         check(result.returncode == 2 and sentence in result.stderr, f"acre {words} ended with {result.returncode}, {result.stderr}")
 
@@ -92,6 +117,25 @@ def the_tour_tells_which_planted_bugs_are_noticed():
     check([promise["result"] for promise in stop.get("promises", [])] == ["kept", "kept"], f"it tells {stop}")
     noticed = stop["noticed"]
     check(noticed["glibc"] < noticed["L1"] < noticed["L2"] <= 76, f"it notices {noticed}")
+
+
+def the_tour_moves_device_memory_runs_kernels_and_shows_every_block():
+    with tempfile.TemporaryDirectory() as folder:
+        page = os.path.join(folder, "page.html")
+        result = run(acre, "tour", "gpu", "--json", "--page", page)
+        check(result.returncode == 0, f"the tour ended with {result.returncode}: {result.stderr}")
+        stop = json.loads(result.stdout)["stops"][0]
+        if "scene" in stop:
+            pictures = stop["pictures"]
+            check([len(one["blocks"]) for one in pictures][0] > [len(one["blocks"]) for one in pictures][1] > 0, "the pictures have no fewer blocks")
+            check(stop["scene"]["wrong"] == 0, f"the scene is {stop['scene']}")
+        if "kernels" in stop:
+            kernels = stop["kernels"]
+            check(kernels["wrong"] == 0 and kernels["made"] == kernels["of_driver"] + kernels["reused"], f"the kernels are {kernels}")
+            check(kernels["reused"] > kernels["of_driver"], f"blocks are not reused: {kernels}")
+        check("scene" in stop or "kernels" in stop or "neither Vulkan nor OpenCL" in stop.get("skipped", ""), f"it tells {stop.keys()}")
+        if browser and "scene" in stop:
+            check(run(browser[0], browser[2], browser[1], page).returncode == 0, "in a browser the page fails")
 
 
 def the_tour_boots_the_firmware_and_tells_what_was_caught():

@@ -858,6 +858,33 @@ static void reports_name_the_owners(void **state)
     finish();
 }
 
+static void names_in_json_are_utf8_whatever_they_were(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *shown;
+    } cases[] = {
+        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x8e\xae", "\"name\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x8e\xae\""}, /* as it is */
+        {"a\xffz", "\"name\":\"a\\ufffdz\""},
+        {"\xc0\xaf", "\"name\":\"\\ufffd\\ufffd\""},            /* overlong */
+        {"\xed\xa0\x80", "\"name\":\"\\ufffd\\ufffd\\ufffd\""}, /* a surrogate */
+        {"\xf4\x90\x80\x80", "\"name\":\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
+        {"\xe2\x82", "\"name\":\"\\ufffd\\ufffd\""}, /* cut */
+        {"\x7f\n", "\"name\":\"\\u007f\\u000a\""},
+    };
+    begin(64 * MIB);
+    open_with(NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const acre_gpu_memory memory = alloc(&(acre_gpu_request){.size_bytes = 10000, .content = ACRE_GPU_OPTIMAL, .name = cases[i].name});
+        written = (text){.room = sizeof written.bytes - 1};
+        assert_int_equal(acre_gpu_write_json(gpu, append, &written), ACRE_OK);
+        assert_non_null(strstr(written.bytes, cases[i].shown));
+        assert_non_null(strstr(written.bytes, "\"content\":\"optimal\""));
+        free_memory(memory);
+    }
+    finish();
+}
+
 /* ---- as a space ---- */
 
 static void a_type_is_a_space(void **state)
@@ -1231,6 +1258,7 @@ int main(void)
         cmocka_unit_test(what_the_host_does_not_see_is_moved_though_it_was_to_be_mapped),
         cmocka_unit_test(what_cannot_be_mapped_where_it_goes_stays),
         cmocka_unit_test(reports_name_the_owners),
+        cmocka_unit_test(names_in_json_are_utf8_whatever_they_were),
         cmocka_unit_test(a_type_is_a_space),
         cmocka_unit_test(an_address_is_a_multiple_of_the_alignment),
         cmocka_unit_test(threads_share_a_manager),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """acre gpu info: what OpenCL says when it is asked beside it, figures with their sources, profiles that are refused, text that is the JSON.
 
-usage: gpu.py ACRE PROFILE LIBCUDA: a profile of the folder of all, and the fake driver of CUDA.
+usage: gpu.py ACRE PROFILE LIBCUDA [NODE CHROMIUM PAGE.MJS]: a profile of the folder of all, and the fake driver of CUDA.
 """
 import ctypes
 import glob
@@ -213,9 +213,67 @@ def topology_has_the_same_devices():
     check(quiet.returncode == 0 and quiet.stderr == "" and "OpenCL " not in quiet.stdout and "Vulkan " not in quiet.stdout, f"without devices topology says {quiet.stderr}")
 
 
+def dump(extents, **more):
+    """What acre_gpu_write_json writes of a manager with one block of 1 MiB."""
+    block = {"size": MIB, "used": sum(e["size"] for e in extents if e["state"] != "free"), "dedicated": False, "mapped": 0,
+             "allocations": sum(e["state"] == "used" for e in extents), "extents": extents}
+    return {"driver": "d", "device": "a device", "granularity": 1, "atom": 1, "types": [{"heap": 0, "flags": 1}],
+            "heaps": [{"size": GIB, "flags": 1, "reserved": MIB, "allocated": 5, "allocations": 1, "largest_free": 7, "fragmentation_permille": 250,
+                       "used": MIB, "budget": GIB}],
+            "pools": [{"name": "", "type": 0, "kind": "general", "own": True, "blocks": [block]}], **more}
+
+
+def used(offset, size, content="linear", name=""):
+    return {"offset": offset, "size": size, "state": "used", "asked": size, "content": content, "user": "0x0", "name": name, "site": "main+0x5"}
+
+
+def picture(document, page):
+    path = os.path.join(folder, "dump.json")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(document if isinstance(document, str) else json.dumps(document))
+    return run("gpu", "picture", path, "--page", page)
+
+
+def a_picture_has_every_extent_of_every_block():
+    page = os.path.join(folder, "page.html")
+    small = [used(600 * 1024 + 64 * i, 64, "optimal") for i in range(0, 512, 2)]
+    gaps = [{"offset": 600 * 1024 + 64 * i, "size": 64, "state": "free"} for i in range(1, 512, 2)]
+    document = dump([used(0, 262144, name="texture \u00e4"), {"offset": 262144, "size": 65536, "state": "held"},
+                     {"offset": 327680, "size": 600 * 1024 - 327680, "state": "free"}, *gaps, *small])
+    result = picture(document, page)
+    check(result.returncode == 0, f"it ended with {result.returncode}: {result.stderr}")
+    html = open(page, encoding="utf-8").read()
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', html, re.DOTALL)[1])
+    stops = {stop["name"]: stop for stop in data["stops"]}
+    blocks = stops["type 0"]["pictures"][0]["blocks"]
+    pieces = blocks[0]["pieces"]
+    check(pieces[0] == [0, 262144, 0, 1.0, "256 KiB at 0: buffer, texture \u00e4"], f"the first piece is {pieces[0]}")
+    check([piece[2] for piece in pieces[1:3]] == [3, 4], f"what is held and free is {pieces[1:3]}")
+    together = pieces[3:]
+    check(sum(piece[1] for piece in together) == 512 * 64 and len(together) < 60, f"small ones are {len(together)} pieces")
+    check(all(piece[2] == 1 and 0.4 < piece[3] < 0.6 for piece in together), f"small ones are {together}")
+    owners = stops["owners"]["tables"][0]["rows"]
+    check(owners == [["texture \u00e4", "256 KiB", "1"], ["main+0x5", "16.0 KiB", "256"]], f"the owners are {owners}")
+    check(stops["heaps"]["tables"][0]["rows"][0][6] == "25.0%", f"the heaps are {stops['heaps']}")
+    if len(sys.argv) > 6:
+        shown = subprocess.run([sys.argv[4], sys.argv[6], sys.argv[5], page], capture_output=True, text=True, timeout=60, check=False)
+        check(shown.returncode == 0, f"in a browser the page fails: {shown.stderr}")
+
+
+def what_is_no_dump_is_refused_with_its_reason():
+    page = os.path.join(folder, "none.html")
+    for document, reason in (("{", "expected near end of file"), ("[]", "no pools"), (dump([], pools=[{"type": 0}]), "a pool has no blocks"),
+                             (dump([], pools=[{"type": 0, "blocks": [{"size": 0}]}]), "block 0 has no size"),
+                             (dump([used(MIB - 64, 128)]), "lies outside its block of 1048576 bytes"), (dump([used(-64, 64)]), "extent 0 has no offset"),
+                             (dump([used(0, 128), used(64, 64)]), "two extents overlap at 64"), (dump([{**used(0, 64), "state": "x"}]), "no state")):
+        result = picture(document, page)
+        check(result.returncode == 2 and reason in result.stderr, f"{reason}: {result.returncode}, {result.stderr!r}")
+
+
 def wrong_command_lines_are_refused():
-    for arguments, reason in ((["gpu"], "what is to be done"), (["gpu", "list"], "'list' is not 'info'"), (["gpu", "info", "more"], "'more' is not expected"),
+    for arguments, reason in ((["gpu"], "what is to be done"), (["gpu", "list"], "'list' is neither 'info' nor 'picture'"), (["gpu", "info", "more"], "'more' is not expected"),
                               (["gpu", "info", "--fast"], "'--fast' is no option"), (["gpu", "info", "--json"], "'--json' needs a value"),
+                              (["gpu", "picture"], "of which file"), (["gpu", "picture", "/nowhere.json"], "/nowhere.json"),
                               (["gpu", "info", "--json", "/nowhere/x"], "/nowhere/x")):
         result = run(*arguments)
         check(result.returncode == 2 and result.stdout == "" and reason in result.stderr, f"{arguments}: {result.returncode}, {result.stderr!r}")
@@ -225,7 +283,8 @@ def wrong_command_lines_are_refused():
 for test in (lavapipe_and_pocl_are_found_and_say_what_they_have, what_is_missing_is_told_with_its_reason,
              a_cuda_device_says_what_it_has_and_its_profile_the_rest, measured_figures_are_positive_and_said_to_be_measured,
              profiles_with_errors_are_refused_with_line_and_reason, all_profiles_are_read_and_have_sources, json_is_what_the_text_says,
-             topology_has_the_same_devices, wrong_command_lines_are_refused):
+             topology_has_the_same_devices, a_picture_has_every_extent_of_every_block,
+             what_is_no_dump_is_refused_with_its_reason, wrong_command_lines_are_refused):
     before = len(failures)
     test()
     print(("ok " if len(failures) == before else "not ok ") + test.__name__.replace("_", " "))

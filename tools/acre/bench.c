@@ -1,6 +1,7 @@
-/* bench.c - `acre bench heap`: acre's heap beside its peers, through bench/heap/compare, and a page with plots of what it found.
+/* bench.c - `acre bench`: acre's heap and its placing of device memory beside their peers, through the scripts bench/NAME/compare, and a
+ * page with plots of what they found.
  *
- * The loads and the comparison belong to the source tree and its build folder, which an installed acre does not have: it is told so.
+ * The loads and the comparisons belong to the source tree and its build folder, which an installed acre does not have: it is told so.
  */
 #include "command.h"
 #include "exports.h"
@@ -15,26 +16,33 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char help[] = "Usage: acre bench heap [OPTIONS]\n"
+static const char help[] = "Usage: acre bench heap|gpu [OPTIONS]\n"
                            "\n"
-                           "Classic loads on malloc and real programs, on acre and on every other malloc\n"
-                           "there is: CPU time and peak resident memory (interleaved, medians), instructions\n"
-                           "of a malloc and a free, and what is still held of memory that was freed. Losses\n"
-                           "are listed too. Takes a quarter of an hour.\n"
+                           "heap: classic loads on malloc and real programs, on acre and on every other\n"
+                           "malloc there is: CPU time and peak resident memory (interleaved, medians),\n"
+                           "instructions of a malloc and a free, and what is still held of memory that was\n"
+                           "freed. Losses are listed too. Takes a quarter of an hour.\n"
                            "\n"
-                           "  --only LIST     parts (workloads, programs, instructions, idle), loads and\n"
-                           "                  programs, by commas\n"
-                           "  --rounds N      how often each is measured (5)\n"
+                           "gpu: how device memory is carved, beside VulkanMemoryAllocator where\n"
+                           "scripts/get-vma has fetched it: instructions of an alloc and a free, how full a\n"
+                           "block gets before one fails, after how much use, and with how many bytes moved.\n"
+                           "Takes two minutes.\n"
+                           "\n"
+                           "  --only LIST     heap: parts (workloads, programs, instructions, idle), loads\n"
+                           "                  and programs, by commas\n"
+                           "  --rounds N      how often each is measured (5); gpu: with so many seeds\n"
                            "  --json FILE     every figure\n"
                            "  --page FILE     where the page with the plots goes (acre-bench.html; ''\n"
                            "                  for none)\n"
-                           "  --library FILE  the malloc replacement to measure, when not the one built\n"
+                           "  --library FILE  heap: the malloc replacement, when not the one built\n"
                            "  --source DIR    acre's source (" ACRE_SOURCE_FOLDER ")\n"
                            "  -h, --help      print this\n";
 
 typedef struct bench_options {
-    const char *only, *rounds, *json, *page, *library, *source;
+    const char *name, *only, *rounds, *json, *page, *library, *source;
 } bench_options;
+
+static bool is_of_heap(const bench_options *wanted) { return strcmp(wanted->name, "heap") == 0; }
 
 /* Returns -1 when the benchmark is to be run, else the exit code. */
 static int parse_options(bench_options *wanted, int argument_count, char **arguments)
@@ -79,22 +87,30 @@ static int parse_options(bench_options *wanted, int argument_count, char **argum
             return complain_usage("bench", "unknown option '%s'", arguments[optind - 1]);
         }
     }
-    if (optind == argument_count) return complain_usage("bench", "which benchmark? There is 'heap'");
-    if (argument_count - optind != 1 || strcmp(arguments[optind], "heap") != 0)
-        return complain_usage("bench", "'%s' is no benchmark; there is 'heap'", arguments[argument_count - 1]);
+    if (optind == argument_count) return complain_usage("bench", "which benchmark? There are 'heap' and 'gpu'");
+    wanted->name = arguments[optind];
+    if (argument_count - optind != 1 || (!is_of_heap(wanted) && strcmp(wanted->name, "gpu") != 0))
+        return complain_usage("bench", "'%s' is no benchmark; there are 'heap' and 'gpu'", arguments[argument_count - 1]);
+    if (!is_of_heap(wanted) && (wanted->only != NULL || wanted->library != NULL))
+        return complain_usage("bench", "--only and --library are for 'heap'");
     return -1;
 }
 
 /* Runs the comparison; its exit code, or EXIT_TOOL after a message. */
-static int compare(const bench_options *wanted, char *binaries, char *library, const char *json)
+static int compare(const bench_options *wanted, const char *binaries, const char *library, const char *json)
 {
     enum { WORD_COUNT_MAX = 16 };
     char *words[WORD_COUNT_MAX];
     int count = 0;
-    char *const script = must_print("%s/bench/heap/compare", wanted->source);
-    const char *const given[][2] = {
-        {"--binaries", binaries}, {"--library", library}, {"--json", json}, {"--only", wanted->only}, {"--rounds", wanted->rounds}};
+    char *const script = must_print("%s/bench/%s/compare", wanted->source, wanted->name);
+    const bool is_heap = is_of_heap(wanted);
+    const char *const given[][2] = {{"--binaries", is_heap ? binaries : NULL},
+                                    {"--library", library},
+                                    {"--json", json},
+                                    {"--only", wanted->only},
+                                    {is_heap ? "--rounds" : "--seeds", wanted->rounds}};
     words[count++] = must_copy(script);
+    if (!is_heap) words[count++] = must_print("%s/../gpu/mixes", binaries);
     for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
         if (given[i][1] == NULL) continue;
         words[count++] = must_copy(given[i][0]);
@@ -142,7 +158,7 @@ static int show(const bench_options *wanted, const char *path)
 
 int command_bench(int argument_count, char **arguments)
 {
-    bench_options wanted = {.page = "acre-bench.html", .source = ACRE_SOURCE_FOLDER};
+    bench_options wanted = {.name = "heap", .page = "acre-bench.html", .source = ACRE_SOURCE_FOLDER};
     const int parsed = parse_options(&wanted, argument_count, arguments);
     if (parsed >= 0) return parsed;
 
@@ -155,9 +171,10 @@ int command_bench(int argument_count, char **arguments)
         return EXIT_TOOL;
     }
     close(file);
-    char *const library = find_malloc_library("bench", wanted.library);
-    char *const binaries = library != NULL ? find_bench_programs() : NULL;
-    if (library != NULL && binaries == NULL)
+    char *const library = is_of_heap(&wanted) ? find_malloc_library("bench", wanted.library) : NULL;
+    const bool has_library = library != NULL || !is_of_heap(&wanted);
+    char *const binaries = has_library ? find_bench_programs() : NULL;
+    if (has_library && binaries == NULL)
         complain("bench", "the loads are not built beside this tool: use the acre of a build folder, build/tools/acre/acre");
     int result = binaries != NULL ? compare(&wanted, binaries, library, figures) : EXIT_TOOL;
     if (result == EXIT_SUCCESS) result = show(&wanted, figures);

@@ -1,5 +1,7 @@
-/* gpu.c - `acre gpu info`: which memories the devices of Vulkan, OpenCL and CUDA have, each figure with its source. */
+/* gpu.c - `acre gpu info`: which memories the devices of Vulkan, OpenCL and CUDA have, each figure with its source; and the way to `acre
+ * gpu picture`. */
 #include "gpu_devices.h"
+#include "gpu_picture.h"
 
 #include "command.h"
 
@@ -8,6 +10,7 @@
 #include <string.h>
 
 static const char help[] = "Usage: acre gpu info [OPTIONS]\n"
+                           "       acre gpu picture [OPTIONS] FILE     (acre gpu picture --help)\n"
                            "\n"
                            "Lists the devices of Vulkan, OpenCL and CUDA with their memories, from global\n"
                            "memory to registers, and their heaps, types and budgets. Each figure is reported\n"
@@ -54,8 +57,8 @@ static int parse_options(gpu_options *wanted, int argument_count, char **argumen
             return complain_usage("gpu", "'%s' is no option", arguments[optind - 1]);
         }
     }
-    if (optind == argument_count) return complain_usage("gpu", "what is to be done? There is 'info'");
-    if (strcmp(arguments[optind], "info") != 0) return complain_usage("gpu", "'%s' is not 'info'", arguments[optind]);
+    if (optind == argument_count) return complain_usage("gpu", "what is to be done? There are 'info' and 'picture'");
+    if (strcmp(arguments[optind], "info") != 0) return complain_usage("gpu", "'%s' is neither 'info' nor 'picture'", arguments[optind]);
     if (optind + 1 < argument_count) return complain_usage("gpu", "'%s' is not expected", arguments[optind + 1]);
     return -1;
 }
@@ -89,6 +92,7 @@ static bool write_json(const gpu_devices *found, const char *path)
 int command_gpu(int argument_count, char **arguments)
 {
     gpu_options wanted = {.json = NULL};
+    if (argument_count > 1 && strcmp(arguments[1], "picture") == 0) return gpu_picture_command(argument_count - 1, arguments + 1);
     const int parsed = parse_options(&wanted, argument_count, arguments);
     if (parsed >= 0) return parsed;
     /* Errors of the caller's file first: they need no device. */

@@ -17,7 +17,7 @@ static const command commands[] = {
     {"prove", "prove properties of acre's source", command_prove},
     {"wcet", "bound the instructions of a program's functions", command_wcet},
     {"topology", "show every memory of the machine", command_topology},
-    {"gpu", "show the memories of GPUs", command_gpu},
+    {"gpu", "show the memories of GPUs, and what lies in them", command_gpu},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

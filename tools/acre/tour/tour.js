@@ -12,7 +12,9 @@
   const PLOT_PROGRAMS = 8; // more in one plot are too thin to tell apart
   const isReplay = tour.kind === "acre replay --strategies";
   const isCache = tour.kind === "acre cache";
-  const title = isCache ? "Caches on recorded traces" : isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
+  const isDevice = tour.kind === "acre bench gpu";
+  const isPicture = tour.kind === "acre gpu picture";
+  const title = isPicture ? "Device memory" : isDevice ? "Placing device memory beside VMA" : isCache ? "Caches on recorded traces" : isTour ? "The tour" : isReplay ? "Strategies on one trace" : "acre's heap beside its peers";
   document.title = `${title} - acre`;
 
   function make(tag, attributes, ...children) {
@@ -65,18 +67,19 @@
     window.addEventListener("resize", () => plot.setSize({ width: width(), height: 280 }));
   }
 
-  // Shares from 0 to 1 over places, a line for each series.
+  // Shares over places, a line for each series; from 0, or from `low` if all are above it.
   function lines(parent, plotted) {
     const holder = make("div", { class: "plot", role: "img",
       "aria-label": `${plotted.title}, of ${plotted.series.map((one) => one.name).join(", ")}` });
     parent.append(make("h3", {}, plotted.title), holder);
+    const low = plotted.low !== undefined && plotted.series.every((one) => one.values.every((value) => value >= plotted.low)) ? plotted.low : 0;
     const share = (u, y) => (y === null || y === undefined ? "" : `${(100 * y).toFixed(1)}%`);
     const width = () => Math.max(300, Math.min(1120, holder.clientWidth || 1120));
     const axis = (space, values) => ({ stroke: colour("--soft"), grid: { stroke: colour("--grid") }, space, values });
     const plot = new uPlot({
       width: width(), height: 320,
-      scales: { x: { time: false, distr: plotted.is_log ? 3 : 1 }, y: { range: (u, low, high) => [0, Math.max(0.05, Math.min(1, high * 1.08))] } },
-      axes: [axis(100, (u, splits) => splits.map((x) => (x === null ? "" : x.toLocaleString("en")))), axis(40, (u, splits) => splits.map((y) => `${+(100 * y).toFixed(1)}%`))],
+      scales: { x: { time: false, distr: plotted.is_log ? 3 : 1 }, y: { range: (u, least, most) => [low, Math.max(0.05, Math.min(1, most * 1.08))] } },
+      axes: [axis(100, (u, splits) => splits.map((x) => (x === null ? "" : x.toLocaleString("en")))), { ...axis(40, (u, splits) => splits.map((y) => `${+(100 * y).toFixed(1)}%`)), size: 58 }],
       series: [{ label: plotted.x, value: (u, x) => (x === null ? "" : x.toLocaleString("en")) },
         ...plotted.series.map((one, i) => ({ label: one.name, stroke: colour(colours[(i + 5) % colours.length]), width: 1.6, value: share,
           dash: i < colours.length ? undefined : [6, 4],
@@ -84,6 +87,36 @@
     }, [plotted.places, ...plotted.series.map((one) => one.values)], holder);
     plot.root.dataset.points = String(plotted.places.length);
     window.addEventListener("resize", () => plot.setSize({ width: width(), height: 320 }));
+  }
+
+  // Blocks of device memory, a strip each: pieces are [offset, size, kind, share in use, text].
+  const kinds = [["buffers", "--live"], ["images", "--committed"], ["either", "--dirty"], ["held for a move", "--device"], ["free", null]];
+  const strip = { width: 1000, height: 20 };
+
+  function draw(name, attributes, ...children) {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.append(...children);
+    return element;
+  }
+
+  function pieceOf(block, [offset, size, kind, share, text]) {
+    const title = draw("title", {});
+    title.textContent = text;
+    const fill = kinds[kind][1];
+    return draw("rect", { x: (strip.width * offset / block.size).toFixed(3), width: (strip.width * size / block.size).toFixed(3), height: strip.height,
+      style: fill ? `fill: var(${fill}); fill-opacity: ${share}` : "fill: transparent" }, title);
+  }
+
+  function picture(parent, shown) {
+    const used = new Set(shown.blocks.flatMap((block) => block.pieces.map((piece) => piece[2])));
+    parent.append(make("h3", {}, shown.title), make("p", { class: "soft" }, ...kinds.flatMap(([name, fill], kind) => (used.has(kind)
+      ? [make("span", { class: "key", style: fill ? `background: var(${fill})` : "" }), `${name} `] : []))));
+    for (const block of shown.blocks) {
+      const svg = draw("svg", { class: "strip", viewBox: `0 0 ${strip.width} ${strip.height}`, preserveAspectRatio: "none", role: "img",
+        "aria-label": `block ${block.label}` }, ...block.pieces.map((piece) => pieceOf(block, piece)));
+      parent.append(make("div", { class: "block" }, make("div", { class: "soft" }, block.label), svg));
+    }
   }
 
   function comparison(parent, stop) {
@@ -126,11 +159,13 @@
 
   page.append(make("header", {}, make("div", {}, make("h1", {}, title),
     make("p", { class: "soft" }, isTour ? `acre ${tour.version}: every memory system at its real job, beside the best peer there is`
+      : isPicture ? `acre ${tour.version}: ${tour.driver === tour.device ? tour.device : `${tour.driver} on ${tour.device}`}. The pointer on a piece tells what lies there`
       : isCache ? `acre ${tour.version}: what a cache of each policy and size would have missed, every object one entry, empty at first`
       : isReplay ? `acre ${tour.version}: the real-time heaps, addresses and sizes as on the machine that replays`
-      : `acre ${tour.version}, medians of ${tour.rounds} interleaved rounds on ${tour.cores} cores, load average `
+      : `acre ${tour.version}, medians of ${tour.rounds} ${isDevice ? "seeds" : "interleaved rounds"} on ${tour.cores} cores, load average `
         + `${tour.load_average.map((load) => load.toFixed(1)).join(" to ")}`))));
   const tiles = isTour ? [["promises kept", tour.kept], ["broken", tour.broken], ["stops skipped", tour.skipped]]
+    : isPicture || isDevice ? []
     : isReplay ? tour.strategies.filter((one) => one.failures !== null)
       .map((one) => [`${one.strategy}: failures, mean fragmentation`, `${one.failures}, ${(100 * one.fragmentation_mean).toFixed(1)}%`])
     : isCache ? tour.traces.map((one) => [`${one.path}: requests, objects`, `${one.requests.toLocaleString("en")}, ${one.objects.toLocaleString("en")}`])
@@ -152,6 +187,7 @@
     for (const note of stop.notes || []) section.append(make("p", { class: "soft" }, note));
     comparison(section, stop);
     for (const one of stop.lines || []) lines(section, one);
+    for (const one of stop.pictures || []) picture(section, one);
     for (const one of stop.tables || []) section.append(make("h3", {}, one.title), table(one.heads, one.rows));
   }
   page.dataset.ready = "true";
