@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-static void end_with(const char *message)
+static _Noreturn void end_with(const char *message)
 {
     (void)fprintf(stderr, "acre-tour-sqlite: %s\n", message);
     exit(1);
@@ -45,13 +45,14 @@ void *must_have(void *memory)
     return memory;
 }
 
-char *read_text(const char *path)
+const char *read_text(const char *path)
 {
-    enum { BYTES_MAX = 65536 };
-    char *const text = must_have(calloc(1, BYTES_MAX));
+    static char text[65536];
     FILE *const file = fopen(path, "re");
-    if (file == NULL || fread(text, 1, BYTES_MAX - 1, file) == 0) end_with("the SQL cannot be read");
+    if (file == NULL) end_with("the SQL cannot be read");
+    const size_t length = fread(text, 1, sizeof text - 1, file);
     (void)fclose(file);
+    text[length] = 0;
     return text;
 }
 
@@ -67,5 +68,4 @@ int main(int count, char **words)
     if (count == 6 && strcmp(words[1], "share") == 0) return share_command(words + 2);
     if (count == 4 && strcmp(words[1], "queries") == 0) return queries_command(words + 2);
     end_with("share DATABASE SQL VFS PAGES, or queries DATABASE COPY");
-    return 1;
 }

@@ -17,7 +17,7 @@ void check(sqlite3 *db, int status);
 void run(sqlite3 *db, const char *sql);
 sqlite3 *open_through(const char *path, const char *vfs);
 void *must_have(void *memory);
-char *read_text(const char *path); /* to be freed */
+const char *read_text(const char *path); /* valid until the next call */
 double cpu_seconds(void);
 
 /* FNV-1a, which tells two answers apart. */

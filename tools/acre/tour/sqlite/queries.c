@@ -16,9 +16,7 @@ static const char *const kinds[KIND_COUNT] = {
     "SELECT name, price, owner FROM item WHERE id = ?1",
     "SELECT count(*), sum(price), max(name) FROM item WHERE owner = ?1 % 1009",
     "SELECT sum(count), count(DISTINCT item) FROM sale WHERE id BETWEEN ?1 AND ?1 + 200",
-    "SELECT i.name, sum(s.count * i.price) FROM sale s JOIN item i ON i.id = s.item WHERE s.id BETWEEN ?1 AND ?1 + 50 GROUP BY 1 ORDER BY "
-    "2 "
-    "DESC, 1 LIMIT 5",
+    "SELECT i.name, sum(s.count * i.price) FROM sale s JOIN item i ON i.id = s.item WHERE s.id BETWEEN ?1 AND ?1 + 50 GROUP BY 1 LIMIT 5",
     "UPDATE item SET price = price + 1 WHERE id = ?1",
     "INSERT INTO sale(item, count) VALUES(?1, 3)",
 };

@@ -77,7 +77,8 @@ int share_command(char **words)
 {
     const char *const path = words[0], *const vfs = words[2];
     const int is_acre = strcmp(vfs, "acre") == 0;
-    char *const text = read_text(words[1]), sql[64];
+    const char *const text = read_text(words[1]);
+    char sql[64];
     sqlite3 *connections[CONNECTION_COUNT];
     uint64_t answers[CONNECTION_COUNT], read_bytes = 0, held_bytes = 0, request_count = 0;
     acre_sqlite_vfs_figures figures = {.connection_count = 0};
@@ -121,6 +122,5 @@ int share_command(char **words)
            (unsigned long long)held_bytes);
     printf("read ahead: %llu\nread ahead and used: %llu\n", (unsigned long long)figures.prefetch_count,
            (unsigned long long)figures.prefetch_used_count);
-    free(text);
     return 0;
 }
