@@ -142,11 +142,11 @@ ACRE_API acre_status acre_buffer_pool_close(acre_buffer_pool *pool);
 /* Pages 0 to page_count - 1 of `device`, each at its number times the page's size; pages beyond its end read as zeros. The device's
  * alignment divides the page's size. It must be open as long as the file is. `*file` is the lowest number that is not in use: so files that
  * are added in the same order have the same numbers in the next run. ACRE_INVALID: a NULL, a count of 0 or of 2^32, an alignment.
- * ACRE_NO_MEMORY: 64 files, or no address space. */
+ * ACRE_NO_MEMORY: 64 files, or no address space. One thread at a time adds, removes or resizes; others may use other files meanwhile. */
 ACRE_API acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *device, uint64_t page_count, uint32_t *file);
 
 /* Drops all of the file's pages from memory, without writing them. ACRE_BUSY: one of them is fixed; none is to be fixed while it runs.
- * O(frames). */
+ * When it has returned no thread looks at the device any more, and it may be closed. One thread at a time, as above. O(frames). */
 ACRE_API acre_status acre_buffer_pool_remove_file(acre_buffer_pool *pool, uint32_t file);
 
 /* ---- using pages ---- */

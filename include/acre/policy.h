@@ -37,8 +37,8 @@
  * thread's own until acre_policy_deliver hands it in under the lock (the others).
  *
  * Costs: hit, miss, admit, forget O(1); evict O(1) amortised, and each call looks at no more than `effort` slots that the cache will not
- * give up. Bytes a slot, without the caller's keys: clock 2, fifo, lru and sieve 10, w-tinylfu 14, s3-fifo 16, 2q 19, arc and car 29, lirs
- * 34, adaptive 50 and 8 KiB for its shadows; acre_policy_bytes has the sum. No call allocates.
+ * give up. Bytes a slot, without the caller's keys: clock 2, fifo, lru and sieve 10, s3-fifo 16, w-tinylfu 18 to 26, 2q 19, arc and car 29,
+ * lirs 34, adaptive 50 and 8 KiB for its shadows; acre_policy_bytes has the sum. No call allocates.
  *
  * Example: examples/policy.c.
  */

@@ -335,12 +335,20 @@ static uint64_t mapped_bytes(const acre_buffer_pool *pool, uint64_t page_count)
     return acre_align_up(page_count << pool->page_shift, acre_max_size(pool->space->info.grain_bytes, pool->page_bytes));
 }
 
-static void release_words(acre_buffer_pool *pool, pool_file *file)
+/* The file is no more; what is left of it goes when nobody looks at its device. */
+static void release_file(acre_buffer_pool *pool, uint32_t number)
 {
+    pool_file *const file = &pool->files[number];
+    uint64_t *const words = file->words;
+    __atomic_store_n(&file->words, NULL, __ATOMIC_SEQ_CST);
+    for (uint32_t count; (count = __atomic_load_n(&pool->poller_counts[number], __ATOMIC_SEQ_CST)) > 0;)
+        acre_os_wait(&pool->poller_counts[number], count, WAIT_NS);
     (void)acre_device_use_memory(file->device, NULL, 0);
     if (file->pages != NULL) (void)acre_space_release(pool->space, (uintptr_t)file->pages, mapped_bytes(pool, file->page_count));
-    (void)acre_space_release(&pool->meta, (uintptr_t)file->words, file->words_bytes);
-    *file = (pool_file){.words = NULL};
+    (void)acre_space_release(&pool->meta, (uintptr_t)words, file->words_bytes);
+    file->pages = NULL;
+    file->page_count = 0; /* so no page of it is one */
+    file->device = NULL;
 }
 
 acre_status acre_buffer_pool_close(acre_buffer_pool *pool)
@@ -349,7 +357,7 @@ acre_status acre_buffer_pool_close(acre_buffer_pool *pool)
     acre_pool_finish_reads(pool, UINT64_MAX);
     if (has_fixed(pool, ACRE_BUFFER_POOL_FILES_MAX)) return acre_fail(ACRE_BUSY, "buffer pool: a page is fixed");
     for (uint32_t i = 0; i < ACRE_BUFFER_POOL_FILES_MAX; i++)
-        if (pool->files[i].words != NULL) release_words(pool, &pool->files[i]);
+        if (pool->files[i].words != NULL) release_file(pool, i);
     if (!pool->is_mapped) (void)acre_space_release(pool->space, (uintptr_t)pool->frames, pool->frames_bytes);
     acre_space meta = pool->meta;
     return acre_space_release(&meta, (uintptr_t)pool->metadata, pool->metadata_bytes);
@@ -413,12 +421,15 @@ acre_status acre_buffer_pool_add_file(acre_buffer_pool *pool, acre_device *devic
         (void)acre_space_release(&pool->meta, at, bytes);
         return status;
     }
-    pool->files[free] = (pool_file){.pages = pages,
-                                    .words = acre_space_pointer(&pool->meta, at),
-                                    .page_count = page_count,
-                                    .device = device,
-                                    .words_bytes = (size_t)bytes};
+    pool_file *const file = &pool->files[free];
+    file->pages = pages;
+    file->page_count = page_count;
+    file->device = device;
+    file->words_bytes = (size_t)bytes;
+    file->device_count = 0;
+    file->is_unflushed = file->is_doubtful = false;
     acre_pool_tell_device(pool, device);
+    __atomic_store_n(&file->words, acre_space_pointer(&pool->meta, at), __ATOMIC_RELEASE);
     *number = free;
     return ACRE_OK;
 }
@@ -441,7 +452,7 @@ acre_status acre_buffer_pool_remove_file(acre_buffer_pool *pool, uint32_t number
     }
     acre_lock_drop(&pool->lock);
     pool->has_round = false;
-    if (status == ACRE_OK) release_words(pool, &pool->files[number]);
+    if (status == ACRE_OK) release_file(pool, number);
     acre_lock_drop(&pool->writing);
     acre_lock_drop(&pool->round);
     return status;

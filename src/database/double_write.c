@@ -60,9 +60,7 @@ acre_status acre_pool_write_twice(acre_buffer_pool *pool, pool_batch *batch)
     uint64_t bytes = 0;
     /* The other batch may be on its way to its places: it is waited for by flushing after it is done. */
     const pool_batch *const other = pool->batches[batch == pool->batches[0] ? 1 : 0];
-    while (__atomic_load_n(&other->in_flight, __ATOMIC_ACQUIRE) > 0)
-        for (uint32_t i = 0; i < ACRE_BUFFER_POOL_FILES_MAX; i++)
-            if (pool->files[i].words != NULL) (void)acre_device_poll(pool->files[i].device, 100000);
+    while (__atomic_load_n(&other->in_flight, __ATOMIC_ACQUIRE) > 0) (void)acre_pool_poll(pool, 100000);
     acre_status status = acre_pool_flush_files(pool);
     if (status == ACRE_OK) status = take_page(pool, &page, &bytes);
     if (status != ACRE_OK) return status;

@@ -71,7 +71,7 @@ enum {
 #define NO_FRAME UINT32_MAX
 
 typedef struct pool_file {
-    uint64_t *words;      /* NULL: no such file */
+    uint64_t *words;      /* NULL: no such file. Set last, cleared first */
     unsigned char *pages; /* when they are mapped: page_count of them, of which memory is behind those that are in the pool */
     uint64_t page_count;
     acre_device *device;
@@ -139,6 +139,7 @@ struct acre_buffer_pool {
     uint32_t *fingerprints; /* of the ids of frames, which they are with the file's number; of a free frame, the next free one */
     uint8_t *file_numbers;
     pool_file files[ACRE_BUFFER_POOL_FILES_MAX];
+    uint32_t poller_counts[ACRE_BUFFER_POOL_FILES_MAX]; /* threads that look at a file's device: it is not let go before they are done */
     acre_buffer_pool_options options;
     uint32_t waiter_count; /* threads that sleep for a latch or a page; seldom changes */
     uint32_t wake_count;   /* what they sleep on */
@@ -311,6 +312,9 @@ acre_status acre_pool_write_twice(acre_buffer_pool *pool, pool_batch *batch);
 size_t acre_pool_read_ahead(acre_buffer_pool *pool, const acre_page_id *ids, size_t count, uint8_t flag);
 
 /* Waits until no read ahead is in flight, or until about `limit_ns` have passed. */
+/* Takes what the devices of all files have done; waits so long for each. Returns how much that was. Any thread, while files come and go. */
+size_t acre_pool_poll(acre_buffer_pool *pool, uint64_t wait_ns);
+
 void acre_pool_finish_reads(acre_buffer_pool *pool, uint64_t limit_ns);
 
 #endif

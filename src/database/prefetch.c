@@ -127,21 +127,27 @@ size_t acre_buffer_pool_prefetch(acre_buffer_pool *pool, const acre_page_id *ids
     return pool == NULL || ids == NULL ? 0 : acre_pool_read_ahead(pool, ids, count, 0);
 }
 
-size_t acre_buffer_pool_poll(acre_buffer_pool *pool)
+/* A poller is counted before it looks whether the file is there, and acre_buffer_pool_remove_file takes the file away before it looks at
+ * the count: one of the two sees the other. */
+size_t acre_pool_poll(acre_buffer_pool *pool, uint64_t wait_ns)
 {
     size_t count = 0;
-    if (pool == NULL) return 0;
-    for (uint32_t i = 0; i < ACRE_BUFFER_POOL_FILES_MAX; i++)
-        if (pool->files[i].words != NULL) count += acre_device_poll(pool->files[i].device, 0);
+    for (uint32_t i = 0; i < ACRE_BUFFER_POOL_FILES_MAX; i++) {
+        if (__atomic_load_n(&pool->files[i].words, __ATOMIC_RELAXED) == NULL) continue;
+        (void)__atomic_fetch_add(&pool->poller_counts[i], 1, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&pool->files[i].words, __ATOMIC_SEQ_CST) != NULL) count += acre_device_poll(pool->files[i].device, wait_ns);
+        (void)__atomic_fetch_sub(&pool->poller_counts[i], 1, __ATOMIC_SEQ_CST);
+    }
     return count;
 }
+
+size_t acre_buffer_pool_poll(acre_buffer_pool *pool) { return pool == NULL ? 0 : acre_pool_poll(pool, 0); }
 
 void acre_pool_finish_reads(acre_buffer_pool *pool, uint64_t limit_ns)
 {
     const uint64_t begin_ns = acre_os_now_ns();
     while (__atomic_load_n(&pool->read_count, __ATOMIC_ACQUIRE) > 0 && acre_os_now_ns() - begin_ns < limit_ns)
-        for (uint32_t i = 0; i < ACRE_BUFFER_POOL_FILES_MAX; i++)
-            if (pool->files[i].words != NULL) (void)acre_device_poll(pool->files[i].device, WAIT_NS);
+        (void)acre_pool_poll(pool, WAIT_NS);
     /* Whoever took the last one's result has dropped the lock. */
     acre_lock_take(&pool->lock);
     acre_lock_drop(&pool->lock);

@@ -323,7 +323,7 @@ static acre_status flush_device(acre_buffer_pool *pool, uint32_t number)
 
 acre_status acre_pool_flush_file(acre_buffer_pool *pool, uint32_t number)
 {
-    if (pool->files[number].words == NULL) return ACRE_OK;
+    if (__atomic_load_n(&pool->files[number].words, __ATOMIC_ACQUIRE) == NULL) return ACRE_OK;
     acre_lock_take(&pool->flushing);
     const acre_status status = flush_device(pool, number);
     acre_lock_drop(&pool->flushing);

@@ -8,6 +8,20 @@ static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
     return acre_arc_recall((acre_arc_lists *)(void *)policy, fingerprint);
 }
 
+/* A ghost goes for a new key when there are too many: one of B1 when T1 and B1 have all of the capacity, else one of B2. The paper does so
+ * after the victim has become a ghost, which changes neither sum; false: that would be the one that goes. */
+static bool make_room(acre_arc_lists *self)
+{
+    const uint32_t b1_count = self->counts[ACRE_ARC_B1], b2_count = self->counts[ACRE_ARC_B2];
+    if (self->counts[ACRE_ARC_T1] + b1_count >= self->base.capacity) {
+        if (b1_count == 0) return false;
+        acre_arc_drop(self, acre_arc_last(self, ACRE_ARC_B1));
+    } else if (b1_count + b2_count >= self->base.capacity) {
+        acre_arc_drop(self, acre_arc_last(self, b2_count > 0 ? ACRE_ARC_B2 : ACRE_ARC_B1));
+    }
+    return true;
+}
+
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
     acre_arc_lists *self = (acre_arc_lists *)(void *)policy;
@@ -19,10 +33,10 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
         acre_policy_slot slot = acre_arc_last(self, from_t1 ? ACRE_ARC_T1 : ACRE_ARC_T2);
         bool was_used = acre_policy_hits_of(policy, slot) != 0;
         if (!was_used && acre_policy_may_take(look, context, slot, &kept)) {
-            acre_arc_remember(self, slot);
-            if (origin == ACRE_ARC_NEW && self->counts[ACRE_ARC_B1] > 0 &&
-                self->counts[ACRE_ARC_T1] + self->counts[ACRE_ARC_B1] >= policy->capacity)
-                acre_arc_drop(self, acre_arc_last(self, ACRE_ARC_B1));
+            if (origin == ACRE_ARC_NEW && !make_room(self))
+                acre_arc_take(policy, slot);
+            else
+                acre_arc_remember(self, slot);
             return slot;
         }
         acre_policy_set_hits(policy, slot, 0);

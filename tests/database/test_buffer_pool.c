@@ -678,11 +678,67 @@ static void threads_share_the_pool_over_a_simulated_device(void **state)
     threads_share_the_pool(DEVICE_SIMULATED, ACRE_POLICY_LRU, false);
 }
 static void threads_share_the_pool_over_a_ring(void **state) { threads_share_the_pool(DEVICE_RING, ACRE_POLICY_S3_FIFO, false); }
-static void threads_share_mapped_pages(void **state)
-{
-    threads_share_the_pool(DEVICE_SIMULATED, ACRE_POLICY_S3_FIFO, true);
-}
+static void threads_share_mapped_pages(void **state) { threads_share_the_pool(DEVICE_SIMULATED, ACRE_POLICY_S3_FIFO, true); }
 static void threads_share_the_pool_over_calls(void **state) { threads_share_the_pool(DEVICE_CACHED, ACRE_POLICY_CLOCK, false); }
+
+/* ---- files that come and go while others look for what has been read ---- */
+
+enum { VISITS = 100 };
+
+typedef struct visitor {
+    acre_device device; /* nothing is ever read from it, and a look takes its time */
+    uint32_t look_count;
+    bool is_open, was_late;
+} visitor;
+
+static size_t look_slowly(acre_device *device, uint64_t wait_ns)
+{
+    visitor *const v = device->implementation;
+    (void)wait_ns;
+    (void)__atomic_fetch_add(&v->look_count, 1, __ATOMIC_SEQ_CST);
+    usleep(200);
+    if (!__atomic_load_n(&v->is_open, __ATOMIC_SEQ_CST)) __atomic_store_n(&v->was_late, true, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+static const acre_device_ops visitor_ops = {.size_bytes = sizeof visitor_ops, .poll = look_slowly};
+
+typedef struct watch {
+    acre_buffer_pool *pool;
+    bool is_over;
+} watch;
+
+static void *keep_looking(void *context)
+{
+    watch *const w = context;
+    while (!__atomic_load_n(&w->is_over, __ATOMIC_ACQUIRE)) (void)acre_buffer_pool_poll(w->pool);
+    return NULL;
+}
+
+static void nobody_looks_at_a_device_whose_file_was_removed(void **state)
+{
+    (void)state;
+    fixture f;
+    visitor v = {.device = {.ops = &visitor_ops, .name = "visitor", .alignment_bytes = 512, .descriptor = -1}};
+    pthread_t threads[2];
+    v.device.implementation = &v;
+    assert_true(open_fixture(&f, DEVICE_SIMULATED, (acre_buffer_pool_options){.frame_count = 16}, 100));
+    watch w = {.pool = f.pool};
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, keep_looking, &w), 0);
+    for (int visit = 0; visit < VISITS; visit++) {
+        uint32_t file = 0;
+        const uint32_t before = __atomic_load_n(&v.look_count, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&v.is_open, true, __ATOMIC_SEQ_CST);
+        assert_int_equal(acre_buffer_pool_add_file(f.pool, &v.device, 10, &file), ACRE_OK);
+        while (__atomic_load_n(&v.look_count, __ATOMIC_SEQ_CST) == before) sched_yield();
+        assert_int_equal(acre_buffer_pool_remove_file(f.pool, file), ACRE_OK);
+        __atomic_store_n(&v.is_open, false, __ATOMIC_SEQ_CST);
+    }
+    __atomic_store_n(&w.is_over, true, __ATOMIC_RELEASE);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    assert_false(v.was_late);
+    close_fixture(&f);
+}
 
 /* More threads than there are stripes: the others share one. */
 static void *touch_some(void *context)
@@ -967,6 +1023,7 @@ int main(void)
         cmocka_unit_test(threads_share_the_pool_over_a_ring),
         cmocka_unit_test(threads_share_mapped_pages),
         cmocka_unit_test(threads_share_the_pool_over_calls),
+        cmocka_unit_test(nobody_looks_at_a_device_whose_file_was_removed),
         cmocka_unit_test(many_threads_count_every_hit),
         cmocka_unit_test(a_file_may_have_four_billion_pages),
         cmocka_unit_test(a_checkpoint_during_an_image_makes_the_next_change_have_one_again),

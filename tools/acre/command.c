@@ -252,10 +252,10 @@ FILE *open_output(const char *path)
 }
 
 /* Beside the tool in the build tree, or below the prefix where it is installed. */
-char *find_own_library(const char *name)
+char *find_own_file(const char *name)
 {
-    static const char *const places[] = {"../../bindings/preload", "../../bindings/sqlite", ("../" ACRE_LIBRARY_FOLDER "/acre"),
-                                         ("../" ACRE_LIBRARY_FOLDER), "../lib"};
+    static const char *const places[] = {
+        ".", "../../bindings/preload", "../../bindings/sqlite", ("../" ACRE_LIBRARY_FOLDER "/acre"), ("../" ACRE_LIBRARY_FOLDER), "../lib"};
     char folder[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
     if (length <= 0) return NULL;
@@ -273,7 +273,7 @@ char *find_own_library(const char *name)
 char *find_malloc_library(const char *command_name, const char *chosen)
 {
     if (chosen == NULL) {
-        char *const found = find_own_library("libacre-malloc.so");
+        char *const found = find_own_file("libacre-malloc.so");
         if (found == NULL) complain(command_name, "libacre-malloc.so is not found beside this tool; name it with --library");
         return found;
     }

@@ -74,8 +74,8 @@ FILE *open_output(const char *path);
 /* The same as a descriptor, -1 with errno. */
 int open_output_fd(const char *path);
 
-/* A library of acre's own by its file name, beside this tool; to be freed, NULL: it is not there. */
-char *find_own_library(const char *name);
+/* The path of a library or program of acre's own by its file name, near this tool; to be freed, NULL: it is not there. */
+char *find_own_file(const char *name);
 
 /* The path of libacre-malloc.so: `chosen` made absolute, or where it is installed or built; to be freed. NULL after a
  * message. */

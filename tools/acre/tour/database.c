@@ -1,7 +1,9 @@
 /* database.c - the fifth stop: which pages a real SQLite asks for is recorded there and then, each replacement policy is given that, and
- * then the same program runs with SQLite's own page cache, with acre's by LRU, and with acre's default. */
+ * then the same program runs with SQLite's own page cache, with acre's by LRU, with acre's default, and through acre's VFS. Several
+ * connections and kept answers are in connections.c. */
 #include "cache_replay.h"
 #include "command.h"
+#include "connections.h"
 #include "job.h"
 #include "tour.h"
 
@@ -10,10 +12,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { CACHE_PAGES = 100, SIZE_COUNT = 16, CACHES = 3, OUTPUT_BYTES_MAX = 64 * 1024 };
+enum { CACHE_PAGES = 100, SIZE_COUNT = 16, CACHES = 4, OUTPUT_BYTES_MAX = 64 * 1024 };
 
 /* Tables larger than the cache, whose rows some queries use often, others once. */
-static const char script[] =
+static const char making[] =
     "PRAGMA cache_size = 100;\nPRAGMA synchronous = off;\n"
     "CREATE TABLE item(id INTEGER PRIMARY KEY, owner INT, name TEXT, price REAL);\n"
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)\n"
@@ -21,15 +23,16 @@ static const char script[] =
     "CREATE INDEX item_owner ON item(owner);\nCREATE INDEX item_name ON item(name);\n"
     "CREATE TABLE sale(id INTEGER PRIMARY KEY, item INT, count INT);\nBEGIN;\n"
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)\n"
-    "  INSERT INTO sale SELECT i, 1 + (i * i * 31 + i) % 40000 * (i % 5 = 0) + (i % 500) * (i % 5 <> 0), i % 7 FROM n;\nCOMMIT;\n"
+    "  INSERT INTO sale SELECT i, 1 + (i * i * 31 + i) % 40000 * (i % 5 = 0) + (i % 500) * (i % 5 <> 0), i % 7 FROM n;\nCOMMIT;\n";
+static const char asking[] =
     "SELECT count(*), sum(price) FROM item WHERE name LIKE 'name-3%';\n"
     "SELECT sum(i.price * s.count) FROM sale s JOIN item i ON i.id = s.item;\n"
     "SELECT owner, count(*), sum(price) FROM item GROUP BY owner ORDER BY 3 DESC LIMIT 3;\n"
     "SELECT sum(i.price) FROM sale s JOIN item i ON i.id = s.item WHERE s.id % 3 = 0;\n"
-    "SELECT count(*) FROM sale s JOIN item i ON i.id = s.item JOIN item k ON k.name = i.name WHERE s.id < 20000;\n"
-    "UPDATE item SET price = price + 1 WHERE owner < 100;\n"
-    "SELECT sum(i.price * s.count) FROM sale s JOIN item i ON i.id = s.item WHERE s.id > 20000;\n"
-    "PRAGMA integrity_check;\n.stats on\nSELECT count(*) FROM item;\n";
+    "SELECT count(*) FROM sale s JOIN item i ON i.id = s.item JOIN item k ON k.name = i.name WHERE s.id < 20000;\n";
+static const char ending[] = "UPDATE item SET price = price + 1 WHERE owner < 100;\n"
+                             "SELECT sum(i.price * s.count) FROM sale s JOIN item i ON i.id = s.item WHERE s.id > 20000;\n"
+                             "PRAGMA integrity_check;\n.stats on\nSELECT count(*) FROM item;\n";
 
 typedef struct run {
     const char *name, *options; /* of ACRE_SQLITE; NULL: SQLite's own cache */
@@ -43,12 +46,6 @@ static double cpu_seconds_of_children(void)
     struct rusage usage;
     getrusage(RUSAGE_CHILDREN, &usage);
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
-
-static double figure_behind(const char *text, const char *name)
-{
-    const char *const at = strstr(text, name);
-    return at == NULL ? -1 : strtod(at + strlen(name), NULL);
 }
 
 /* The shell over the script, on a new database, with the library preloaded if the run has options. */
@@ -71,12 +68,15 @@ static void run_shell(tour_state *tour, const char *library, run *one)
     free(read);
 }
 
-static bool write_script(const char *path)
+/* Parts of the script in the tour's folder, "" for none; the path, to be freed, NULL: it cannot be written. */
+static char *write_script(tour_state *tour, const char *name, const char *first, const char *second, const char *third)
 {
+    char *const path = must_print("%s/%s.sql", tour_scratch(tour), name);
     FILE *const file = fopen(path, "we");
-    if (file == NULL) return false;
-    const bool is_whole = fputs(script, file) >= 0;
-    return fclose(file) == 0 && is_whole;
+    const bool is_whole = file != NULL && fprintf(file, "%s%s%s", first, second, third) > 0;
+    if (file != NULL && fclose(file) == 0 && is_whole) return path;
+    free(path);
+    return NULL;
 }
 
 /* ---- the curves ---- */
@@ -136,10 +136,12 @@ static void draw_curves(tour_state *tour, const cache_keys *keys)
 
 /* ---- the runs ---- */
 
-static void compare(tour_state *tour, const char *library)
+static void compare(tour_state *tour, const char *library, json_t *tables)
 {
-    static run runs[CACHES] = {
-        {.name = "SQLite's own"}, {.name = "acre, LRU", .options = "policy=lru"}, {.name = "acre, adaptive", .options = "policy=adaptive"}};
+    static run runs[CACHES] = {{.name = "SQLite's own"},
+                               {.name = "acre, LRU", .options = "policy=lru"},
+                               {.name = "acre, adaptive", .options = "policy=adaptive"},
+                               {.name = "acre, adaptive, its VFS", .options = "policy=adaptive vfs=on"}};
     json_t *const figures = json_array();
     int different = 0;
     for (int i = 0; i < CACHES; i++) {
@@ -148,27 +150,28 @@ static void compare(tour_state *tour, const char *library)
         different += !runs[i].has_run || strcmp(runs[i].text, runs[0].text) != 0;
         json_array_append_new(figures, json_pack("[s, s, s]", runs[i].name, count_text((uint64_t)(runs[i].misses < 0 ? 0 : runs[i].misses)),
                                                  runs[i].has_run ? "yes" : "no"));
-        tour_say(tour, "cache of %d pages, %-14s %s misses, %.2f s of CPU", CACHE_PAGES, runs[i].name, count_text((uint64_t)runs[i].misses),
+        tour_say(tour, "cache of %d pages, %s: %s misses, %.2f s of CPU", CACHE_PAGES, runs[i].name, count_text((uint64_t)runs[i].misses),
                  runs[i].seconds);
     }
     tour_promise(tour, "answers that differ from SQLite's own", different, 0, "runs");
     tour_promise(tour, "misses of a real SQLite on acre's page cache", runs[2].misses / runs[0].misses, 0.95, "of its own cache's");
-    tour_detail(tour, "tables",
-                json_pack("[{s:s, s:[s, s, s], s:o}]", "title", "One workload, three page caches of 100 pages", "heads", "cache", "misses",
-                          "same answers", "rows", figures));
+    json_array_append_new(tables, json_pack("{s:s, s:[s, s, s], s:o}", "title", "One workload, the page cache of 100 pages", "heads",
+                                            "cache", "misses", "same answers", "rows", figures));
 }
 
 static void visit(tour_state *tour)
 {
-    char *const library = find_own_library("libacre-sqlite-preload.so");
-    char *const trace = must_print("%s/pages.be64", tour_scratch(tour)), *const path = must_print("%s/script.sql", tour_scratch(tour));
+    char *const library = find_own_file("libacre-sqlite-preload.so");
+    char *const trace = must_print("%s/pages.be64", tour_scratch(tour)), *const script =
+                                                                             write_script(tour, "script", making, asking, ending);
+    char *const first = write_script(tour, "making", making, "", ""), *const second = write_script(tour, "asking", asking, "", "");
     char *const options = must_print("policy=lru record=%s", trace);
     static run recorded;
     recorded = (run){.name = "recorded", .options = options};
     cache_keys keys = {.count = 0};
     if (library == NULL) {
         tour_skip(tour, "libacre-sqlite-preload.so is not found: it is built where SQLite's headers are (libsqlite3-dev)");
-    } else if (!write_script(path)) {
+    } else if (script == NULL || first == NULL || second == NULL) {
         tour_skip(tour, "its script cannot be written");
     } else {
         tour_progress(tour, "pages of SQLite are recorded");
@@ -179,14 +182,20 @@ static void visit(tour_state *tour)
             tour_skip(tour, acre_last_error());
         } else {
             draw_curves(tour, &keys);
-            compare(tour, library);
+            json_t *const tables = json_array();
+            compare(tour, library, tables);
+            show_shared_pool(tour, first, second, tables);
+            show_kept_answers(tour, first, tables);
+            tour_detail(tour, "tables", tables);
         }
         cache_keys_end(&keys);
     }
     free(library);
     free(trace);
-    free(path);
+    free(script);
+    free(first);
+    free(second);
     free(options);
 }
 
-TOUR_STOP("database", "pages of a real SQLite: every policy, then acre's cache under it", 50, visit)
+TOUR_STOP("database", "a real SQLite on acre: policies, page cache, VFS, kept answers", 50, visit)
