@@ -60,7 +60,7 @@ static void search_breadth_first(device *d)
     /* Arrays: offsets (4), edges (4 x DEGREE), levels (4) for each vertex. */
     const uint32_t count = (uint32_t)(d->bytes / (4 + 4 * DEGREE + 4) / 1024 * 1024);
     const uint64_t offsets = 0, edges = (uint64_t)count * 4, levels = edges + (uint64_t)count * 4 * DEGREE;
-    uint32_t *const to = malloc((size_t)count * DEGREE * sizeof *to);
+    uint32_t *const to = calloc((size_t)count * DEGREE, sizeof *to);
     int8_t *const level_of = malloc(count);
     if (to == NULL || level_of == NULL) exit(1);
     for (size_t i = 0; i < (size_t)count * DEGREE; i++) to[i] = (uint32_t)(next_random(d) % count);

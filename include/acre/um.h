@@ -134,8 +134,8 @@ ACRE_API acre_status acre_um_allocate(acre_um *um, uint64_t bytes, uint64_t *at)
 /* ACRE_INVALID: nothing was allocated at `at`. O(blocks). */
 ACRE_API acre_status acre_um_free(acre_um *um, uint64_t at);
 
-/* Where the bytes at `at` are for who works in `place`; NULL when there are no contents, or no such place. To be used while the page is
- * there: between acre_um_touch and the next call. */
+/* The bytes at `at`, up to the end of their page, for who works in `place`: there, or where they are used. NULL when there are no contents,
+ * no such place, or nothing is allocated there. To be used between acre_um_touch and the next call. O(1). */
 ACRE_API void *acre_um_pointer(acre_um *um, unsigned place, uint64_t at);
 
 /* Whoever works in `place` uses [at, at + bytes), and writes it: brings what is not there. Each page of it is in the place until another

@@ -108,6 +108,14 @@ static inline bool acre_um_is_elsewhere(const acre_um *um, const um_block *block
     return false;
 }
 
+/* The place whose copy of the page is the newest: home if no other has one. */
+static inline unsigned acre_um_holder_of(const acre_um *um, const um_block *block, unsigned page)
+{
+    for (unsigned i = 1; i < um->place_count; i++)
+        if (acre_mask_has(&block->resident[i], page)) return i;
+    return ACRE_UM_HOME;
+}
+
 /* The page can be used by who works in `place` without a fault, and without going elsewhere. */
 static inline bool acre_um_is_here(const acre_um *um, const um_block *block, unsigned page, unsigned place, bool is_write)
 {
@@ -134,6 +142,9 @@ enum { UM_NOWHERE = ACRE_UM_PLACE_MAX };
 
 /* Copies pages between two places, `from` UM_NOWHERE zeros. Changes no mask. Modelled: lets the time of it pass, and nobody wait. */
 acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to);
+
+/* The bytes at `at` in a place; NULL: there are no contents. */
+void *acre_um_address(const acre_um *um, unsigned place, uint64_t at);
 
 /* The contents of pages of a place are not needed. */
 void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned place);

@@ -104,8 +104,7 @@ void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned coun
                            (uint64_t)count * ACRE_UM_PAGE_BYTES); /* what is left there harms nobody */
 }
 
-void *acre_um_pointer(acre_um *um, unsigned place, uint64_t at)
+void *acre_um_address(const acre_um *um, unsigned place, uint64_t at)
 {
-    if (um == NULL || place >= um->place_count || at >= um->options.bytes_max || um->places[place].space == NULL) return NULL;
-    return acre_space_pointer(um->places[place].space, um->places[place].base + at);
+    return um->places[place].space == NULL ? NULL : acre_space_pointer(um->places[place].space, um->places[place].base + at);
 }

@@ -59,17 +59,10 @@ static uint64_t threshold_of(const acre_um *um, const um_block *block, const um_
     return (uint64_t)um->rules.access_threshold * (block->round_trips + 1);
 }
 
-static unsigned holder_of(const acre_um *um, const um_block *block, unsigned page)
-{
-    for (unsigned i = 1; i < um->place_count; i++)
-        if (acre_mask_has(&block->resident[i], page)) return i;
-    return ACRE_UM_HOME;
-}
-
 bool acre_um_use_there(acre_um *um, um_block *block, unsigned page, unsigned place, uint64_t bytes, bool is_write)
 {
     um_place *const p = &um->places[place];
-    const unsigned holder = holder_of(um, block, page);
+    const unsigned holder = acre_um_holder_of(um, block, page);
     const bool was_pinned = block->thrash != NULL && block->thrash->pages[page].is_pinned;
     const bool is_nowhere = holder == ACRE_UM_HOME && !acre_mask_has(&block->resident[ACRE_UM_HOME], page);
     if (is_nowhere || (was_pinned && !acre_thrash_is_pinned(&block->thrash->pages[page], um_now_ns(um)))) {
@@ -319,7 +312,7 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
         for (unsigned page = first; page < first + count; page++) {
             const bool is_elsewhere = acre_um_is_elsewhere(um, block, page, place);
             const bool is_preferred =
-                block->preferred != 0 && block->preferred != place + 1u && holder_of(um, block, page) + 1u == block->preferred;
+                block->preferred != 0 && block->preferred != place + 1u && acre_um_holder_of(um, block, page) + 1u == block->preferred;
             if (block->accessed_by >> place & 1 || is_preferred) {
                 acre_mask_add(&stay, page);
                 continue;

@@ -346,23 +346,31 @@ acre_status acre_um_touch(acre_um *um, unsigned place, uint64_t at, uint64_t byt
     return status;
 }
 
+/* Under the lock; allocated. */
+static unsigned where(const acre_um *um, unsigned place, uint64_t at)
+{
+    const um_block *const block = &um->blocks[at / ACRE_UM_BLOCK_BYTES];
+    const unsigned page = um_page_in_block(at);
+    return acre_um_is_here(um, block, page, place, false) ? place : acre_um_holder_of(um, block, page);
+}
+
 acre_status acre_um_where(acre_um *um, unsigned place, uint64_t at, unsigned *used)
 {
     if (um == NULL || used == NULL) return acre_fail(ACRE_INVALID, "unified memory: a NULL");
     acre_lock_take(&um->lock);
     const acre_status status = check_range(um, place, at, 1);
-    if (status == ACRE_OK) {
-        const um_block *const block = um_block_at(um, at);
-        const unsigned page = um_page_in_block(at);
-        *used = place;
-        if (!acre_um_is_here(um, block, page, place, false)) {
-            *used = ACRE_UM_HOME;
-            for (unsigned i = 1; i < um->place_count; i++)
-                if (acre_mask_has(&block->resident[i], page)) *used = i;
-        }
-    }
+    if (status == ACRE_OK) *used = where(um, place, at);
     acre_lock_drop(&um->lock);
     return status;
+}
+
+void *acre_um_pointer(acre_um *um, unsigned place, uint64_t at)
+{
+    if (um == NULL) return NULL;
+    acre_lock_take(&um->lock);
+    void *const pointer = check_range(um, place, at, 1) == ACRE_OK ? acre_um_address(um, where(um, place, at), at) : NULL;
+    acre_lock_drop(&um->lock);
+    return pointer;
 }
 
 acre_status acre_um_prefetch_to(acre_um *um, unsigned place, uint64_t at, uint64_t bytes)

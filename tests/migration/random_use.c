@@ -125,7 +125,7 @@ static void check_page(scene *s, unsigned place, uint64_t at)
 {
     unsigned where = PLACES;
     must(acre_um_where(s->um, place, at, &where) == ACRE_OK && where < PLACES, "where");
-    const unsigned char *const bytes = acre_um_pointer(s->um, where, at / ACRE_UM_PAGE_BYTES * ACRE_UM_PAGE_BYTES);
+    const unsigned char *const bytes = acre_um_pointer(s->um, place, at / ACRE_UM_PAGE_BYTES * ACRE_UM_PAGE_BYTES);
     const uint64_t value = s->values[at / ACRE_UM_PAGE_BYTES];
     must(memcmp(bytes, &value, sizeof value) == 0 && memcmp(bytes + ACRE_UM_PAGE_BYTES - 8, &value, sizeof value) == 0, "contents");
 }
@@ -134,7 +134,7 @@ static void write_page(scene *s, unsigned place, uint64_t at)
 {
     unsigned where = PLACES;
     must(acre_um_where(s->um, place, at, &where) == ACRE_OK, "where");
-    unsigned char *const bytes = acre_um_pointer(s->um, where, at / ACRE_UM_PAGE_BYTES * ACRE_UM_PAGE_BYTES);
+    unsigned char *const bytes = acre_um_pointer(s->um, place, at / ACRE_UM_PAGE_BYTES * ACRE_UM_PAGE_BYTES);
     const uint64_t value = s->values[at / ACRE_UM_PAGE_BYTES] = ++s->next_value;
     memcpy(bytes, &value, sizeof value);
     memcpy(bytes + ACRE_UM_PAGE_BYTES - 8, &value, sizeof value);
