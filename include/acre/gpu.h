@@ -225,6 +225,22 @@ ACRE_API acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *reque
 /* Frees. 0 is ACRE_OK. ACRE_BAD_POINTER: no allocation of this manager, or freed already; ACRE_BUSY: part of a plan of moves. */
 ACRE_API acre_status acre_gpu_free(acre_gpu *gpu, acre_gpu_memory memory);
 
+/* Work of the device that may still use memory, in the caller's words: a value of a timeline semaphore, a fence, an event of a queue. */
+typedef struct acre_gpu_fence {
+    bool (*has_passed)(void *context, uint64_t value); /* never blocks; once true, always true. Any thread; may not call the manager */
+    void *context;
+    uint64_t value;
+} acre_gpu_fence;
+
+/* Frees in the order of a stream: for the caller the memory is gone at once, and its place is given to nobody before the fence has passed.
+ * Fences are asked by the calls that need to know: acre_gpu_alloc asks up to four, the oldest first, and all when memory is out; trim and
+ * the two closes ask all. What has not passed is neither moved nor closed (ACRE_BUSY). ACRE_INVALID: a NULL; ACRE_NO_MEMORY: no room for
+ * the note, and nothing was freed; else as acre_gpu_free. */
+ACRE_API acre_status acre_gpu_free_after(acre_gpu *gpu, acre_gpu_memory memory, const acre_gpu_fence *fence);
+
+/* Gives back all that was freed so and has passed; returns its bytes. For a loop that has time. */
+ACRE_API uint64_t acre_gpu_collect(acre_gpu *gpu);
+
 /* These three, and map to invalidate, give ACRE_BAD_POINTER as acre_gpu_free does. */
 ACRE_API acre_status acre_gpu_read_memory(acre_gpu *gpu, acre_gpu_memory memory, acre_gpu_memory_info *info);
 

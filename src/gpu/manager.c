@@ -91,6 +91,7 @@ static void close_records(acre_gpu *gpu)
     acre_records_close(&gpu->entries);
     acre_records_close(&gpu->names);
     acre_records_close(&gpu->blocks);
+    acre_records_close(&gpu->partings);
     acre_records_close(&gpu->pools);
 }
 
@@ -100,6 +101,7 @@ static acre_status open_records(acre_gpu *gpu)
     acre_status status = acre_records_open(&gpu->entries, gpu->space, sizeof(acre_gpu_entry), count);
     if (status == ACRE_OK) status = acre_records_open(&gpu->names, gpu->space, sizeof(acre_record) + ACRE_GPU_NAME_MAX, count);
     if (status == ACRE_OK) status = acre_records_open(&gpu->blocks, gpu->space, sizeof(acre_gpu_block), ACRE_GPU_BLOCKS_MAX);
+    if (status == ACRE_OK) status = acre_records_open(&gpu->partings, gpu->space, (uint32_t)acre_gpu_parting_bytes(), count);
     if (status == ACRE_OK) status = acre_records_open(&gpu->pools, gpu->space, sizeof(acre_gpu_pool), ACRE_GPU_POOLS_MAX);
     if (status != ACRE_OK) close_records(gpu);
     return status;
@@ -186,6 +188,7 @@ acre_status acre_gpu_open(acre_gpu_driver *driver, const acre_gpu_options *optio
 acre_status acre_gpu_close(acre_gpu *gpu)
 {
     if (gpu == NULL) return ACRE_OK;
+    (void)acre_gpu_collect(gpu);
     if (gpu->entries.used_count > 0 || gpu->opened != NULL) {
         return acre_fail(ACRE_BUSY, "gpu '%s': close: %u allocations are out%s", gpu->driver->name, gpu->entries.used_count,
                          gpu->opened != NULL ? " and a pool is open" : "");
@@ -214,7 +217,8 @@ acre_gpu_entry *acre_gpu_find(acre_gpu *gpu, acre_gpu_memory memory, const char 
         (void)acre_fail(ACRE_INVALID, "gpu: %s: the manager is NULL", operation);
         return NULL;
     }
-    acre_gpu_entry *const entry = acre_record_find(&gpu->entries, memory);
+    acre_gpu_entry *entry = acre_record_find(&gpu->entries, memory);
+    if (entry != NULL && (__atomic_load_n(&entry->flags, __ATOMIC_RELAXED) & ACRE_GPU_PARTING) != 0) entry = NULL;
     if (entry == NULL) {
         (void)acre_fail(ACRE_BAD_POINTER, "gpu '%s': %s: memory %llx is none of this manager, or was freed", gpu->driver->name, operation,
                         (unsigned long long)memory);
@@ -365,7 +369,9 @@ acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *request, acre_
     *memory = 0;
     acre_status status = order_types(gpu, request, order, &count);
     if (status != ACRE_OK) return status;
-    acre_gpu_entry *const entry = take_entry(gpu);
+    acre_gpu_collect_some(gpu);
+    acre_gpu_entry *entry = take_entry(gpu);
+    if (entry == NULL && acre_gpu_collect(gpu) > 0) entry = take_entry(gpu);
     if (entry == NULL) {
         return acre_fail(ACRE_NO_MEMORY, "gpu '%s': all of its %u allocations are in use, or the space for its notes is full",
                          gpu->driver->name, gpu->entries.count_max);
@@ -377,9 +383,11 @@ acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *request, acre_
     entry->content = request->content;
     status = name_entry(gpu, entry, request->name);
     if (status == ACRE_OK) {
-        status = ACRE_NO_MEMORY;
-        for (uint32_t i = 0; i < count && status == ACRE_NO_MEMORY; i++)
-            status = place_of_type(request->pool != NULL ? request->pool : gpu->by_type[order[i]], request, entry);
+        do { /* again when memory was out that the device is done with */
+            status = ACRE_NO_MEMORY;
+            for (uint32_t i = 0; i < count && status == ACRE_NO_MEMORY; i++)
+                status = place_of_type(request->pool != NULL ? request->pool : gpu->by_type[order[i]], request, entry);
+        } while (status == ACRE_NO_MEMORY && acre_gpu_collect(gpu) > 0);
         if (status == ACRE_NO_MEMORY) status = out_of_memory(gpu, request, order[0]);
     }
     if (status != ACRE_OK) {
@@ -391,6 +399,25 @@ acre_status acre_gpu_alloc(acre_gpu *gpu, const acre_gpu_request *request, acre_
     if (acre_unlikely(acre_gpu_observer_of_process != NULL))
         acre_gpu_observer_of_process((uintptr_t)entry, request->size_bytes, __builtin_frame_address(0));
     return ACRE_OK;
+}
+
+/* The pool's lock is held. */
+static void leave(acre_gpu_entry *entry)
+{
+    while (entry->map_count > 0) {
+        entry->map_count--;
+        acre_gpu_unmap_block(entry->block);
+    }
+    acre_gpu_leave(entry);
+}
+
+void acre_gpu_free_entry(acre_gpu *gpu, acre_gpu_entry *entry)
+{
+    acre_gpu_pool *const pool = entry->block->pool;
+    acre_lock_take(&pool->lock);
+    leave(entry);
+    acre_lock_drop(&pool->lock);
+    acre_gpu_drop_entry(gpu, entry);
 }
 
 acre_status acre_gpu_free(acre_gpu *gpu, acre_gpu_memory memory)
@@ -405,11 +432,7 @@ acre_status acre_gpu_free(acre_gpu *gpu, acre_gpu_memory memory)
         return acre_fail(ACRE_BUSY, "gpu '%s': free: memory %llx is part of a plan of moves", gpu->driver->name,
                          (unsigned long long)memory);
     }
-    while (entry->map_count > 0) {
-        entry->map_count--;
-        acre_gpu_unmap_block(entry->block);
-    }
-    acre_gpu_leave(entry);
+    leave(entry);
     acre_lock_drop(&pool->lock);
     acre_gpu_drop_entry(gpu, entry);
     return ACRE_OK;
@@ -598,6 +621,7 @@ acre_status acre_gpu_pool_open(acre_gpu *gpu, const acre_gpu_pool_options *optio
 acre_status acre_gpu_pool_close(acre_gpu_pool *pool)
 {
     if (pool == NULL) return ACRE_OK;
+    (void)acre_gpu_collect(pool->gpu);
     acre_lock_take(&pool->lock);
     const uint32_t in_use = pool->block_count + pool->dedicated_count - pool->empty_count;
     if (in_use == 0) {
@@ -622,6 +646,7 @@ uint64_t acre_gpu_trim(acre_gpu *gpu, acre_gpu_pool *pool)
 {
     uint64_t bytes = 0;
     if (gpu == NULL) return 0;
+    (void)acre_gpu_collect(gpu);
     if (pool != NULL) return trim_pool(pool);
     acre_lock_take(&gpu->opened_lock);
     for (acre_gpu_pool *each = acre_gpu_next_pool(gpu, NULL); each != NULL; each = acre_gpu_next_pool(gpu, each)) bytes += trim_pool(each);

@@ -103,6 +103,9 @@ struct acre_gpu {
     acre_records names;
     acre_records blocks;
     acre_records pools;
+    acre_records partings;
+    acre_lock partings_lock;
+    struct parting *first_parting, *last_parting; /* freed behind work of the device, parting.c */
     acre_lock opened_lock;
     acre_gpu_pool *opened;                      /* pools of programs */
     acre_gpu_pool *by_type[ACRE_GPU_TYPES_MAX]; /* the manager's own */
@@ -175,6 +178,18 @@ static inline void acre_gpu_must(acre_status status)
     assert(status == ACRE_OK);
     (void)status;
 }
+
+/* ---- parting.c ---- */
+
+#define ACRE_GPU_PARTING (1u << 31) /* of an entry: freed, and not yet given back. Changed under the pool's lock, read without it */
+
+size_t acre_gpu_parting_bytes(void);
+
+/* Gives back a little of what the device is done with. */
+void acre_gpu_collect_some(acre_gpu *gpu);
+
+/* Gives an entry's place back, and the entry. No lock is held. */
+void acre_gpu_free_entry(acre_gpu *gpu, acre_gpu_entry *entry);
 
 /* ---- gates ---- */
 

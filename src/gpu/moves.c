@@ -35,7 +35,7 @@ typedef struct window {
 static bool is_movable(const acre_gpu_entry *entry)
 {
     const uint32_t lasting = (entry->flags & ACRE_GPU_MAPPED) != 0 ? 1 : 0;
-    return (entry->flags & ACRE_GPU_PINNED) == 0 && entry->to_block == NULL && entry->map_count <= lasting;
+    return (entry->flags & (ACRE_GPU_PINNED | ACRE_GPU_PARTING)) == 0 && entry->to_block == NULL && entry->map_count <= lasting;
 }
 
 static acre_gpu_entry *entry_of_move(const plan *p, const acre_gpu_move *move)

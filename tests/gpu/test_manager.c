@@ -858,6 +858,152 @@ static void reports_name_the_owners(void **state)
     finish();
 }
 
+/* ---- in the order of streams ---- */
+
+enum { STREAMS = 3, STREAM_OPERATIONS = 4 };
+
+/* What a device has done: fences pass in the order in which they were made, `lag` operations later. */
+typedef struct stream_scene {
+    acre_gpu_pool *pool;
+    uint64_t operation_count, lag;
+    acre_gpu_memory held[STREAMS];
+    struct {
+        uint64_t offset, passes_at; /* of what was freed behind work that is not done */
+    } leaving[STREAMS * STREAM_OPERATIONS];
+    unsigned leaving_count;
+    uint64_t full_count, run_count;
+} stream_scene;
+
+static bool has_come(void *context, uint64_t value) { return ((const stream_scene *)context)->operation_count >= value; }
+
+/* A stream uses a slot, then frees it behind that; twice. */
+static void do_operation(stream_scene *s, unsigned stream)
+{
+    s->operation_count++;
+    if (s->held[stream] == 0) {
+        const acre_gpu_request request = {.size_bytes = 16384, .pool = s->pool};
+        const acre_status status = acre_gpu_alloc(gpu, &request, &s->held[stream]);
+        if (status != ACRE_OK) {
+            assert_int_equal(status, ACRE_NO_MEMORY);
+            s->full_count++;
+            return;
+        }
+        const uint64_t offset = info_of(s->held[stream]).offset_bytes;
+        for (unsigned i = 0; i < s->leaving_count; i++)
+            if (s->leaving[i].passes_at > s->operation_count) assert_int_not_equal(s->leaving[i].offset, offset);
+        return;
+    }
+    const uint64_t passes_at = s->operation_count + s->lag;
+    s->leaving[s->leaving_count].offset = info_of(s->held[stream]).offset_bytes;
+    s->leaving[s->leaving_count++].passes_at = passes_at;
+    const acre_gpu_fence fence = {has_come, s, passes_at};
+    assert_int_equal(acre_gpu_free_after(gpu, s->held[stream], &fence), ACRE_OK);
+    acre_gpu_memory_info info;
+    assert_int_equal(acre_gpu_read_memory(gpu, s->held[stream], &info), ACRE_BAD_POINTER);
+    assert_int_equal(acre_gpu_free(gpu, s->held[stream]), ACRE_BAD_POINTER);
+    assert_int_equal(acre_gpu_free_after(gpu, s->held[stream], &fence), ACRE_BAD_POINTER);
+    s->held[stream] = 0;
+}
+
+static void end_run(stream_scene *s)
+{
+    for (unsigned i = 0; i < STREAMS; i++) free_memory(s->held[i]);
+    s->operation_count += 1000;
+    (void)acre_gpu_collect(gpu);
+    assert_int_equal(figures_of(0).memory_count, 0);
+    memset(s->held, 0, sizeof s->held);
+    s->leaving_count = 0;
+    s->run_count++;
+}
+
+/* Every order of the operations of three streams, and a device that is up to date, behind, or far behind. */
+static void no_place_is_given_again_before_its_fence_in_any_order(void **state)
+{
+    static const uint64_t lags[] = {0, 2, 5, 500};
+    begin(MIB);
+    open_with(NULL);
+    stream_scene s = {0};
+    assert_int_equal(acre_gpu_pool_open(gpu, &(acre_gpu_pool_options){.block_bytes = 65536, .block_count_max = 1}, &s.pool), ACRE_OK);
+    for (unsigned l = 0; l < 4; l++) {
+        unsigned order[STREAMS * STREAM_OPERATIONS];
+        for (unsigned i = 0; i < STREAMS * STREAM_OPERATIONS; i++) order[i] = i / STREAM_OPERATIONS;
+        s.lag = lags[l];
+        for (;;) {
+            for (unsigned i = 0; i < STREAMS * STREAM_OPERATIONS; i++) do_operation(&s, order[i]);
+            end_run(&s);
+            /* The next permutation: the longest falling end is turned round, behind one more. */
+            unsigned at = STREAMS * STREAM_OPERATIONS - 1, other = at;
+            while (at > 0 && order[at - 1] >= order[at]) at--;
+            if (at == 0) break;
+            while (order[other] <= order[at - 1]) other--;
+            unsigned swapped = order[at - 1];
+            order[at - 1] = order[other];
+            order[other] = swapped;
+            for (unsigned low = at, high = STREAMS * STREAM_OPERATIONS - 1; low < high; low++, high--) {
+                swapped = order[low];
+                order[low] = order[high];
+                order[high] = swapped;
+            }
+#ifdef __SANITIZE_THREAD__
+            if (s.run_count % 2000 == 0) break;
+#endif
+        }
+    }
+    assert_true(s.run_count == 4 * 34650 || s.run_count < 10000);
+    assert_true(s.full_count > 0); /* where the device is far behind */
+    assert_int_equal(acre_gpu_pool_close(s.pool), ACRE_OK);
+    finish();
+}
+
+static bool has_passed_now(void *context, uint64_t value) { return *(const bool *)context || value == 0; }
+
+static void what_is_used_still_is_neither_moved_nor_closed(void **state)
+{
+    bool is_done = false;
+    acre_gpu_move moves[8];
+    acre_gpu_gain gain;
+    uint32_t count = 8;
+    begin(8 * MIB);
+    open_with(&(acre_gpu_options){.block_bytes = MIB});
+    const acre_gpu_memory first = alloc_bytes(MIB / 2), second = alloc_bytes(MIB / 4), third = alloc_bytes(MIB / 2);
+    assert_int_equal(acre_gpu_free_after(gpu, third, &(acre_gpu_fence){has_passed_now, &is_done, 7}), ACRE_OK);
+    free_memory(second);
+    assert_int_equal(acre_gpu_plan_moves(gpu, NULL, 0, UINT64_MAX, 0, moves, &count, &gain), ACRE_OK);
+    for (uint32_t i = 0; i < count; i++) assert_int_not_equal(moves[i].memory, third);
+    for (uint32_t i = 0; i < count; i++) moves[i].outcome = ACRE_GPU_MOVE_NOT;
+    assert_int_equal(acre_gpu_end_moves(gpu, NULL, 0, moves, count), ACRE_OK);
+    free_memory(first);
+    assert_int_equal(acre_gpu_close(gpu), ACRE_BUSY);
+    assert_int_equal(acre_gpu_collect(gpu), 0);
+    assert_int_equal(figures_of(0).memory_count, 1);
+    is_done = true;
+    assert_int_equal(acre_gpu_collect(gpu), MIB / 2);
+    assert_int_equal(acre_gpu_collect(NULL), 0);
+    assert_int_equal(acre_gpu_free_after(gpu, third, &(acre_gpu_fence){has_passed_now, &is_done, 7}), ACRE_BAD_POINTER);
+    assert_int_equal(acre_gpu_free_after(gpu, 0, &(acre_gpu_fence){has_passed_now, &is_done, 7}), ACRE_OK);
+    assert_int_equal(acre_gpu_free_after(gpu, 0, NULL), ACRE_INVALID);
+    assert_int_equal(acre_gpu_free_after(NULL, 0, &(acre_gpu_fence){has_passed_now, &is_done, 7}), ACRE_INVALID);
+    assert_int_equal(acre_gpu_free_after(gpu, 0, &(acre_gpu_fence){.context = &is_done}), ACRE_INVALID);
+    finish();
+}
+
+/* Memory that is out comes back from what the device is done with, though an older one is not. */
+static void an_alloc_goes_behind_a_fence_that_has_not_passed(void **state)
+{
+    bool never = false, done = true;
+    begin(MIB);
+    open_with(&(acre_gpu_options){.block_bytes = MIB});
+    const acre_gpu_memory old = alloc_bytes(MIB / 2), young = alloc_bytes(MIB / 2);
+    acre_gpu_memory memory;
+    assert_int_equal(acre_gpu_free_after(gpu, old, &(acre_gpu_fence){has_passed_now, &never, 1}), ACRE_OK);
+    assert_int_equal(acre_gpu_alloc(gpu, &(acre_gpu_request){.size_bytes = MIB / 2}, &memory), ACRE_NO_MEMORY);
+    assert_int_equal(acre_gpu_free_after(gpu, young, &(acre_gpu_fence){has_passed_now, &done, 1}), ACRE_OK);
+    assert_int_equal(acre_gpu_alloc(gpu, &(acre_gpu_request){.size_bytes = MIB / 2}, &memory), ACRE_OK);
+    free_memory(memory);
+    never = true;
+    finish();
+}
+
 static void names_in_json_are_utf8_whatever_they_were(void **state)
 {
     (void)state;
@@ -1235,6 +1381,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contents_stay_whole_through_allocs_frees_and_moves),
+        cmocka_unit_test(no_place_is_given_again_before_its_fence_in_any_order),
+        cmocka_unit_test(what_is_used_still_is_neither_moved_nor_closed),
+        cmocka_unit_test(an_alloc_goes_behind_a_fence_that_has_not_passed),
         cmocka_unit_test(a_small_program_takes_small_blocks),
         cmocka_unit_test(a_block_halves_when_the_driver_refuses),
         cmocka_unit_test(flags_say_where_memory_comes_from),
