@@ -18,8 +18,8 @@
  * With costs for each place (`costs`, acre_um_costs) time is modelled: a clock of its own goes on with each touch, and the figures say how
  * long the work would have taken there. Such places need no memory behind them.
  *
- * Threads: any, at any time; one works at a time. Costs: a touch of a page that is there takes about 30 ns. Memory: 1 KiB for each 2 MiB
- * that is allocated, and what acre_policy_bytes says for each unit of eviction and place.
+ * Threads: any, at any time; one works at a time. Costs: a touch of a page that is there takes 12 to 60 ns by the rules. Memory: 1 KiB for
+ * each 2 MiB that is allocated, and what acre_policy_bytes says for each unit of eviction and place.
  *
  * Sources of the rules: docs/um.md.
  *
@@ -178,7 +178,7 @@ typedef struct acre_um_figures {
     uint64_t wasted_pages;     /* of these, not */
     uint64_t throttle_count;   /* times that somebody had to wait because a page went to and fro */
     uint64_t pin_count;        /* pages that were left where they were because of that */
-    uint64_t stall_ns;         /* that touches waited for */
+    uint64_t stall_ns;         /* modelled: that touches waited */
     uint64_t clock_ns;         /* modelled: the time of all; else 0 */
     uint64_t used_bytes;       /* of the place, now */
     uint64_t used_bytes_max;
