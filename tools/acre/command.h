@@ -34,6 +34,7 @@ int command_top(int argument_count, char **arguments);
 int command_wcet(int argument_count, char **arguments);
 int command_topology(int argument_count, char **arguments);
 int command_gpu(int argument_count, char **arguments);
+int command_um(int argument_count, char **arguments);
 
 /* "acre run: <sentence>" to stderr. */
 void complain(const char *command_name, const char *format, ...) ACRE_PRINTF(2, 3);
