@@ -89,7 +89,6 @@ struct acre_um {
     uint64_t kept_first, kept_end; /* pages, counted over all blocks, which stay where they are while a touch of them is served */
     uint64_t random;
     um_thrash *spare_thrash;
-    unsigned char *staging; /* a block's bytes, for spaces that cannot be read in place */
 };
 
 /* ---- small questions ---- */

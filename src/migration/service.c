@@ -59,6 +59,20 @@ static uint64_t threshold_of(const acre_um *um, const um_block *block, const um_
     return (uint64_t)um->rules.access_threshold * (block->round_trips + 1);
 }
 
+/* The pages of the block come to `place` when they have been touched often enough. */
+static bool counts_touches(const acre_um *um, const um_block *block, unsigned place)
+{
+    return um->rules.migration != ACRE_UM_FIRST_TOUCH && place != ACRE_UM_HOME && !(block->accessed_by >> place & 1) &&
+           block->preferred == 0;
+}
+
+/* By advice whoever works in `place` uses the page where it is. */
+static bool is_advised(const acre_um *um, const um_block *block, unsigned page, unsigned place)
+{
+    if (block->accessed_by >> place & 1) return true;
+    return block->preferred != 0 && block->preferred != place + 1u && acre_um_holder_of(um, block, page) + 1u == block->preferred;
+}
+
 bool acre_um_use_there(acre_um *um, um_block *block, unsigned page, unsigned place, uint64_t bytes, bool is_write)
 {
     um_place *const p = &um->places[place];
@@ -69,7 +83,9 @@ bool acre_um_use_there(acre_um *um, um_block *block, unsigned page, unsigned pla
         acre_mask_remove(&block->remote, page);
         return false;
     }
-    if (!was_pinned && um->rules.migration != ACRE_UM_FIRST_TOUCH && !(block->accessed_by >> place & 1) && block->preferred == 0) {
+    const bool is_counted = !was_pinned && counts_touches(um, block, place);
+    if (!was_pinned && !is_counted && !is_advised(um, block, page, place)) return false; /* others use it there */
+    if (is_counted) {
         uint16_t *const count = &block->remote_counts[page / ACRE_BIG_PAGE_PAGES];
         if (*count < UINT16_MAX) ++*count;
         if (*count >= acre_min_size(threshold_of(um, block, p), UINT16_MAX)) return false;
@@ -254,6 +270,7 @@ static void run_ahead(acre_um *um, um_block *block, unsigned place, bool was_mis
     const uint64_t room = p->capacity_pages == UINT64_MAX ? STREAM_BLOCKS_MAX : p->capacity_pages / ACRE_BLOCK_PAGES / 8;
     const size_t count = acre_prefetch_access(p->streams, um_block_number(um, block), 0, was_missing, keys,
                                               acre_min_size(STREAM_BLOCKS_MAX, acre_max_size(room, 1)));
+    if (p->level < LEVEL_DENSITY) return; /* a block that is reached is not a block that is used */
     for (size_t i = 0; i < count; i++) {
         if (keys[i] >= um->block_count) continue;
         um_block *const next = &um->blocks[keys[i]];
@@ -311,9 +328,7 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
     for (unsigned first = 0; acre_mask_next_run(faulted, &first, &count); first += count) {
         for (unsigned page = first; page < first + count; page++) {
             const bool is_elsewhere = acre_um_is_elsewhere(um, block, page, place);
-            const bool is_preferred =
-                block->preferred != 0 && block->preferred != place + 1u && acre_um_holder_of(um, block, page) + 1u == block->preferred;
-            if (block->accessed_by >> place & 1 || is_preferred) {
+            if (is_advised(um, block, page, place)) {
                 acre_mask_add(&stay, page);
                 continue;
             }
@@ -328,7 +343,7 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
         }
     }
     acre_mask_subtract(faulted, &stay);
-    if (rules->migration != ACRE_UM_FIRST_TOUCH && place != ACRE_UM_HOME && block->accessed_by == 0 && block->preferred == 0) {
+    if (counts_touches(um, block, place)) {
         acre_page_mask all = {{0}}, early = {{0}};
         for (unsigned first = 0; acre_mask_next_run(faulted, &first, &count); first += count)
             for (unsigned page = first; page < first + count; page++)

@@ -225,6 +225,80 @@ static void advice_says_where_pages_are_used(void **state)
     acre_um_close(d.um);
 }
 
+/* Advice for one place is none for another. */
+static void who_was_not_advised_gets_the_page(void **state)
+{
+    acre_um *um;
+    unsigned a, b, where;
+    uint64_t at;
+    assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = 2 * MIB, .is_modelled = true}, &um), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "a"}, &a), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "b"}, &b), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, 2 * MIB, &at), ACRE_OK);
+    assert_int_equal(acre_um_advise(um, at, 2 * MIB, ACRE_UM_ACCESSED_BY, b), ACRE_OK);
+    assert_int_equal(acre_um_touch(um, a, at, PAGE, true), ACRE_OK);
+    assert_int_equal(acre_um_touch(um, b, at, PAGE, true), ACRE_OK); /* uses it in a */
+    assert_int_equal(acre_um_where(um, b, at, &where), ACRE_OK);
+    assert_int_equal(where, a);
+    assert_int_equal(acre_um_touch(um, ACRE_UM_HOME, at, PAGE, true), ACRE_OK);
+    assert_int_equal(acre_um_where(um, ACRE_UM_HOME, at, &where), ACRE_OK);
+    assert_int_equal(where, ACRE_UM_HOME);
+    acre_um_close(um);
+}
+
+/* Room is made ahead of time; and eviction by density takes along what is left of a group. */
+static void what_goes_is_what_the_rules_say(void **state)
+{
+    for (unsigned percent = 0; percent <= 50; percent += 25) {
+        acre_um *um;
+        unsigned place;
+        uint64_t at;
+        acre_um_figures f;
+        const acre_um_options options = {
+            .bytes_max = 16 * MIB, .is_modelled = true, .rules = {.policy = ACRE_POLICY_LRU, .free_percent = percent}};
+        assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+        assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "a", .capacity_bytes = 8 * MIB}, &place), ACRE_OK);
+        assert_int_equal(acre_um_allocate(um, 16 * MIB, &at), ACRE_OK);
+        for (uint64_t i = 0; i < 16 * MIB; i += PAGE) assert_int_equal(acre_um_touch(um, place, at + i, PAGE, true), ACRE_OK);
+        assert_int_equal(acre_um_read_figures(um, place, &f), ACRE_OK);
+        assert_true(percent == 0 ? f.used_bytes == 8 * MIB : f.used_bytes <= 8 * MIB * (100 - percent) / 100);
+        acre_um_close(um);
+    }
+    acre_um_figures by_density, by_unit;
+    for (unsigned i = 0; i < 2; i++) { /* a page of each fourth 64 KiB: a group around one that goes is never half full */
+        device d = open_device(i ? "tree" : "64k", 64 * MIB, 4 * MIB);
+        for (uint64_t at = 0; at < 64 * MIB; at += 4 * 16 * PAGE)
+            assert_int_equal(acre_um_touch(d.um, d.place, d.at + at, 8, false), ACRE_OK);
+        assert_int_equal(acre_um_read_figures(d.um, d.place, i ? &by_density : &by_unit), ACRE_OK);
+        acre_um_close(d.um);
+    }
+    assert_int_equal(by_unit.evicted_pages, by_unit.evicted_units * 16);
+    assert_true(by_density.evicted_pages > by_density.evicted_units * 64);
+}
+
+/* Where little of what comes unasked is used, less comes. */
+static void waste_lowers_what_comes(void **state)
+{
+    acre_um_figures f[2];
+    for (unsigned i = 0; i < 2; i++) {
+        acre_um *um;
+        unsigned place;
+        uint64_t at, random = 3;
+        const acre_um_options options = {
+            .bytes_max = 64 * MIB,
+            .is_modelled = true,
+            .rules = {.policy = ACRE_POLICY_LRU, .prefetch = i ? ACRE_UM_PREFETCH_ADAPTIVE : ACRE_UM_PREFETCH_DENSITY}};
+        assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+        assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "a", .capacity_bytes = 8 * MIB}, &place), ACRE_OK);
+        assert_int_equal(acre_um_allocate(um, 64 * MIB, &at), ACRE_OK);
+        for (unsigned k = 0; k < 20000; k++)
+            assert_int_equal(acre_um_touch(um, place, at + next_random(&random) % (64 * MIB), 1, false), ACRE_OK);
+        assert_int_equal(acre_um_read_figures(um, place, &f[i]), ACRE_OK);
+        acre_um_close(um);
+    }
+    assert_true(f[1].wasted_pages * 4 < f[0].wasted_pages);
+}
+
 static void a_threshold_leaves_pages_where_they_are(void **state)
 {
     acre_um *um;
@@ -439,6 +513,9 @@ int main(void)
         cmocka_unit_test(a_page_that_goes_to_and_fro_stays),
         cmocka_unit_test(who_reads_mostly_has_a_copy),
         cmocka_unit_test(advice_says_where_pages_are_used),
+        cmocka_unit_test(who_was_not_advised_gets_the_page),
+        cmocka_unit_test(what_goes_is_what_the_rules_say),
+        cmocka_unit_test(waste_lowers_what_comes),
         cmocka_unit_test(a_threshold_leaves_pages_where_they_are),
         cmocka_unit_test(an_adaptive_threshold_moves_less_where_little_is_used),
         cmocka_unit_test(streams_are_foreseen),
