@@ -573,14 +573,34 @@ static uint32_t misses_with_a_wide_sketch(const cache_keys *keys, uint32_t capac
     return misses;
 }
 
+/* Each row of the reference counts, with its trace. */
+static void for_each_row(void (*add)(void *context, const reference_row *row, const cache_keys *keys), void *context)
+{
+    static char paths[6][PATH_BYTES + 128];
+    char path[PATH_BYTES + 64], line[512];
+    snprintf(path, sizeof path, "%s/cache/reference-misses.csv", data_folder);
+    FILE *const file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    for (reference_row row; next_row(file, &row);) {
+        cache_keys keys;
+        assert_true(files_of(row.trace, paths) > 0);
+        read_file(&keys, paths[0], 1);
+        add(context, &row, &keys);
+        cache_keys_end(&keys);
+    }
+    (void)fclose(file);
+}
+
 /* W-TinyLFU against the plain one: how far it is off as it is, as shares of the requests. */
 typedef struct plain_sums {
     double largest, sum;
     size_t row_count, wrong_count;
 } plain_sums;
 
-static void add_plain_row(plain_sums *sums, const reference_row *row, const cache_keys *keys)
+static void add_plain_row(void *context, const reference_row *row, const cache_keys *keys)
 {
+    plain_sums *const sums = context;
     const uint32_t capacity = (uint32_t)row->size;
     cache_job jobs[] = {{.keys = keys, .rule = ACRE_POLICY_CAR, .capacity = capacity},
                         {.keys = keys, .rule = ACRE_POLICY_W_TINYLFU, .capacity = capacity}};
@@ -603,22 +623,9 @@ static void add_plain_row(plain_sums *sums, const reference_row *row, const cach
  * loop is longer than the cache and all keys are equally frequent, what it mistakes decides. */
 static void misses_of_car_and_w_tinylfu_are_those_of_plain_ones(void **state)
 {
-    static char paths[6][PATH_BYTES + 128];
-    char path[PATH_BYTES + 64], line[512];
     plain_sums sums = {.row_count = 0};
     if (!has_data()) skip();
-    snprintf(path, sizeof path, "%s/cache/reference-misses.csv", data_folder);
-    FILE *const file = fopen(path, "re");
-    assert_non_null(file);
-    assert_non_null(fgets(line, sizeof line, file));
-    for (reference_row row; next_row(file, &row);) {
-        cache_keys keys;
-        assert_true(files_of(row.trace, paths) > 0);
-        read_file(&keys, paths[0], 1);
-        add_plain_row(&sums, &row, &keys);
-        cache_keys_end(&keys);
-    }
-    (void)fclose(file);
+    for_each_row(add_plain_row, &sums);
     print_message("w-tinylfu is off by %.4f of the requests at most, by %.4f in the mean\n", sums.largest,
                   sums.sum / (double)sums.row_count);
     assert_true(sums.row_count >= 52);
@@ -696,8 +703,9 @@ typedef struct adaptive_sums {
     size_t row_count;
 } adaptive_sums;
 
-static void add_row(adaptive_sums *sums, const reference_row *row, const cache_keys *keys)
+static void add_row(void *context, const reference_row *row, const cache_keys *keys)
 {
+    adaptive_sums *const sums = context;
     cache_job jobs[ACRE_POLICY_KIND_COUNT];
     uint64_t best = UINT64_MAX;
     for (unsigned rule = 0; rule < ACRE_POLICY_KIND_COUNT; rule++)
@@ -721,21 +729,8 @@ static void the_adaptive_policy_is_never_bad(void **state)
         print_message("skipped: no traces at '%s' (ACRE_TEST_DATA)\n", data_folder);
         skip();
     }
-    static char paths[6][PATH_BYTES + 128];
-    char path[PATH_BYTES + 64], line[512];
     adaptive_sums sums = {.worst_of_lru = 0};
-    snprintf(path, sizeof path, "%s/cache/reference-misses.csv", data_folder);
-    FILE *const file = fopen(path, "re");
-    assert_non_null(file);
-    assert_non_null(fgets(line, sizeof line, file));
-    for (reference_row row; next_row(file, &row);) {
-        cache_keys keys;
-        assert_true(files_of(row.trace, paths) > 0);
-        read_file(&keys, paths[0], 1);
-        add_row(&sums, &row, &keys);
-        cache_keys_end(&keys);
-    }
-    (void)fclose(file);
+    for_each_row(add_row, &sums);
     const double count = (double)sums.row_count, of_best = exp(sums.log_of_best / count);
     print_message("adaptive on %zu rows: %.4f of the best online policy of each (geometric mean), at most %.3f of LRU, on average %.1f %% "
                   "fewer misses than LRU\n",
