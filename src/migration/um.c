@@ -37,7 +37,7 @@ acre_status acre_um_rules_named(const char *name, acre_um_rules *rules)
         *rules = named_rules[i].rules;
         return ACRE_OK;
     }
-    return acre_fail(ACRE_INVALID, "unified memory: no rules are called '%s'", name);
+    return acre_fail(ACRE_INVALID, "unified memory: no rules are called '%s'; acre_um_rules_name has their names", name);
 }
 
 static acre_status complete_rules(const acre_um_rules *given, acre_um_rules *rules)
@@ -266,10 +266,11 @@ acre_status acre_um_free(acre_um *um, uint64_t at)
 /* Under the lock. */
 static acre_status check_range(const acre_um *um, unsigned place, uint64_t at, uint64_t bytes)
 {
-    if (place >= um->place_count) return acre_fail(ACRE_INVALID, "unified memory: there is no place %u", place);
+    if (place >= um->place_count)
+        return acre_fail(ACRE_INVALID, "unified memory: there is no place %u: 0 to %u", place, um->place_count - 1);
     if (bytes == 0 || at >= um->options.bytes_max || bytes > um->options.bytes_max - at)
-        return acre_fail(ACRE_INVALID, "unified memory: %llu bytes at %llx are not in it", (unsigned long long)bytes,
-                         (unsigned long long)at);
+        return acre_fail(ACRE_INVALID, "unified memory: %llu bytes at %llx: at least 1, and not beyond %llx", (unsigned long long)bytes,
+                         (unsigned long long)at, (unsigned long long)um->options.bytes_max);
     for (uint64_t block = at / ACRE_UM_BLOCK_BYTES; block <= (at + bytes - 1) / ACRE_UM_BLOCK_BYTES; block++) {
         const uint64_t end = acre_min_size(at + bytes, (block + 1) * ACRE_UM_BLOCK_BYTES);
         if (end <= block * ACRE_UM_BLOCK_BYTES + (uint64_t)um->blocks[block].page_count * ACRE_UM_PAGE_BYTES) continue;
@@ -310,8 +311,9 @@ static acre_status touch(acre_um *um, unsigned place, uint64_t at, uint64_t byte
     bool may_wait = true;
     if (status == ACRE_OK && um->places[place].capacity_pages != UINT64_MAX &&
         bytes > um->places[place].capacity_pages * ACRE_UM_PAGE_BYTES / 2) {
-        return acre_fail(ACRE_INVALID, "unified memory: '%s': a touch of %llu bytes is more than half of its capacity",
-                         um->places[place].name, (unsigned long long)bytes);
+        return acre_fail(ACRE_INVALID, "unified memory: '%s': a touch of %llu bytes: at most half of its %llu at once",
+                         um->places[place].name, (unsigned long long)bytes,
+                         (unsigned long long)(um->places[place].capacity_pages * ACRE_UM_PAGE_BYTES));
     }
     const uint64_t begin = at, end = at + bytes;
     while (at < end && status == ACRE_OK) {

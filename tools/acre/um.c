@@ -59,7 +59,7 @@ static int take_rules(um_options *options, const char *list)
             options->rules[options->rule_count++] = acre_um_rules_name(i);
             found++;
         }
-        if (found == 0) result = complain_usage("um", "--rules: '%s' are no rules", name);
+        if (found == 0) result = complain_usage("um", "--rules: '%s' are no rules: --help has their names", name);
     }
     free(copy);
     return result;
