@@ -313,7 +313,7 @@ static acre_status touch(acre_um *um, unsigned place, uint64_t at, uint64_t byte
         bytes > um->places[place].capacity_pages * ACRE_UM_PAGE_BYTES / 2) {
         return acre_fail(ACRE_INVALID, "unified memory: '%s': a touch of %llu bytes: at most half of its %llu at once",
                          um->places[place].name, (unsigned long long)bytes,
-                         (unsigned long long)(um->places[place].capacity_pages * ACRE_UM_PAGE_BYTES));
+                         (unsigned long long)um->places[place].capacity_pages * ACRE_UM_PAGE_BYTES);
     }
     const uint64_t begin = at, end = at + bytes;
     while (at < end && status == ACRE_OK) {
