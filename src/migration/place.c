@@ -62,7 +62,19 @@ static acre_addr address_of(const acre_um *um, unsigned place, const um_block *b
     return um->places[place].base + (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)first * ACRE_UM_PAGE_BYTES;
 }
 
-static acre_status copy_contents(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
+static uint64_t offset_of(const acre_um *um, const um_block *block, unsigned page)
+{
+    return (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)page * ACRE_UM_PAGE_BYTES;
+}
+
+/* The contents of pages that are in a space; NULL: they are in a window, or nowhere. */
+static const unsigned char *contents_of(const acre_um *um, const um_block *block, unsigned first, unsigned place)
+{
+    if (place == UM_NOWHERE || um->places[place].space == NULL) return NULL;
+    return acre_space_pointer(um->places[place].space, address_of(um, place, block, first));
+}
+
+static acre_status copy_to_space(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
 {
     acre_space *const space = um->places[to].space;
     const acre_addr target = address_of(um, to, block, first);
@@ -70,35 +82,93 @@ static acre_status copy_contents(acre_um *um, um_block *block, unsigned first, u
     const acre_status status = acre_space_commit(space, target, bytes);
     if (status != ACRE_OK) return status;
     unsigned char *const into = acre_space_pointer(space, target);
+    const unsigned char *const contents = contents_of(um, block, first, from);
     if (from == UM_NOWHERE) {
         memset(into, 0, bytes);
+    } else if (contents != NULL) {
+        memcpy(into, contents, bytes);
     } else {
-        memcpy(into, acre_space_pointer(um->places[from].space, address_of(um, from, block, first)), bytes);
+        return acre_window_read(um->places[from].window, offset_of(um, block, first), into, bytes);
     }
     return ACRE_OK;
 }
 
-acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
+/* Pages that are written at once come open. */
+static acre_status copy_to_window(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to,
+                                  unsigned *done)
 {
-    assert(from != to && count > 0 && first + count <= block->page_count);
-    if (um->places[to].space != NULL) {
-        const acre_status status = copy_contents(um, block, first, count, from, to);
+    const unsigned char *contents = contents_of(um, block, first, from);
+    acre_page_mask run = {{0}};
+    acre_mask_add_range(&run, first, count);
+    if (contents == NULL && from != UM_NOWHERE) {
+        if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
+        if (um->staging == NULL) return ACRE_NO_MEMORY;
+        const acre_status status =
+            acre_window_read(um->places[from].window, offset_of(um, block, first), um->staging, (uint64_t)count * ACRE_UM_PAGE_BYTES);
+        if (status != ACRE_OK) return status;
+        contents = um->staging;
+    }
+    while (*done < count) {
+        const bool is_open = acre_mask_has(&um->opened, first + *done);
+        unsigned piece = 1;
+        while (*done + piece < count && acre_mask_has(&um->opened, first + *done + piece) == is_open) piece++;
+        uint64_t filled;
+        const acre_status status = acre_window_fill(um->places[to].window, offset_of(um, block, first + *done),
+                                                    contents == NULL ? NULL : contents + (uint64_t)*done * ACRE_UM_PAGE_BYTES,
+                                                    (uint64_t)piece * ACRE_UM_PAGE_BYTES, is_open, &filled);
+        *done += (unsigned)(filled / ACRE_UM_PAGE_BYTES);
         if (status != ACRE_OK) return status;
     }
-    const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
+    return ACRE_OK;
+}
+
+acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to, unsigned *done)
+{
+    assert(from != to && count > 0 && first + count <= block->page_count);
+    acre_status status = ACRE_OK;
+    *done = 0;
+    if (from != UM_NOWHERE && um->places[from].window != NULL) /* who writes there meanwhile would write what is lost */
+        status = acre_window_protect(um->places[from].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
+    if (status != ACRE_OK) return status;
+    if (um->places[to].window != NULL) {
+        status = copy_to_window(um, block, first, count, from, to, done);
+    } else {
+        if (um->places[to].space != NULL) status = copy_to_space(um, block, first, count, from, to);
+        if (status == ACRE_OK) *done = count;
+    }
+    if (*done == 0) return status;
+    const uint64_t bytes = (uint64_t)*done * ACRE_UM_PAGE_BYTES;
     if (from == UM_NOWHERE) {
         um->places[to].figures.zero_bytes += bytes;
-        return ACRE_OK;
+        return status;
     }
     if (um->options.is_modelled) pass_time(um, block, first, count, from, to);
     if (to != ACRE_UM_HOME) um->places[to].figures.in_bytes += bytes;
     if (from != ACRE_UM_HOME) um->places[from].figures.out_bytes += bytes;
-    return ACRE_OK;
+    return status;
+}
+
+void acre_um_open_pages(acre_um *um, um_block *block, const acre_page_mask *pages, unsigned place)
+{
+    unsigned count = 0;
+    if (um->places[place].window == NULL) return;
+    for (unsigned first = 0; acre_mask_next_run(pages, &first, &count); first += count)
+        acre_window_allow(um->places[place].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
+}
+
+void acre_um_accept_block(acre_um *um, um_block *block)
+{
+    if (!block->is_refused) return;
+    block->is_refused = false;
+    for (unsigned place = 1; place < um->place_count; place++)
+        if (um->places[place].window != NULL) acre_window_accept(um->places[place].window, offset_of(um, block, 0), ACRE_UM_BLOCK_BYTES);
 }
 
 void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned place)
 {
     acre_space *const space = um->places[place].space;
+    if (um->places[place].window != NULL)
+        acre_window_drop(um->places[place].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
     if (space == NULL || !(space->info.capabilities & ACRE_CAP_PURGE)) return;
     (void)acre_space_purge(space, address_of(um, place, block, first),
                            (uint64_t)count * ACRE_UM_PAGE_BYTES); /* what is left there harms nobody */
@@ -106,5 +176,6 @@ void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned coun
 
 void *acre_um_address(const acre_um *um, unsigned place, uint64_t at)
 {
+    if (um->places[place].window != NULL) return um->places[place].window->base + at;
     return um->places[place].space == NULL ? NULL : acre_space_pointer(um->places[place].space, um->places[place].base + at);
 }
