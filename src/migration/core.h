@@ -37,6 +37,7 @@ typedef struct um_block {
     acre_page_mask remote;                      /* used where they are by who is elsewhere */
     acre_page_mask ahead;                       /* brought without having been touched, and not touched since */
     acre_page_mask lost;                        /* had to go at some time */
+    acre_page_mask shown;                       /* used through a window of another place */
     uint64_t ready_ns[UM_UNITS];                /* modelled: when the last transfer of some of these pages ends */
     uint16_t remote_counts[UM_UNITS];           /* touches that were used elsewhere */
     um_thrash *thrash;                          /* NULL: no page has been in two places */
@@ -50,7 +51,7 @@ typedef struct um_block {
     bool is_refused;  /* an access to one of its pages ended with a signal */
 } um_block;
 
-enum { UM_GOING_MAX = 16, UM_GIVE_PERCENT = 50 };
+enum { UM_SHOWN_MAX = 64, UM_GOING_MAX = 16, UM_GIVE_PERCENT = 50 };
 
 typedef struct um_place {
     char name[32];
@@ -96,6 +97,10 @@ struct acre_um {
     acre_page_mask opened;    /* of the block that is served: pages of a window that come such that they can be written */
     unsigned char *staging;   /* a block's bytes; NULL: were never needed */
     struct um_faults *faults; /* NULL: no place faults */
+    struct {
+        uint32_t block, page;
+    } shown[UM_SHOWN_MAX]; /* the pages of all that are */
+    unsigned shown_count;
 };
 
 /* ---- small questions ---- */
@@ -159,6 +164,11 @@ void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned coun
 /* Modelled: pages go, which are free when what is on its way out now has gone; and pages come, into what is free soonest. */
 void acre_um_free_later(acre_um *um, um_place *place, uint64_t pages);
 void acre_um_take_free(acre_um *um, um_place *place, uint64_t pages);
+
+/* A page of a window that is pinned there is used through other windows, too, until its pin ends or it has to go. False: it cannot be. */
+bool acre_um_show_page(acre_um *um, um_block *block, unsigned page, unsigned place);
+void acre_um_hide_pages(acre_um *um, um_block *block, unsigned first, unsigned count);
+void acre_um_hide_unpinned(acre_um *um);
 
 /* Pages of a window are written from now on: it lets them be. */
 void acre_um_open_pages(acre_um *um, um_block *block, const acre_page_mask *pages, unsigned place);

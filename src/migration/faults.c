@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { GROUPS_MAX = 2 * ACRE_PAGE_EVENTS_MAX };
+enum { GROUPS_MAX = 2 * ACRE_PAGE_EVENTS_MAX, LOOK_NS = 20000000 };
 
 typedef struct um_group {
     uint32_t block;
@@ -242,8 +242,9 @@ static void serve_faults(void *argument)
         (void)acre_page_faults_read(&faults->source, timeout_ns, events, &count);
         acre_lock_take(&um->lock);
         for (unsigned i = 0; i < count; i++) add_event(um, &events[i]);
+        acre_um_hide_unpinned(um);
         for (serve_due(um, &failed); failed != NULL; serve_due(um, &failed)) tell_failure(um, failed);
-        timeout_ns = until_due_ns(faults);
+        timeout_ns = acre_min_size(until_due_ns(faults), um->shown_count == 0 ? UINT64_MAX : LOOK_NS);
         acre_lock_drop(&um->lock);
     }
 }
@@ -333,6 +334,7 @@ static bool on_access(uintptr_t address, char access)
     at = at / ACRE_UM_PAGE_BYTES * ACRE_UM_PAGE_BYTES;
     for (bool may_wait = true;; may_wait = false) {
         acre_lock_take(&um->lock);
+        acre_um_hide_unpinned(um);
         const acre_status status = serve_access(um, place, at, access, may_wait);
         if (status != ACRE_OK && status != ACRE_BUSY) um->places[place].figures.failure_count++;
         acre_lock_drop(&um->lock);
@@ -424,6 +426,11 @@ static acre_status take_over(acre_um *um)
     um_faults *const faults = um->faults;
     const bool had_source = faults->has_source;
     faults->group_count = 0;
+    um->shown_count = 0;
+    for (uint32_t i = 0; i < um->block_count; i++) {
+        acre_mask_subtract(&um->blocks[i].remote, &um->blocks[i].shown);
+        um->blocks[i].shown = (acre_page_mask){{0}};
+    }
     faults->has_source = false;
     faults->thread = THREAD_NONE;
     if (had_source) acre_page_faults_close(&faults->source);

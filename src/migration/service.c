@@ -331,8 +331,16 @@ static acre_status use_elsewhere(acre_um *um, um_block *block, const acre_page_m
     return status;
 }
 
+/* Who has waited for a page has it now, unless it was pinned meanwhile. */
+static acre_thrash_verdict verdict_on(const acre_um *um, acre_thrash *page, unsigned place, bool has_waited)
+{
+    const uint64_t now_ns = um_now_ns(um);
+    if (has_waited) return acre_thrash_is_pinned(page, now_ns) ? ACRE_THRASH_PIN : ACRE_THRASH_MOVE;
+    return acre_thrash_fault(page, place, now_ns, um->rules.lapse_ns);
+}
+
 /* Takes out of `faulted` what is to be used where it is. `*waits`: of the rest, something is to be waited for. */
-static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faulted, unsigned place, bool *waits)
+static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faulted, unsigned place, bool has_waited, bool *waits)
 {
     um_place *const p = &um->places[place];
     const acre_um_rules *const rules = &um->rules;
@@ -350,11 +358,13 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
             um_thrash *const thrash = thrash_of(um, block);
             if (thrash == NULL) continue;
             const bool was_pinned = thrash->pages[page].is_pinned;
-            const acre_thrash_verdict verdict = acre_thrash_fault(&thrash->pages[page], place, um_now_ns(um), rules->lapse_ns);
-            const bool is_window = p->window != NULL; /* where it is it cannot be used: it is waited for */
-            if (verdict == ACRE_THRASH_PIN && !is_window) acre_mask_add(&stay, page);
+            const acre_thrash_verdict verdict = verdict_on(um, &thrash->pages[page], place, has_waited);
             if (verdict == ACRE_THRASH_PIN && !was_pinned) p->figures.pin_count++;
-            if (verdict == ACRE_THRASH_WAIT || (verdict == ACRE_THRASH_PIN && is_window)) *waits = true;
+            if (verdict == ACRE_THRASH_PIN && (p->window == NULL || acre_um_show_page(um, block, page, place))) {
+                acre_mask_add(&stay, page);
+            } else if (verdict != ACRE_THRASH_MOVE) {
+                *waits = true;
+            }
         }
     }
     acre_mask_subtract(faulted, &stay);
@@ -450,7 +460,7 @@ acre_status acre_um_serve(acre_um *um, um_block *block, const acre_page_mask *as
     p->figures.batch_count++;
     um->now_ns += p->costs.fault_ns;
     p->figures.stall_ns += um->options.is_modelled ? p->costs.fault_ns : 0;
-    acre_status status = leave_some(um, block, &faulted, place, &waits);
+    acre_status status = leave_some(um, block, &faulted, place, !may_wait, &waits);
     if (status != ACRE_OK) return status;
     if (waits && may_wait) {
         p->figures.throttle_count++;

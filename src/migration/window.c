@@ -190,6 +190,32 @@ void acre_window_accept(um_window *window, uint64_t at, uint64_t size)
     if (window->source != NULL) (void)set_access(window, at, size, ACRE_OS_READ_WRITE);
 }
 
+/* ---- pages of another window ---- */
+
+static acre_status map_part(um_window *window, int memory, uint64_t at, uint64_t size)
+{
+    const acre_status status = acre_os_map_shared_at(memory, at, size, window->base + at);
+    window->call_count++;
+    if (status == ACRE_OK) (void)acre_os_keep_from_children(window->base + at, size);
+    return status;
+}
+
+acre_status acre_window_show(um_window *window, uint64_t at, uint64_t size, const um_window *other)
+{
+    if (window->move_count > 0) return acre_fail(ACRE_UNSUPPORTED, "unified memory: the program moved some of its addresses");
+    const acre_status status = map_part(window, other->memory, at, size);
+    if (status == ACRE_OK) acre_window_wake(window, at, size);
+    return status;
+}
+
+acre_status acre_window_hide(um_window *window, uint64_t at, uint64_t size)
+{
+    unsigned char *const address = window->base + at;
+    const acre_status status = map_part(window, window->memory, at, size);
+    if (status != ACRE_OK) return status;
+    return window->source == NULL ? acre_os_protect(address, size, ACRE_OS_NONE) : acre_page_faults_watch(window->source, address, size);
+}
+
 /* ---- what the program does with the addresses ---- */
 
 bool acre_window_find(const um_window *window, uintptr_t address, uint64_t *at)
@@ -231,12 +257,7 @@ acre_status acre_window_mend(um_window *window, uint64_t at, uint64_t size)
         }
     }
     window->move_count = kept;
-    unsigned char *const address = window->base + at;
-    if (!was_moved && acre_os_is_mapped(address, size)) return ACRE_OK;
-    acre_status status = acre_os_map_shared_at(window->memory, at, size, address);
-    if (status != ACRE_OK) return status;
-    (void)acre_os_keep_from_children(address, size);
-    return window->source == NULL ? acre_os_protect(address, size, ACRE_OS_NONE) : acre_page_faults_watch(window->source, address, size);
+    return !was_moved && acre_os_is_mapped(window->base + at, size) ? ACRE_OK : acre_window_hide(window, at, size);
 }
 
 acre_status acre_window_renew(um_window *window, acre_page_faults *source, int *memory)

@@ -48,6 +48,10 @@ void acre_window_wake(um_window *window, uint64_t at, uint64_t size);
 void acre_window_refuse(um_window *window, uint64_t at, uint64_t size);
 void acre_window_accept(um_window *window, uint64_t at, uint64_t size);
 
+/* Who uses these addresses uses another window's pages, which are there; and faults again. */
+acre_status acre_window_show(um_window *window, uint64_t at, uint64_t size, const um_window *other);
+acre_status acre_window_hide(um_window *window, uint64_t at, uint64_t size);
+
 /* Mends addresses that the program has unmapped or moved away: they are the window's again, with nothing there. */
 acre_status acre_window_mend(um_window *window, uint64_t at, uint64_t size);
 

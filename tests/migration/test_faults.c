@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,8 @@ typedef struct scene {
 static acre_um_failure failure;
 static void *failure_context;
 static acre_um_fault_source source = ACRE_UM_USERFAULTFD;
+static bool ignores_thrashing;
+static uint64_t lapse_ns;
 
 static void on_segv(int number);
 
@@ -53,6 +56,8 @@ static void open_scene(scene *s, const char *rules, uint64_t bytes, uint64_t cap
     acre_um_options options = {.bytes_max = bytes, .home = &s->home, .on_failure = failure, .failure_context = failure_context};
     assert_int_equal(acre_space_open_pages(&s->home, NULL), ACRE_OK);
     assert_int_equal(acre_um_rules_named(rules, &options.rules), ACRE_OK);
+    options.rules.ignores_thrashing = ignores_thrashing;
+    options.rules.lapse_ns = lapse_ns;
     assert_int_equal(acre_um_open(&options, &s->um), ACRE_OK);
     const acre_um_place place = {.name = "near", .capacity_bytes = capacity, .faults = source};
     catch_signals(false);
@@ -559,9 +564,56 @@ static void pages_go_between_two_windows(void **state)
         there[at] = i + 100;
         assert_int_equal(here[at], i + 100);
     }
-    const acre_um_figures figures = figures_of(&s);
-    assert_true(figures.throttle_count > 0);
+    assert_true(figures_of(&s).throttle_count > 0);
     close_scene(&s);
+}
+
+typedef struct taker {
+    volatile uint64_t *word;
+    bool is_odd;
+} taker;
+
+enum { TURNS = 3000 };
+
+static void *take_turns(void *argument)
+{
+    const taker *const t = argument;
+    for (uint64_t i = 0; i < TURNS; i++) {
+        while (__atomic_load_n(t->word, __ATOMIC_ACQUIRE) % 2 != t->is_odd) sched_yield();
+        __atomic_fetch_add(t->word, 1, __ATOMIC_ACQ_REL);
+    }
+    return NULL;
+}
+
+/* Two threads take turns at a word, each through its own window. Left to itself the page goes to and fro with every turn. */
+static void a_page_that_goes_to_and_fro_is_pinned(void **state)
+{
+    (void)state;
+    uint64_t bytes[2];
+    lapse_ns = 20000000; /* also on a machine that has other work */
+    for (unsigned ignores = 0; ignores < 2; ignores++) {
+        scene s;
+        unsigned far;
+        pthread_t thread;
+        ignores_thrashing = ignores;
+        open_scene(&s, "demand", 8 * MIB, 0);
+        const acre_um_place place = {.name = "far", .faults = source};
+        assert_int_equal(acre_um_add_place(s.um, &place, &far), ACRE_OK);
+        taker even = {.word = (volatile uint64_t *)(void *)s.bytes}, odd = {.word = acre_um_pointer(s.um, far, s.at), .is_odd = true};
+        assert_int_equal(pthread_create(&thread, NULL, take_turns, &odd), 0);
+        (void)take_turns(&even);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(*even.word, 2 * TURNS);
+        assert_int_equal(*odd.word, 2 * TURNS);
+        acre_um_figures there;
+        assert_int_equal(acre_um_read_figures(s.um, far, &there), ACRE_OK);
+        bytes[ignores] = there.in_bytes + figures_of(&s).in_bytes;
+        if (!ignores) assert_true(there.pin_count + figures_of(&s).pin_count > 0);
+        close_scene(&s);
+    }
+    assert_true(bytes[0] * 10 < bytes[1]);
+    ignores_thrashing = false;
+    lapse_ns = 0;
 }
 
 /* ---- arguments ---- */
@@ -599,20 +651,25 @@ static int choose_signals(void **state)
         cmocka_unit_test(contents_are_right_at_eight_times_the_room), cmocka_unit_test(threads_fault_side_by_side),                        \
         cmocka_unit_test(files_are_read_into_it), cmocka_unit_test(what_is_not_allocated_ends_the_access),                                 \
         cmocka_unit_test(copies_that_fail_lose_nothing), cmocka_unit_test(another_thread_goes_on),                                         \
-        cmocka_unit_test(without_any_thread_nobody_hangs), cmocka_unit_test(children_have_their_own),                                      \
-        cmocka_unit_test(addresses_may_be_unmapped_moved_and_advised), cmocka_unit_test(pages_go_between_two_windows),                     \
+        cmocka_unit_test(without_any_thread_nobody_hangs), cmocka_unit_test(addresses_may_be_unmapped_moved_and_advised),                  \
+        cmocka_unit_test(pages_go_between_two_windows), cmocka_unit_test(a_page_that_goes_to_and_fro_is_pinned),                           \
         cmocka_unit_test(arguments_are_looked_at)
 
-int main(void)
+/* `fork`: the test of a child alone. */
+int main(int count, char **arguments)
 {
-    const struct CMUnitTest by_userfaultfd[] = {ALL_TESTS}, by_signal[] = {ALL_TESTS};
+    const struct CMUnitTest by_userfaultfd[] = {ALL_TESTS}, by_signal[] = {ALL_TESTS},
+                            of_fork[] = {cmocka_unit_test(children_have_their_own)};
+    const bool is_fork = count > 1 && strcmp(arguments[1], "fork") == 0;
     int failed = 0;
     acre_page_faults probe;
     if (acre_page_faults_open(&probe) == ACRE_OK && probe.serves_kernel) {
         acre_page_faults_close(&probe);
-        failed = cmocka_run_group_tests_name("userfaultfd", by_userfaultfd, NULL, NULL);
+        failed = is_fork ? cmocka_run_group_tests_name("userfaultfd", of_fork, NULL, NULL)
+                         : cmocka_run_group_tests_name("userfaultfd", by_userfaultfd, NULL, NULL);
     } else {
         printf("skip userfaultfd - %s\n", acre_last_error());
     }
-    return failed + cmocka_run_group_tests_name("signals", by_signal, choose_signals, NULL);
+    return failed + (is_fork ? cmocka_run_group_tests_name("signals", of_fork, choose_signals, NULL)
+                             : cmocka_run_group_tests_name("signals", by_signal, choose_signals, NULL));
 }
