@@ -21,9 +21,19 @@ typedef struct um_options {
     uint64_t percents[SIZES_MAX]; /* of the trace's pages that the place has room for */
     unsigned size_count;
     uint64_t shift;
-    uint64_t fault_ns, remote_ns, bytes_per_s;
+    unsigned costs;
+    uint64_t fault_ns, remote_ns, bytes_per_s; /* UINT64_MAX, a rate of 0: those of `costs` */
     const char *json_path;
 } um_options;
+
+/* What a fault and a byte cost. Sources: GPGPU-Sim UVMSmart's logs, from which they follow; one thread of a kernel that touches managed
+ * memory on an NVIDIA H100 80GB HBM3, driver 580.159.04 (`bench/gpu/cuda faults`). docs/um.md has both. */
+static const struct {
+    const char *name;
+    uint64_t fault_ns, remote_ns, bytes_per_s;
+} costs[] = {{"uvmsmart", 46389, 1000, 7430000000}, {"h100", 25000, 1900, 24000000000}};
+
+enum { COSTS_COUNT = sizeof costs / sizeof *costs };
 
 static void print_help(void)
 {
@@ -37,9 +47,11 @@ static void print_help(void)
            "  --size LIST       per cent of the trace's pages that the place has room for\n"
            "                    (default: 100,90,80,67)\n"
            "  --shift N         the page is the key divided by 2^N: 12 for addresses of bytes\n"
-           "  --fault NS        from a fault to its transfer (default: 46389)\n"
-           "  --remote NS       a touch of a page that is used where it is (default: 1000)\n"
-           "  --rate BYTES      a second, each way (default: 7430000000)\n"
+           "  --costs NAME      of uvmsmart, published of a simulator, or h100, measured on that\n"
+           "                    card (default: uvmsmart); the next three change single ones\n"
+           "  --fault NS        from a fault to its transfer (46389, 25000)\n"
+           "  --remote NS       a touch of a page that is used where it is (1000, 1900)\n"
+           "  --rate BYTES      a second, each way (7430000000, 24000000000)\n"
            "  --format NAME, --key COLUMN, --process PID    as acre cache has them\n"
            "  --json FILE       the figures as JSON ('-': standard output, without table)\n");
 }
@@ -80,11 +92,30 @@ static int take_sizes(um_options *options, const char *list)
     return result;
 }
 
+/* What single options said before stays. */
+static int take_costs(um_options *options, const char *name)
+{
+    for (unsigned i = 0; i < COSTS_COUNT; i++) {
+        if (strcmp(costs[i].name, name) != 0) continue;
+        options->costs = i;
+        return -1;
+    }
+    return complain_usage("um", "--costs: '%s' are none: there are %s and %s", name, costs[0].name, costs[1].name);
+}
+
+static void fill_costs(um_options *options)
+{
+    if (options->fault_ns == UINT64_MAX) options->fault_ns = costs[options->costs].fault_ns;
+    if (options->remote_ns == UINT64_MAX) options->remote_ns = costs[options->costs].remote_ns;
+    if (options->bytes_per_s == 0) options->bytes_per_s = costs[options->costs].bytes_per_s;
+}
+
 /* -1, or the exit code. */
 static int parse_options(um_options *options, int argument_count, char **arguments)
 {
     static const struct option names[] = {
         {"rules", required_argument, NULL, 'r'},  {"size", required_argument, NULL, 's'},   {"shift", required_argument, NULL, 'S'},
+        {"costs", required_argument, NULL, 'C'},
         {"fault", required_argument, NULL, 'F'},  {"remote", required_argument, NULL, 'R'}, {"rate", required_argument, NULL, 'B'},
         {"format", required_argument, NULL, 'f'}, {"key", required_argument, NULL, 'k'},    {"process", required_argument, NULL, 'P'},
         {"json", required_argument, NULL, 'j'},   {"help", no_argument, NULL, 'h'},         {0},
@@ -103,6 +134,9 @@ static int parse_options(um_options *options, int argument_count, char **argumen
             break;
         case 'S':
             is_number = parse_number(optarg, 0, SHIFT_MAX, &options->shift);
+            break;
+        case 'C':
+            result = take_costs(options, optarg);
             break;
         case 'F':
             is_number = parse_number(optarg, 0, 1000000000, &options->fault_ns);
@@ -294,9 +328,10 @@ static bool replay_all(const um_options *options, const cache_keys *keys, const 
 
 int command_um(int argument_count, char **arguments)
 {
-    um_options options = {.fault_ns = 46389, .remote_ns = 1000, .bytes_per_s = 7430000000};
+    um_options options = {.fault_ns = UINT64_MAX, .remote_ns = UINT64_MAX};
     const int parsed = parse_options(&options, argument_count, arguments);
     if (parsed >= 0) return parsed;
+    fill_costs(&options);
     const char *const path = arguments[optind + 1];
     if (options.json_path != NULL && !can_write("um", options.json_path)) return EXIT_FAILED;
     cache_keys keys;
