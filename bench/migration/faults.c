@@ -50,9 +50,12 @@ typedef struct toucher {
     uint64_t sum;
 } toucher;
 
+static pthread_barrier_t start;
+
 static void *touch_pages(void *argument)
 {
     toucher *const t = argument;
+    (void)pthread_barrier_wait(&start);
     for (uint64_t i = t->first; i < bytes / PAGE; i += t->step) t->sum += t->memory[i * PAGE];
     return NULL;
 }
@@ -63,16 +66,19 @@ static double touch(const volatile unsigned char *memory, unsigned thread_count)
     pthread_t threads[THREADS_MAX];
     toucher touchers[THREADS_MAX];
     uint64_t sum = 0;
-    const double start_us = now_us();
+    if (pthread_barrier_init(&start, NULL, thread_count + 1) != 0) fail("barrier");
     for (unsigned i = 0; i < thread_count; i++) {
         touchers[i] = (toucher){.memory = memory, .first = i, .step = thread_count};
         if (pthread_create(&threads[i], NULL, touch_pages, &touchers[i]) != 0) fail("threads");
     }
+    const double start_us = now_us();
+    (void)pthread_barrier_wait(&start);
     for (unsigned i = 0; i < thread_count; i++) {
         (void)pthread_join(threads[i], NULL);
         sum += touchers[i].sum;
     }
     const double us = now_us() - start_us;
+    (void)pthread_barrier_destroy(&start);
     if (sum != bytes / PAGE) fail("contents are wrong");
     return us;
 }

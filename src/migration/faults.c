@@ -22,11 +22,12 @@ typedef struct um_group {
     acre_status status;
 } um_group;
 
-enum { THREAD_NONE, THREAD_RUNS, THREAD_ENDS, THREAD_ENDED };
+enum { THREAD_NONE, THREAD_RUNS, THREAD_ENDED };
 
 typedef struct um_faults {
     acre_page_faults source;
     bool has_source;
+    bool has_heard_bell;
     uint32_t thread; /* a futex */
     um_window windows[ACRE_UM_PLACE_MAX];
     um_group groups[GROUPS_MAX];
@@ -176,10 +177,11 @@ static void add_event(acre_um *um, const acre_page_event *event)
 static void serve_due(acre_um *um, um_group **failed)
 {
     um_faults *const faults = um->faults;
-    const uint64_t now_ns = faults->group_count == 0 ? 0 : acre_os_now_ns();
+    uint64_t now_ns = 0;
     *failed = NULL;
     for (unsigned i = 0; i < faults->group_count;) {
         um_group *const group = &faults->groups[i];
+        if (group->due_ns > now_ns) now_ns = acre_os_now_ns();
         if (group->due_ns > now_ns) {
             i++;
             continue;
@@ -194,7 +196,7 @@ static void serve_due(acre_um *um, um_group **failed)
             *failed = group;
             return;
         }
-        group->due_ns = now_ns + (group->has_waited ? 0 : um->rules.lapse_ns);
+        group->due_ns = acre_os_now_ns() + (group->has_waited ? 0 : um->rules.lapse_ns);
         group->has_waited = true;
         i++;
     }
@@ -236,15 +238,16 @@ static void serve_faults(void *argument)
     acre_page_event events[ACRE_PAGE_EVENTS_MAX];
     uint64_t timeout_ns = 0; /* another may have left something */
     (void)acre_os_thread_key_set(thread_end, um);
-    while (__atomic_load_n(&faults->thread, __ATOMIC_ACQUIRE) == THREAD_RUNS) {
+    for (bool rang = false; !rang;) {
         unsigned count = 0;
         um_group *failed;
-        (void)acre_page_faults_read(&faults->source, timeout_ns, events, &count);
+        (void)acre_page_faults_read(&faults->source, timeout_ns, events, &count, &rang);
         acre_lock_take(&um->lock);
         for (unsigned i = 0; i < count; i++) add_event(um, &events[i]);
         acre_um_hide_unpinned(um);
         for (serve_due(um, &failed); failed != NULL; serve_due(um, &failed)) tell_failure(um, failed);
         timeout_ns = acre_min_size(until_due_ns(faults), um->shown_count == 0 ? UINT64_MAX : LOOK_NS);
+        faults->has_heard_bell = rang;
         acre_lock_drop(&um->lock);
     }
 }
@@ -255,20 +258,23 @@ static void serve_faults(void *argument)
  * home go on. */
 static void give_up(acre_um *um)
 {
-    static const char text[] = "acre: unified memory: its thread has ended, and no other can be started: accesses to it end\n";
-    acre_os_write_error(text, sizeof text - 1);
     for (unsigned place = 1; place < um->place_count; place++)
         if (um->places[place].window != NULL) acre_window_refuse(um->places[place].window, 0, um->options.bytes_max);
+    acre_page_faults_stop(&um->faults->source); /* also for who rings */
 }
 
-/* In the thread that ends. */
+/* In the thread that ends: because somebody rang, or by its own in a function of the program. */
 static void at_thread_end(void *argument)
 {
     acre_um *const um = argument;
     um_faults *const faults = um->faults;
-    if (__atomic_load_n(&faults->thread, __ATOMIC_ACQUIRE) == THREAD_RUNS && acre_os_start_thread(serve_faults, um) == ACRE_OK) return;
-    const uint32_t before = __atomic_exchange_n(&faults->thread, THREAD_ENDED, __ATOMIC_ACQ_REL);
-    if (before == THREAD_RUNS) give_up(um);
+    static const char text[] = "acre: unified memory: its thread has ended, and no other can be started: accesses to it end\n";
+    if (!faults->has_heard_bell && acre_os_start_thread(serve_faults, um) == ACRE_OK) return;
+    if (!faults->has_heard_bell) {
+        acre_os_write_error(text, sizeof text - 1);
+        give_up(um);
+    }
+    __atomic_store_n(&faults->thread, THREAD_ENDED, __ATOMIC_RELEASE);
     acre_os_wake(&faults->thread);
 }
 
@@ -426,6 +432,7 @@ static acre_status take_over(acre_um *um)
     um_faults *const faults = um->faults;
     const bool had_source = faults->has_source;
     faults->group_count = 0;
+    faults->has_heard_bell = false;
     um->shown_count = 0;
     for (uint32_t i = 0; i < um->block_count; i++) {
         acre_mask_subtract(&um->blocks[i].remote, &um->blocks[i].shown);
@@ -478,7 +485,7 @@ static acre_status make_faults(acre_um *um)
     if (status != ACRE_OK) return status;
     um_faults *const faults = acre_meta_alloc(&um->meta, sizeof *faults);
     if (faults == NULL) return ACRE_NO_MEMORY;
-    faults->source = (acre_page_faults){.descriptor = -1, .bell = -1};
+    faults->source = (acre_page_faults){.descriptor = -1};
     faults->next = first_um;
     um->faults = faults;
     first_um = um;
@@ -518,11 +525,8 @@ void acre_um_close_windows(acre_um *um)
     while (*link != um) link = &(*link)->faults->next;
     *link = faults->next;
     acre_lock_drop(&list_lock);
-    uint32_t seen = THREAD_RUNS;
-    (void)__atomic_compare_exchange_n(&faults->thread, &seen, THREAD_ENDS, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    if (faults->has_source) acre_page_faults_ring(&faults->source);
-    for (seen = THREAD_ENDS; seen == THREAD_ENDS; seen = __atomic_load_n(&faults->thread, __ATOMIC_ACQUIRE))
-        acre_os_wait(&faults->thread, THREAD_ENDS, 100000000);
+    if (__atomic_load_n(&faults->thread, __ATOMIC_ACQUIRE) == THREAD_RUNS) acre_page_faults_ring(&faults->source);
+    while (__atomic_load_n(&faults->thread, __ATOMIC_ACQUIRE) == THREAD_RUNS) acre_os_wait(&faults->thread, THREAD_RUNS, 100000000);
     for (unsigned place = 1; place < um->place_count; place++)
         if (um->places[place].window != NULL) acre_window_close(um->places[place].window);
     acre_page_faults_close(&faults->source);

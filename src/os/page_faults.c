@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -43,32 +42,47 @@ static int open_descriptor(bool *serves_kernel)
     return descriptor;
 }
 
+static acre_status open_bell(acre_page_faults *faults)
+{
+    void *const bell = mmap(NULL, acre_os_page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (bell == MAP_FAILED) return acre_fail(ACRE_NO_MEMORY, "a page for a bell cannot be had (errno %d)", errno);
+    faults->bell = bell;
+    return acre_page_faults_watch(faults, bell, acre_os_page_size());
+}
+
 acre_status acre_page_faults_open(acre_page_faults *faults)
 {
     const int saved_errno = errno;
-    *faults = (acre_page_faults){.descriptor = -1, .bell = -1};
+    *faults = (acre_page_faults){.descriptor = -1};
     faults->descriptor = open_descriptor(&faults->serves_kernel);
     if (faults->descriptor < 0) return acre_fail(ACRE_UNSUPPORTED, "this process may not use userfaultfd (errno %d)", errno);
-    faults->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct uffdio_api api = {.api = UFFD_API, .features = NEEDED_FEATURES | UFFD_FEATURE_EVENT_REMAP};
     faults->tells_moves = ioctl(faults->descriptor, UFFDIO_API, &api) == 0;
     if (!faults->tells_moves) {
         api = (struct uffdio_api){.api = UFFD_API, .features = NEEDED_FEATURES};
-        if (ioctl(faults->descriptor, UFFDIO_API, &api) != 0 || faults->bell < 0) {
+        if (ioctl(faults->descriptor, UFFDIO_API, &api) != 0) {
             const int error = errno;
             acre_page_faults_close(faults);
             return acre_fail(ACRE_UNSUPPORTED, "this kernel's userfaultfd does not write-protect shared memory (errno %d)", error);
         }
     }
+    const acre_status status = open_bell(faults);
+    if (status != ACRE_OK) acre_page_faults_close(faults);
     errno = saved_errno;
-    return ACRE_OK;
+    return status;
+}
+
+void acre_page_faults_stop(acre_page_faults *faults)
+{
+    if (faults->descriptor >= 0) (void)close(faults->descriptor);
+    faults->descriptor = -1;
 }
 
 void acre_page_faults_close(acre_page_faults *faults)
 {
-    if (faults->descriptor >= 0) (void)close(faults->descriptor);
-    if (faults->bell >= 0) (void)close(faults->bell);
-    faults->descriptor = faults->bell = -1;
+    acre_page_faults_stop(faults);
+    if (faults->bell != NULL) (void)munmap(faults->bell, acre_os_page_size());
+    faults->bell = NULL;
 }
 
 acre_status acre_page_faults_watch(acre_page_faults *faults, void *address, size_t size)
@@ -96,30 +110,49 @@ static bool read_event(const struct uffd_msg *message, acre_page_event *event)
     return message->event == UFFD_EVENT_REMAP;
 }
 
+/* A reader with all the time in the world sleeps in read() itself, which takes one call of the system less than to poll before. */
+static ssize_t read_messages(acre_page_faults *faults, uint64_t timeout_ns, void *messages, size_t size)
+{
+    const bool is_blocking = timeout_ns == UINT64_MAX;
+    if (faults->is_blocking != is_blocking) {
+        if (fcntl(faults->descriptor, F_SETFL, is_blocking ? 0 : O_NONBLOCK) != 0) return -1;
+        faults->is_blocking = is_blocking;
+    }
+    if (!is_blocking) {
+        struct pollfd from = {.fd = faults->descriptor, .events = POLLIN};
+        const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000u), .tv_nsec = (long)(timeout_ns % 1000000000u)};
+        if (ppoll(&from, 1, &timeout, NULL) <= 0) return 0;
+    }
+    return read(faults->descriptor, messages, size);
+}
+
+/* The page is there, which lets go on who touches it, and is not, for the next. */
+static void answer_bell(acre_page_faults *faults)
+{
+    struct uffdio_zeropage zero = {.range = {(uintptr_t)faults->bell, acre_os_page_size()}};
+    (void)ioctl(faults->descriptor, UFFDIO_ZEROPAGE, &zero);
+}
+
 acre_status acre_page_faults_read(acre_page_faults *faults, uint64_t timeout_ns, acre_page_event events[ACRE_PAGE_EVENTS_MAX],
-                                  unsigned *count)
+                                  unsigned *count, bool *rang)
 {
     struct uffd_msg messages[ACRE_PAGE_EVENTS_MAX];
-    struct pollfd from[2] = {{.fd = faults->descriptor, .events = POLLIN}, {.fd = faults->bell, .events = POLLIN}};
-    const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000u), .tv_nsec = (long)(timeout_ns % 1000000000u)};
     *count = 0;
-    if (ppoll(from, 2, timeout_ns == UINT64_MAX ? NULL : &timeout, NULL) < 0) return ACRE_BUSY;
-    if (from[1].revents != 0) {
-        uint64_t rings;
-        if (read(faults->bell, &rings, sizeof rings) == (ssize_t)sizeof rings) return ACRE_BUSY;
-    }
-    const ssize_t bytes = read(faults->descriptor, messages, sizeof messages);
+    const ssize_t bytes = read_messages(faults, timeout_ns, messages, sizeof messages);
     if (bytes <= 0) return bytes == 0 || errno == EAGAIN || errno == EINTR ? ACRE_BUSY : acre_fail(ACRE_IO, "faults cannot be read");
-    for (size_t i = 0; i < (size_t)bytes / sizeof *messages; i++)
-        if (read_event(&messages[i], &events[*count])) ++*count;
+    for (size_t i = 0; i < (size_t)bytes / sizeof *messages; i++) {
+        if (!read_event(&messages[i], &events[*count])) continue;
+        if (events[*count].address - (uintptr_t)faults->bell < acre_os_page_size()) {
+            answer_bell(faults);
+            *rang = true;
+        } else {
+            ++*count;
+        }
+    }
     return ACRE_OK;
 }
 
-void acre_page_faults_ring(acre_page_faults *faults)
-{
-    const uint64_t one = 1;
-    while (write(faults->bell, &one, sizeof one) < 0 && errno == EINTR) {}
-}
+void acre_page_faults_ring(acre_page_faults *faults) { (void)*(volatile unsigned char *)faults->bell; }
 
 static acre_page_result result_of(int error, const char *what, const void *address, size_t size)
 {
@@ -143,7 +176,9 @@ static const unsigned char zeros[1 << 16] __attribute__((aligned(4096)));
 acre_page_result acre_page_faults_fill(acre_page_faults *faults, void *address, const void *bytes, size_t size, bool is_writable,
                                        size_t *done)
 {
-    for (*done = 0; *done < size;) {
+    *done = 0;
+    if (faults->descriptor < 0) return ACRE_PAGES_GONE;
+    while (*done < size) {
         const size_t left = size - *done;
         struct uffdio_copy copy = {.dst = (uintptr_t)address + *done,
                                    .src = bytes == NULL ? (uintptr_t)zeros : (uintptr_t)bytes + *done,
@@ -160,7 +195,7 @@ acre_page_result acre_page_faults_fill(acre_page_faults *faults, void *address, 
 static acre_page_result set_protection(acre_page_faults *faults, void *address, size_t size, uint64_t mode)
 {
     struct uffdio_writeprotect change = {.range = {(uintptr_t)address, size}, .mode = mode};
-    if (ioctl(faults->descriptor, UFFDIO_WRITEPROTECT, &change) == 0) return ACRE_PAGES_DONE;
+    if (faults->descriptor < 0 || ioctl(faults->descriptor, UFFDIO_WRITEPROTECT, &change) == 0) return ACRE_PAGES_DONE;
     return result_of(errno, "protection", address, size);
 }
 

@@ -8,8 +8,10 @@
 #include "os/os.h"
 
 typedef struct acre_page_faults {
-    int descriptor, bell; /* -1: closed */
-    bool serves_kernel;   /* also accesses of the kernel, as of read(2) into the memory; else those fail with EFAULT */
+    int descriptor;      /* -1: closed */
+    unsigned char *bell; /* a page that is watched: who rings touches it */
+    bool is_blocking;
+    bool serves_kernel; /* also accesses of the kernel, as of read(2) into the memory; else those fail with EFAULT */
     bool tells_moves;
 } acre_page_faults;
 
@@ -31,14 +33,20 @@ typedef struct acre_page_event {
 acre_status acre_page_faults_open(acre_page_faults *faults);
 void acre_page_faults_close(acre_page_faults *faults);
 
+/* No event comes any more, and who waits or rings goes on: to what the page table says. Pages are filled and protected for nobody. */
+void acre_page_faults_stop(acre_page_faults *faults);
+
 /* From now on, faults of the range are served; and no longer. */
 acre_status acre_page_faults_watch(acre_page_faults *faults, void *address, size_t size);
 
 enum { ACRE_PAGE_EVENTS_MAX = 256 };
 
-/* Waits for events up to `timeout_ns` (UINT64_MAX: for ever), or until somebody rings. ACRE_BUSY: somebody rang, or the time is up. */
+/* For one thread at a time. Waits for events up to `timeout_ns` (UINT64_MAX: for ever). ACRE_BUSY: the time is up, with no event. *rang:
+ * somebody rings, and goes on. */
 acre_status acre_page_faults_read(acre_page_faults *faults, uint64_t timeout_ns, acre_page_event events[ACRE_PAGE_EVENTS_MAX],
-                                  unsigned *count);
+                                  unsigned *count, bool *rang);
+
+/* Waits until a reader has heard it, or the descriptor is closed. */
 void acre_page_faults_ring(acre_page_faults *faults);
 
 typedef enum acre_page_result {

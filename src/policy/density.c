@@ -11,36 +11,16 @@ void acre_mask_add_range(acre_page_mask *mask, unsigned first, unsigned count)
     for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) mask->words[i] |= acre_mask_piece(i, first, count);
 }
 
-void acre_mask_unite(acre_page_mask *mask, const acre_page_mask *other)
-{
-    for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) mask->words[i] |= other->words[i];
-}
-
-void acre_mask_subtract(acre_page_mask *mask, const acre_page_mask *other)
-{
-    for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) mask->words[i] &= ~other->words[i];
-}
-
-void acre_mask_intersect(acre_page_mask *mask, const acre_page_mask *other)
-{
-    for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) mask->words[i] &= other->words[i];
-}
-
-bool acre_mask_is_empty(const acre_page_mask *mask)
-{
-    uint64_t all = 0;
-    for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) all |= mask->words[i];
-    return all == 0;
-}
-
 unsigned acre_mask_count(const acre_page_mask *mask) { return acre_mask_count_range(mask, 0, ACRE_BLOCK_PAGES); }
 
 unsigned acre_mask_count_range(const acre_page_mask *mask, unsigned first, unsigned count)
 {
     unsigned sum = 0;
     assert(count > 0 && first + count <= ACRE_BLOCK_PAGES);
-    for (unsigned i = first / 64; i <= (first + count - 1) / 64; i++)
-        sum += acre_bits_count(mask->words[i] & acre_mask_piece(i, first, count));
+    for (unsigned i = first / 64; i <= (first + count - 1) / 64; i++) {
+        const uint64_t word = mask->words[i] & acre_mask_piece(i, first, count);
+        if (word != 0) sum += word == ~(uint64_t)0 ? 64 : acre_bits_count(word); /* most are all or nothing */
+    }
     return sum;
 }
 

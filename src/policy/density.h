@@ -36,11 +36,29 @@ static inline uint64_t acre_mask_piece(unsigned word, unsigned first, unsigned c
     return ~(uint64_t)0 >> (64 - (end - begin - low)) << low;
 }
 
+static inline void acre_mask_unite(acre_page_mask *mask, const acre_page_mask *other)
+{
+    for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) mask->words[i] |= other->words[i];
+}
+
+static inline void acre_mask_subtract(acre_page_mask *mask, const acre_page_mask *other)
+{
+    for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) mask->words[i] &= ~other->words[i];
+}
+
+static inline void acre_mask_intersect(acre_page_mask *mask, const acre_page_mask *other)
+{
+    for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) mask->words[i] &= other->words[i];
+}
+
+static inline bool acre_mask_is_empty(const acre_page_mask *mask)
+{
+    uint64_t all = 0;
+    for (unsigned i = 0; i < ACRE_MASK_WORDS; i++) all |= mask->words[i];
+    return all == 0;
+}
+
 void acre_mask_add_range(acre_page_mask *mask, unsigned first, unsigned count);
-void acre_mask_unite(acre_page_mask *mask, const acre_page_mask *other);
-void acre_mask_subtract(acre_page_mask *mask, const acre_page_mask *other);
-void acre_mask_intersect(acre_page_mask *mask, const acre_page_mask *other);
-bool acre_mask_is_empty(const acre_page_mask *mask);
 unsigned acre_mask_count(const acre_page_mask *mask);
 unsigned acre_mask_count_range(const acre_page_mask *mask, unsigned first, unsigned count);
 
