@@ -187,8 +187,19 @@ typedef struct acre_um_figures {
 /* Of one place. ACRE_INVALID: a NULL, no such place. O(1). */
 ACRE_API acre_status acre_um_read_figures(acre_um *um, unsigned place, acre_um_figures *figures);
 
-/* How many pages of the block at `at` are in `place`. For pictures. O(1). */
+/* How many pages of the block at `at` are in `place`. O(1). */
 ACRE_API acre_status acre_um_resident_pages(acre_um *um, unsigned place, uint64_t at, uint32_t *pages);
+
+typedef struct acre_um_block_figures {
+    uint32_t pages;          /* that are allocated */
+    uint32_t resident_pages; /* in the place */
+    uint32_t unused_pages;   /* of these, brought without having been touched, and not touched since */
+    uint64_t evicted_pages;  /* had to go for others so far, from any place */
+    uint64_t wasted_pages;   /* went so far without having been touched, from any place */
+} acre_um_block_figures;
+
+/* Of the block at `at`, for pictures. Errors as acre_um_touch. O(1). */
+ACRE_API acre_status acre_um_read_block(acre_um *um, unsigned place, uint64_t at, acre_um_block_figures *figures);
 
 /* Every invariant. For tests. O(blocks). */
 ACRE_API bool acre_um_is_valid(acre_um *um);

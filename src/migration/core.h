@@ -37,6 +37,7 @@ typedef struct um_block {
     acre_page_mask lost;                        /* had to go at some time */
     uint64_t ready_ns[UM_UNITS];                /* modelled: when the last transfer of some of these pages ends */
     uint16_t remote_counts[UM_UNITS];           /* touches that were used elsewhere */
+    uint64_t evicted_pages, wasted_pages;       /* so far, see acre_um_block_figures */
     um_thrash *thrash;                          /* NULL: no page has been in two places */
     uint32_t round_trips;                       /* how often something of it had to go */
     uint32_t page_count;                        /* 0: not allocated */

@@ -450,6 +450,25 @@ acre_status acre_um_resident_pages(acre_um *um, unsigned place, uint64_t at, uin
     return status;
 }
 
+acre_status acre_um_read_block(acre_um *um, unsigned place, uint64_t at, acre_um_block_figures *figures)
+{
+    if (um == NULL || figures == NULL) return acre_fail(ACRE_INVALID, "unified memory: a NULL");
+    acre_lock_take(&um->lock);
+    const acre_status status = check_range(um, place, at, 1);
+    if (status == ACRE_OK) {
+        const um_block *const block = um_block_at(um, at);
+        acre_page_mask unused = block->ahead;
+        acre_mask_intersect(&unused, &block->resident[place]);
+        *figures = (acre_um_block_figures){.pages = block->page_count,
+                                           .resident_pages = acre_mask_count(&block->resident[place]),
+                                           .unused_pages = acre_mask_count(&unused),
+                                           .evicted_pages = block->evicted_pages,
+                                           .wasted_pages = block->wasted_pages};
+    }
+    acre_lock_drop(&um->lock);
+    return status;
+}
+
 static bool is_subset(const acre_page_mask *part, const acre_page_mask *whole)
 {
     acre_page_mask rest = *part;

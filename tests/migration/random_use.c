@@ -187,6 +187,9 @@ static void check_figures(scene *s)
                 uint32_t pages = 0;
                 must(acre_um_resident_pages(s->um, place, s->ranges[i] + at, &pages) == ACRE_OK, "resident pages");
                 used += pages;
+                acre_um_block_figures block;
+                must(acre_um_read_block(s->um, place, s->ranges[i] + at, &block) == ACRE_OK, "figures of a block");
+                must(block.resident_pages == pages && block.unused_pages <= pages && pages <= block.pages, "pages of a block");
             }
         }
         if (place != ACRE_UM_HOME) must(used * ACRE_UM_PAGE_BYTES == f.used_bytes && f.used_bytes <= f.used_bytes_max, "used bytes");

@@ -106,6 +106,19 @@ static void two_passes_over_six_blocks_with_room_for_five(void **state)
         assert_int_equal(f.evicted_pages, 3584);
         assert_int_equal(f.thrashed_pages, 3072);
         assert_int_equal(f.out_bytes, 0); /* it was only read */
+        uint64_t evicted = 0, wasted = 0, used = 0, unused = 0;
+        for (uint64_t at = 0; at < 12 * MIB; at += 2 * MIB) {
+            acre_um_block_figures block;
+            assert_int_equal(acre_um_read_block(d.um, d.place, d.at + at, &block), ACRE_OK);
+            evicted += block.evicted_pages;
+            wasted += block.wasted_pages;
+            used += block.resident_pages;
+            unused += block.unused_pages;
+        }
+        assert_int_equal(evicted, f.evicted_pages);
+        assert_int_equal(wasted, f.wasted_pages);
+        assert_int_equal(used * PAGE, f.used_bytes);
+        assert_int_equal(unused, f.prefetched_pages - f.useful_pages - f.wasted_pages);
         acre_um_close(d.um);
     }
 }
@@ -413,6 +426,7 @@ static void bad_input_is_refused(void **state)
     acre_um *um;
     unsigned place, where;
     uint32_t pages;
+    acre_um_block_figures block;
     uint64_t at;
     acre_um_figures f;
     acre_um_rules rules;
@@ -467,6 +481,9 @@ static void bad_input_is_refused(void **state)
     assert_int_equal(acre_um_read_figures(um, 9, &f), ACRE_INVALID);
     assert_int_equal(acre_um_read_figures(um, 0, NULL), ACRE_INVALID);
     assert_int_equal(acre_um_resident_pages(um, place, at + 7 * MIB, &pages), ACRE_INVALID);
+    assert_int_equal(acre_um_read_block(um, place, at + 7 * MIB, &block), ACRE_INVALID);
+    assert_int_equal(acre_um_read_block(um, 9, at, &block), ACRE_INVALID);
+    assert_int_equal(acre_um_read_block(um, place, at, NULL), ACRE_INVALID);
     assert_null(acre_um_pointer(um, place, at));
     assert_int_equal(acre_um_free(um, at + 2 * MIB), ACRE_INVALID);
     assert_int_equal(acre_um_free(um, at), ACRE_OK);
