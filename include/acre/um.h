@@ -75,6 +75,8 @@ typedef struct acre_um_rules {
     uint32_t free_percent;  /* of a place are kept free ahead of time: 0 to 50 */
     bool ignores_thrashing; /* else a page that two places take from each other is left where it is for a while, see docs/um.md */
     uint64_t lapse_ns;      /* of that: 0 means 500,000 */
+    bool adapts_lapse;      /* it grows and shrinks with the time after which pages are taken back: 5 us to 500 ms */
+    bool remembers_waits;   /* a page that thrashes again is left sooner, until its block was quiet for 2,000 lapses */
 } acre_um_rules;
 
 /* Rules by name: "demand" (4 KiB, LRU of pages), "64k", "nvidia" (density, blocks in the order of their coming), "lru" (density, blocks by

@@ -26,6 +26,7 @@ enum { UM_UNITS = ACRE_BLOCK_PAGES / ACRE_BIG_PAGE_PAGES };
 /* Of the pages of a block. */
 typedef struct um_thrash {
     acre_thrash pages[ACRE_BLOCK_PAGES];
+    acre_thrash_epoch epoch;
     struct um_thrash *next_spare;
 } um_thrash;
 
@@ -89,6 +90,7 @@ struct acre_um {
     uint64_t now_ns;               /* modelled */
     uint64_t kept_first, kept_end; /* pages, counted over all blocks, which stay where they are while a touch of them is served */
     uint64_t random;
+    acre_thrash_lapse lapse;
     um_thrash *spare_thrash;
 };
 

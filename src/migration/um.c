@@ -13,7 +13,12 @@ static const struct {
     const char *name;
     acre_um_rules rules;
 } named_rules[] = {
-    {"acre", {.prefetch = ACRE_UM_PREFETCH_ADAPTIVE, .policy = ACRE_POLICY_ADAPTIVE, .migration = ACRE_UM_ADAPTIVE_THRESHOLD}},
+    {"acre",
+     {.prefetch = ACRE_UM_PREFETCH_ADAPTIVE,
+      .policy = ACRE_POLICY_ADAPTIVE,
+      .migration = ACRE_UM_ADAPTIVE_THRESHOLD,
+      .adapts_lapse = true,
+      .remembers_waits = true}},
     {"nvidia", {.prefetch = ACRE_UM_PREFETCH_DENSITY, .policy = ACRE_POLICY_FIFO}},
     {"lru", {.prefetch = ACRE_UM_PREFETCH_DENSITY, .policy = ACRE_POLICY_LRU}},
     {"tree",
@@ -131,6 +136,8 @@ acre_status acre_um_open(const acre_um_options *options, acre_um **um)
     made->options = *options;
     made->rules = rules;
     made->random = options->random_seed * 2 + 1;
+    made->lapse.ns = !rules.adapts_lapse ? rules.lapse_ns
+                                         : acre_max_size(acre_min_size(rules.lapse_ns, ACRE_THRASH_LAPSE_NS_MAX), ACRE_THRASH_LAPSE_NS_MIN);
     made->block_count = (uint32_t)(options->bytes_max / ACRE_UM_BLOCK_BYTES);
     if (options->meta == NULL) made->pages = pages;
     made->meta = meta;
@@ -324,7 +331,7 @@ static acre_status touch(acre_um *um, unsigned place, uint64_t at, uint64_t byte
         if (status == ACRE_BUSY) { /* somebody else may go on meanwhile, and free it */
             um->kept_first = um->kept_end = 0;
             acre_lock_drop(&um->lock);
-            acre_os_sleep_ns(um->rules.lapse_ns);
+            acre_os_sleep_ns(um->lapse.ns);
             acre_lock_take(&um->lock);
             may_wait = false;
             status = check_range(um, place, at, end - at);

@@ -95,7 +95,9 @@ static acre_um_rules random_rules(scene *s)
                            .unit_pages = units[next(s) % 3],
                            .free_percent = next(s) % 4 == 0 ? next(s) % 51 : 0,
                            .ignores_thrashing = next(s) % 2,
-                           .lapse_ns = next(s) % 2 ? 1 : 1000000000};
+                           .lapse_ns = next(s) % 2 ? 1 : 1000000000,
+                           .adapts_lapse = next(s) % 2,
+                           .remembers_waits = next(s) % 2};
     rules.evicts_by_density = rules.unit_pages == 16 && next(s) % 2;
     return rules;
 }

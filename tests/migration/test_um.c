@@ -188,6 +188,56 @@ static void a_page_that_goes_to_and_fro_stays(void **state)
     assert_true(f[0].remote_count + f[1].remote_count > 400);
 }
 
+/* Two places write a page in turn, each `work_ns` after the other: copies, and what waiting took of the time. */
+typedef struct dispute {
+    uint64_t copies, remotes, stall_ns, clock_ns;
+} dispute;
+
+static dispute dispute_over_a_page(const acre_um_rules *rules, uint64_t work_ns)
+{
+    acre_um *um;
+    unsigned places[2];
+    uint64_t at;
+    const acre_um_options options = {.bytes_max = 2 * MIB, .is_modelled = true, .rules = *rules};
+    const acre_um_place place = {
+        .name = "one", .costs = {.fault_ns = 1000, .remote_ns = work_ns + 100, .access_ns = work_ns, .in_bytes_per_s = 1000000000}};
+    dispute d = {0};
+    assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+    for (unsigned i = 0; i < 2; i++) assert_int_equal(acre_um_add_place(um, &place, &places[i]), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, PAGE, &at), ACRE_OK);
+    for (unsigned i = 0; i < 100000; i++) assert_int_equal(acre_um_touch(um, places[i % 2], at, 8, true), ACRE_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        acre_um_figures f;
+        assert_int_equal(acre_um_read_figures(um, places[i], &f), ACRE_OK);
+        d.copies += f.in_bytes / PAGE;
+        d.remotes += f.remote_count;
+        d.stall_ns += f.stall_ns;
+        d.clock_ns = f.clock_ns;
+    }
+    acre_um_close(um);
+    return d;
+}
+
+static void waits_that_are_remembered_and_a_lapse_that_adapts_end_disputes_sooner(void **state)
+{
+    static const uint64_t works[] = {5000, 50000, 200000, 400000, 700000, 5000000, 600000000};
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
+        const dispute plain = dispute_over_a_page(&(acre_um_rules){0}, works[i]);
+        const dispute adapts = dispute_over_a_page(&(acre_um_rules){.adapts_lapse = true}, works[i]);
+        const dispute remembers = dispute_over_a_page(&(acre_um_rules){.adapts_lapse = true, .remembers_waits = true}, works[i]);
+        if (works[i] > 1000000) { /* nobody calls that thrashing */
+            assert_int_equal(remembers.copies, plain.copies);
+            assert_int_equal(remembers.stall_ns, plain.stall_ns);
+            continue;
+        }
+        assert_true(adapts.copies * 20 < 100000 && remembers.copies * 2 < plain.copies && remembers.stall_ns * 3 < plain.stall_ns);
+        assert_true(remembers.clock_ns < plain.clock_ns);
+        print_message("taken back after %llu us: %llu copies, %llu us of waiting; without %llu, %llu\n", (unsigned long long)works[i] / 1000,
+                      (unsigned long long)remembers.copies, (unsigned long long)remembers.stall_ns / 1000,
+                      (unsigned long long)plain.copies, (unsigned long long)plain.stall_ns / 1000);
+    }
+}
+
 static void who_reads_mostly_has_a_copy(void **state)
 {
     acre_um *um;
@@ -528,6 +578,7 @@ int main(void)
         cmocka_unit_test(two_passes_over_six_blocks_with_room_for_five),
         cmocka_unit_test(ten_times_too_much_ends_with_the_right_result),
         cmocka_unit_test(a_page_that_goes_to_and_fro_stays),
+        cmocka_unit_test(waits_that_are_remembered_and_a_lapse_that_adapts_end_disputes_sooner),
         cmocka_unit_test(who_reads_mostly_has_a_copy),
         cmocka_unit_test(advice_says_where_pages_are_used),
         cmocka_unit_test(who_was_not_advised_gets_the_page),
