@@ -74,8 +74,9 @@ void prove_thrash_remembers(void)
 }
 
 /* PROOF thrash_vote
- *   property: the lapse stays between its bounds and its votes below their number; it changes only with the last vote, by an eighth at most;
- *             it never grows by a fault within it, and never shrinks by one after it; whoever has the page, and a pinned page, have no vote
+ *   property: the lapse stays between its bounds and its votes below their number; it changes only with the last vote, by an eighth at
+ *             most; it never grows by a fault within it, and never shrinks by one after it; whoever has the page, and a pinned page, have
+ *             no vote
  *   bound:    unbounded
  *   assumes:  times below 2^60 ns
  */
@@ -94,7 +95,8 @@ void prove_thrash_vote(void)
     const bool is_event = acre_thrash_is_event(&page, place, now_ns, before.ns);
     if (lapse.ns != before.ns) {
         assert(lapse.votes == 0 && (before.votes == ACRE_THRASH_VOTES - 1 || before.votes == 1 - ACRE_THRASH_VOTES));
-        assert(lapse.ns > before.ns ? lapse.ns - before.ns <= before.ns / ACRE_THRASH_STEP : before.ns - lapse.ns <= before.ns / ACRE_THRASH_STEP);
+        const uint64_t step_ns = lapse.ns > before.ns ? lapse.ns - before.ns : before.ns - lapse.ns;
+        assert(step_ns <= before.ns / ACRE_THRASH_STEP);
         assert((lapse.ns < before.ns) == is_event);
     }
     if (page.is_pinned || page.place == 0 || page.place == place + 1) assert(lapse.ns == before.ns && lapse.votes == before.votes);
@@ -103,8 +105,8 @@ void prove_thrash_vote(void)
 }
 
 /* PROOF thrash_forgets
- *   property: a block forgets only when there was an event and the last one is an epoch ago, and four times in all; each event begins an epoch,
- *             and forgetting ends it
+ *   property: a block forgets only when there was an event and the last one is an epoch ago, and four times in all; each event begins an
+ *             epoch, and forgetting ends it
  *   bound:    unbounded
  *   assumes:  times and an epoch below 2^60 ns
  */

@@ -232,9 +232,10 @@ static void waits_that_are_remembered_and_a_lapse_that_adapts_end_disputes_soone
         }
         assert_true(adapts.copies * 20 < 100000 && remembers.copies * 2 < plain.copies && remembers.stall_ns * 3 < plain.stall_ns);
         assert_true(remembers.clock_ns < plain.clock_ns);
-        print_message("taken back after %llu us: %llu copies, %llu us of waiting; without %llu, %llu\n", (unsigned long long)works[i] / 1000,
-                      (unsigned long long)remembers.copies, (unsigned long long)remembers.stall_ns / 1000,
-                      (unsigned long long)plain.copies, (unsigned long long)plain.stall_ns / 1000);
+        print_message("taken back after %llu us: %llu copies, %llu us of waiting; without %llu, %llu\n",
+                      (unsigned long long)works[i] / 1000, (unsigned long long)remembers.copies,
+                      (unsigned long long)remembers.stall_ns / 1000, (unsigned long long)plain.copies,
+                      (unsigned long long)plain.stall_ns / 1000);
     }
 }
 
