@@ -330,7 +330,7 @@ static unsigned vscsi_1_version(const uint8_t *record) { return (unsigned)little
 static unsigned vscsi_2_version(const uint8_t *record) { return (unsigned)little(record + 2, 2) >> 8; }
 
 /* WRITE (6), (10), (12), (16). */
-static bool is_scsi_write(uint8_t command) { return (command & 0x1f) == 0x0a; }
+static bool is_scsi_write(uint8_t code) { return (code & 0x1f) == 0x0a; }
 
 /* The version of all of the first records, 0 if it is neither of them. */
 static unsigned vscsi_version(const uint8_t *bytes, size_t length)
