@@ -161,7 +161,7 @@ static char letter_of(const um_timeline *self, strip rows, unsigned letter, unsi
     }
     const uint64_t part = is_event ? all : most;
     const size_t last = sizeof shades - 2;
-    const size_t shade = (size_t)((part * last + pages - 1) / pages);
+    const size_t shade = pages == 0 ? 0 : (size_t)((part * last + pages - 1) / pages);
     return shades[shade < last ? shade : last];
 }
 
