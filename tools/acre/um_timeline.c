@@ -27,6 +27,17 @@ static uint64_t pages_of(const um_timeline *self, unsigned row)
     return (end - begin + ACRE_UM_PAGE_BYTES - 1) / ACRE_UM_PAGE_BYTES;
 }
 
+/* As much of a row as is drawn as all of it: rows of many blocks are hardly ever there as a whole. */
+static uint64_t full_pages(const um_timeline *self)
+{
+    uint64_t most = 1;
+    if (self->row_blocks == 1) return ACRE_UM_BLOCK_BYTES / ACRE_UM_PAGE_BYTES;
+    for (unsigned at = 0; at <= self->columns; at++)
+        for (unsigned row = 0; row < self->rows; row++)
+            if (self->cells[at][row].resident > most) most = self->cells[at][row].resident;
+    return most;
+}
+
 static void look(const um_timeline *self, column cells)
 {
     memset(cells, 0, sizeof(column));
@@ -120,11 +131,12 @@ static unsigned level_of(uint64_t part, uint64_t whole)
 static json_t *digits_of(const um_timeline *self, question *ask)
 {
     json_t *const rows = json_array();
+    const uint64_t full = full_pages(self);
     char digits[UM_TIMELINE_COLUMNS];
     for (unsigned row = 0; row < self->rows; row++) {
         size_t length = 0;
         for (unsigned at = 0; at < self->columns; at++) {
-            digits[at] = "0123456789abcdef"[level_of(ask(self, row, at), pages_of(self, row))];
+            digits[at] = "0123456789abcdef"[level_of(ask(self, row, at), pages_of(self, row) < full ? pages_of(self, row) : full)];
             if (digits[at] != '0') length = at + 1;
         }
         json_array_append_new(rows, json_stringn(digits, length));
@@ -134,10 +146,11 @@ static json_t *digits_of(const um_timeline *self, question *ask)
 
 json_t *um_timeline_json(const um_timeline *self, const char *name, const char *text)
 {
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", name, "text", text, "ns", (json_int_t)self->end_ns,
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", name, "text", text, "ns", (json_int_t)self->end_ns,
                      "interval_ns", (json_int_t)self->interval_ns, "bytes", (json_int_t)self->bytes, "row_bytes",
-                     (json_int_t)row_bytes(self), "resident", digits_of(self, resident_in), "unused", digits_of(self, unused_in), "evicted",
-                     digits_of(self, evicted_in), "wasted", digits_of(self, wasted_in));
+                     (json_int_t)row_bytes(self), "full_bytes", (json_int_t)(full_pages(self) * ACRE_UM_PAGE_BYTES), "resident",
+                     digits_of(self, resident_in), "unused", digits_of(self, unused_in), "evicted", digits_of(self, evicted_in), "wasted",
+                     digits_of(self, wasted_in));
 }
 
 /* ---- for the terminal ---- */
@@ -152,7 +165,8 @@ static char letter_of(const um_timeline *self, strip rows, unsigned letter, unsi
     static const char shades[] = " .:-=+*#%@";
     const unsigned begin = letter * self->columns / letters, end = (letter + 1) * self->columns / letters;
     uint64_t most = 0, all = 0, pages = 0;
-    for (unsigned row = rows.first; row < rows.end; row++) pages += pages_of(self, row);
+    const uint64_t full = full_pages(self);
+    for (unsigned row = rows.first; row < rows.end; row++) pages += pages_of(self, row) < full ? pages_of(self, row) : full;
     for (unsigned at = begin; at < end || at == begin; at++) {
         uint64_t here = 0;
         for (unsigned row = rows.first; row < rows.end; row++) here += ask(self, row, at);

@@ -34,8 +34,9 @@ void um_timeline_note(um_timeline *self); /* after each touch */
 void um_timeline_end(um_timeline *self);
 void um_timeline_free(um_timeline *self);
 
-/* For the page of the tour: {name, text, ns, interval_ns, bytes, row_bytes, resident, unused, evicted, wasted}: of the last four one text a
- * row, the highest addresses last, with a digit a column in hexadecimal: sixteenths of the row's pages, rounded up. */
+/* For the page of the tour: {name, text, ns, interval_ns, bytes, row_bytes, full_bytes, resident, unused, evicted, wasted}: of the last
+ * four one text a row, the highest addresses last, with a digit a column in hexadecimal: fifteenths of full_bytes, rounded up. These are a
+ * block, or, where a row is several, the most that is in the place of any row. */
 json_t *um_timeline_json(const um_timeline *self, const char *name, const char *text);
 
 /* As strips of letters, at most 80 columns. */

@@ -203,18 +203,19 @@
     text(`time, ${unitName}`, { x: frame.left + frame.width / 2, y: frame.top + frame.height + 31, "text-anchor": "middle" });
     const middle = frame.top + frame.height / 2;
     text(`address, ${sizeName}`, { x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` });
-    const note = make("span", { class: "soft" }, one.text);
+    const words = one.full_bytes < one.row_bytes ? `${one.text}; darkest: ${mib(one.full_bytes)} of a row` : one.text;
+    const note = make("span", { class: "soft" }, words);
     svg.addEventListener("mousemove", (event) => {
       const area = svg.getBoundingClientRect();
       const scale = (right + frame.right) / area.width;
       const column = Math.floor(((event.clientX - area.left) * scale - frame.left) / columnWidth);
       const row = Math.floor((frame.top + frame.height - (event.clientY - area.top) * scale) / frame.height * one.bytes / one.row_bytes);
-      const share = (digits) => `${Math.round(100 * parseInt((digits[row] || "")[column] || "0", 16) / 15)}%`;
-      note.textContent = column < 0 || row < 0 || row >= rows || column * one.interval_ns > one.ns ? one.text
+      const share = (digits) => mib(one.full_bytes * parseInt((digits[row] || "")[column] || "0", 16) / 15);
+      note.textContent = column < 0 || row < 0 || row >= rows || column * one.interval_ns > one.ns ? words
         : `${mib(row * one.row_bytes)} at ${+(column * one.interval_ns / unit).toFixed(3)} ${unitName}: ${share(one.resident)} there, ${share(one.unused)} unused, `
           + `${share(one.evicted)} had to go`;
     });
-    svg.addEventListener("mouseleave", () => { note.textContent = one.text; });
+    svg.addEventListener("mouseleave", () => { note.textContent = words; });
     return make("div", { class: "block" }, make("div", {}, make("b", {}, one.name), " ", note), svg);
   }
 
