@@ -146,11 +146,11 @@ static json_t *digits_of(const um_timeline *self, question *ask)
 
 json_t *um_timeline_json(const um_timeline *self, const char *name, const char *text)
 {
+    const uint64_t full_bytes = full_pages(self) * ACRE_UM_PAGE_BYTES;
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", name, "text", text, "ns", (json_int_t)self->end_ns,
                      "interval_ns", (json_int_t)self->interval_ns, "bytes", (json_int_t)self->bytes, "row_bytes",
-                     (json_int_t)row_bytes(self), "full_bytes", (json_int_t)(full_pages(self) * ACRE_UM_PAGE_BYTES), "resident",
-                     digits_of(self, resident_in), "unused", digits_of(self, unused_in), "evicted", digits_of(self, evicted_in), "wasted",
-                     digits_of(self, wasted_in));
+                     (json_int_t)row_bytes(self), "full_bytes", (json_int_t)full_bytes, "resident", digits_of(self, resident_in), "unused",
+                     digits_of(self, unused_in), "evicted", digits_of(self, evicted_in), "wasted", digits_of(self, wasted_in));
 }
 
 /* ---- for the terminal ---- */
