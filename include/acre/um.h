@@ -88,6 +88,18 @@ ACRE_API const char *acre_um_rules_name(unsigned number);
 
 /* ---- opening ---- */
 
+/* Who hears of a touch of a page that is not there. */
+typedef enum acre_um_fault_source {
+    ACRE_UM_TOUCHES,     /* acre_um_touch says so */
+    ACRE_UM_PAGE_FAULTS, /* the processor: whichever of the following there is */
+    ACRE_UM_USERFAULTFD, /* a thread serves faults, in batches, by Linux's userfaultfd (5.19); who touches waits */
+    ACRE_UM_SIGNALS,     /* the handler of SIGSEGV serves them, one at a time, in the thread that touches */
+} acre_um_fault_source;
+
+/* A fault could not be served: `why` is the sentence of acre_last_error. True: try again. False: the access ends with SIGSEGV. Not called
+ * in a signal handler, but for ACRE_UM_SIGNALS. No lock is held. */
+typedef bool (*acre_um_failure)(void *context, unsigned place, uint64_t at, acre_status status, const char *why);
+
 typedef struct acre_um_options {
     uint64_t bytes_max;  /* that can be allocated at one time; a multiple of ACRE_UM_BLOCK_BYTES, up to 16 TiB */
     acre_um_rules rules; /* all zero: density, blocks by the policy `adaptive`, first touch */
@@ -95,6 +107,8 @@ typedef struct acre_um_options {
     acre_space *meta;    /* for what is known of the blocks: host memory. NULL: pages of the host */
     bool is_modelled;    /* time is that of the places' costs; else it is the system's */
     uint64_t random_seed;
+    acre_um_failure on_failure; /* NULL: the reason goes to standard error */
+    void *failure_context;
 } acre_um_options;
 
 /* What a modelled place costs. */
@@ -112,6 +126,8 @@ typedef struct acre_um_place {
     acre_space *space;       /* contents: `bytes_max` of its addresses are reserved, and memory committed as it is needed. Host memory. NULL
                               * in an acre_um without contents */
     acre_um_costs costs;     /* of a modelled place */
+    acre_um_fault_source faults; /* but for ACRE_UM_TOUCHES the place has memory of its own (`space` is NULL), at addresses that the program
+                                  * uses without further ado: acre_um_pointer. Not in an acre_um whose time is modelled */
 } acre_um_place;
 
 /* ACRE_INVALID: a NULL, options out of their ranges. ACRE_NO_MEMORY. Nothing is held then. */
@@ -184,6 +200,11 @@ typedef struct acre_um_figures {
     uint64_t clock_ns;         /* modelled: the time of all; else 0 */
     uint64_t used_bytes;       /* of the place, now */
     uint64_t used_bytes_max;
+    /* Of a place that faults. There, touches of pages that are there are not seen: touch_count is that of acre_um_touch, and what was
+     * brought ahead counts neither as useful nor as wasted. */
+    uint64_t write_fault_count; /* first writes of pages that are there */
+    uint64_t call_count;        /* of the system, for contents and their protection */
+    uint64_t failure_count;     /* faults that could not be served */
 } acre_um_figures;
 
 /* Of one place. ACRE_INVALID: a NULL, no such place. O(1). */

@@ -1,9 +1,11 @@
 /* core.h - what the files of this room share: blocks, places, and who does what.
  *
  *     um.c        opening, allocating, advice, touches: the public functions
+ *     faults.c    page faults of the process: threads and signals
  *     service.c   a fault is served: what comes with it, and how it comes
  *     evict.c     what goes to make room
  *     place.c     contents and time of a place: the only file that copies
+ *     window.c    addresses behind which a page is only while it is in the place
  *
  * Invariants of a block, see acre_um_is_valid: a page that is dirty is not good at home, and is in some place; in places other than home a
  * page is in one at a time, unless the block is read mostly; what is beyond page_count is nowhere. A unit of a place's eviction policy
@@ -14,7 +16,7 @@
 
 #include "alloc/meta.h"
 #include "base/status.h"
-#include "os/os.h"
+#include "migration/window.h"
 #include "policy/density.h"
 #include "policy/thrash.h"
 
@@ -36,6 +38,7 @@ typedef struct um_block {
     acre_page_mask remote;                      /* used where they are by who is elsewhere */
     acre_page_mask ahead;                       /* brought without having been touched, and not touched since */
     acre_page_mask lost;                        /* had to go at some time */
+    acre_page_mask shown;                       /* used through a window of another place */
     uint64_t ready_ns[UM_UNITS];                /* modelled: when the last transfer of some of these pages ends */
     uint16_t remote_counts[UM_UNITS];           /* touches that were used elsewhere */
     uint64_t evicted_pages, wasted_pages;       /* so far, see acre_um_block_figures */
@@ -47,16 +50,18 @@ typedef struct um_block {
     uint8_t accessed_by;                        /* a bit a place */
     bool is_read_mostly;
     bool is_streamed; /* was brought ahead of a stream, and not touched since */
+    bool is_refused;  /* an access to one of its pages ended with a signal */
 } um_block;
 
-enum { UM_GOING_MAX = 16, UM_GIVE_PERCENT = 50 };
+enum { UM_SHOWN_MAX = 64, UM_GOING_MAX = 16, UM_GIVE_PERCENT = 50 };
 
 typedef struct um_place {
     char name[32];
     uint64_t capacity_pages; /* UINT64_MAX: all fits */
     uint64_t used_pages;
-    acre_space *space; /* NULL: no contents */
+    acre_space *space; /* NULL: no contents, or a window */
     acre_addr base;
+    um_window *window; /* NULL: nobody faults here */
     acre_um_costs costs;
     uint64_t in_free_ns, out_free_ns; /* modelled: when the copy engines are free */
     uint64_t room_ns;                 /* modelled: what comes cannot begin to before */
@@ -92,6 +97,13 @@ struct acre_um {
     uint64_t random;
     acre_thrash_lapse lapse;
     um_thrash *spare_thrash;
+    acre_page_mask opened;    /* of the block that is served: pages of a window that come such that they can be written */
+    unsigned char *staging;   /* a block's bytes; NULL: were never needed */
+    struct um_faults *faults; /* NULL: no place faults */
+    struct {
+        uint32_t block, page;
+    } shown[UM_SHOWN_MAX]; /* the pages of all that are */
+    unsigned shown_count;
 };
 
 /* ---- small questions ---- */
@@ -142,8 +154,9 @@ static inline acre_page_mask acre_um_kept_of(const acre_um *um, const um_block *
 
 enum { UM_NOWHERE = ACRE_UM_PLACE_MAX };
 
-/* Copies pages between two places, `from` UM_NOWHERE zeros. Changes no mask. Modelled: lets the time of it pass, and nobody wait. */
-acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to);
+/* Copies pages between two places, `from` UM_NOWHERE zeros. Changes no mask. Modelled: lets the time of it pass, and nobody wait. On
+ * failure *done pages, the first, are there all the same. */
+acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to, unsigned *done);
 
 /* The bytes at `at` in a place; NULL: there are no contents. */
 void *acre_um_address(const acre_um *um, unsigned place, uint64_t at);
@@ -154,6 +167,28 @@ void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned coun
 /* Modelled: pages go, which are free when what is on its way out now has gone; and pages come, into what is free soonest. */
 void acre_um_free_later(acre_um *um, um_place *place, uint64_t pages);
 void acre_um_take_free(acre_um *um, um_place *place, uint64_t pages);
+
+/* A page of a window that is pinned there is used through other windows, too, until its pin ends or it has to go. False: it cannot be. */
+bool acre_um_show_page(acre_um *um, um_block *block, unsigned page, unsigned place);
+void acre_um_hide_pages(acre_um *um, um_block *block, unsigned first, unsigned count);
+void acre_um_hide_unpinned(acre_um *um);
+
+/* Pages of a window are written from now on: it lets them be. */
+void acre_um_open_pages(acre_um *um, um_block *block, const acre_page_mask *pages, unsigned place);
+
+/* Accesses to the block that ended with a signal may be made again. */
+void acre_um_accept_block(acre_um *um, um_block *block);
+
+/* ---- faults.c ---- */
+
+/* Before the first place gets a window. Not under the lock. */
+acre_status acre_um_open_faults(acre_um *um);
+
+/* Gives a place a window. */
+acre_status acre_um_open_window(acre_um *um, um_place *place, acre_um_fault_source source);
+
+/* No fault is served any more; the windows are closed. Not under the lock. */
+void acre_um_close_windows(acre_um *um);
 
 /* ---- evict.c ---- */
 
@@ -176,6 +211,9 @@ void acre_um_note_use(acre_um *um, um_block *block, unsigned page, unsigned plac
 /* Serves faults on pages of one block in one place. Then each is there, or is marked to be used where it is. ACRE_BUSY, in real time and
  * with `may_wait`: who asks is to wait for a lapse, and ask again. */
 acre_status acre_um_serve(acre_um *um, um_block *block, const acre_page_mask *faulted, unsigned place, bool is_write, bool may_wait);
+
+/* Pages of a window that are there are written for the first time since they came. */
+void acre_um_serve_writes(acre_um *um, um_block *block, const acre_page_mask *faulted, unsigned place);
 
 /* Brings pages that nobody asked for; no other page goes for them when `only_free`. */
 acre_status acre_um_bring_ahead(acre_um *um, um_block *block, const acre_page_mask *pages, unsigned place, bool only_free);

@@ -132,7 +132,8 @@ acre_status acre_um_evict_pages(acre_um *um, um_block *block, const acre_page_ma
     const acre_page_mask saved = only_here(um, block, pages, place);
     unsigned count = 0;
     for (unsigned first = 0; acre_mask_next_run(&saved, &first, &count); first += count) {
-        const acre_status status = acre_um_copy_pages(um, block, first, count, place, ACRE_UM_HOME);
+        unsigned done;
+        const acre_status status = acre_um_copy_pages(um, block, first, count, place, ACRE_UM_HOME, &done);
         if (status != ACRE_OK) return status;
         acre_page_mask run = {{0}};
         acre_mask_add_range(&run, first, count);

@@ -62,7 +62,19 @@ static acre_addr address_of(const acre_um *um, unsigned place, const um_block *b
     return um->places[place].base + (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)first * ACRE_UM_PAGE_BYTES;
 }
 
-static acre_status copy_contents(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
+static uint64_t offset_of(const acre_um *um, const um_block *block, unsigned page)
+{
+    return (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)page * ACRE_UM_PAGE_BYTES;
+}
+
+/* The contents of pages that are in a space; NULL: they are in a window, or nowhere. */
+static const unsigned char *contents_of(const acre_um *um, const um_block *block, unsigned first, unsigned place)
+{
+    if (place == UM_NOWHERE || um->places[place].space == NULL) return NULL;
+    return acre_space_pointer(um->places[place].space, address_of(um, place, block, first));
+}
+
+static acre_status copy_to_space(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
 {
     acre_space *const space = um->places[to].space;
     const acre_addr target = address_of(um, to, block, first);
@@ -70,35 +82,162 @@ static acre_status copy_contents(acre_um *um, um_block *block, unsigned first, u
     const acre_status status = acre_space_commit(space, target, bytes);
     if (status != ACRE_OK) return status;
     unsigned char *const into = acre_space_pointer(space, target);
+    const unsigned char *const contents = contents_of(um, block, first, from);
     if (from == UM_NOWHERE) {
         memset(into, 0, bytes);
+    } else if (contents != NULL) {
+        memcpy(into, contents, bytes);
     } else {
-        memcpy(into, acre_space_pointer(um->places[from].space, address_of(um, from, block, first)), bytes);
+        return acre_window_read(um->places[from].window, offset_of(um, block, first), into, bytes);
     }
     return ACRE_OK;
 }
 
-acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
+/* Who waits for a page of a window goes on as soon as it is filled: then there must be no other to be seen. So a page goes from a window
+ * before it comes to the next; what cannot come goes back. */
+static acre_status take_from_window(acre_um *um, const um_block *block, unsigned first, unsigned count, um_window *window)
 {
-    assert(from != to && count > 0 && first + count <= block->page_count);
-    if (um->places[to].space != NULL) {
-        const acre_status status = copy_contents(um, block, first, count, from, to);
+    const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
+    if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
+    if (um->staging == NULL) return ACRE_NO_MEMORY;
+    const acre_status status = acre_window_read(window, offset_of(um, block, first), um->staging, bytes);
+    if (status == ACRE_OK && !block->is_read_mostly) acre_window_drop(window, offset_of(um, block, first), bytes);
+    return status;
+}
+
+static void put_back(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned done, um_window *window)
+{
+    if (done == count || block->is_read_mostly) return;
+    const uint64_t at = offset_of(um, block, first + done), bytes = (uint64_t)(count - done) * ACRE_UM_PAGE_BYTES;
+    if (acre_window_put_back(window, at, um->staging + (uint64_t)done * ACRE_UM_PAGE_BYTES, bytes) != ACRE_OK)
+        acre_os_abort("unified memory: %llu bytes that were on their way are lost: %s", (unsigned long long)bytes, acre_last_error());
+    acre_window_wake(window, at, bytes);
+}
+
+/* Pages that are written at once come open. */
+static acre_status fill_window(acre_um *um, const um_block *block, unsigned first, unsigned count, const unsigned char *contents,
+                               unsigned to, unsigned *done)
+{
+    while (*done < count) {
+        const bool is_open = acre_mask_has(&um->opened, first + *done);
+        unsigned piece = 1;
+        while (*done + piece < count && acre_mask_has(&um->opened, first + *done + piece) == is_open) piece++;
+        uint64_t filled;
+        const acre_status status = acre_window_fill(um->places[to].window, offset_of(um, block, first + *done),
+                                                    contents == NULL ? NULL : contents + (uint64_t)*done * ACRE_UM_PAGE_BYTES,
+                                                    (uint64_t)piece * ACRE_UM_PAGE_BYTES, is_open, &filled);
+        *done += (unsigned)(filled / ACRE_UM_PAGE_BYTES);
         if (status != ACRE_OK) return status;
     }
-    const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
+    return ACRE_OK;
+}
+
+static acre_status copy_to_window(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to,
+                                  unsigned *done)
+{
+    um_window *const source = from == UM_NOWHERE ? NULL : um->places[from].window;
+    if (source == NULL) return fill_window(um, block, first, count, contents_of(um, block, first, from), to, done);
+    acre_status status = take_from_window(um, block, first, count, source);
+    if (status != ACRE_OK) return status;
+    status = fill_window(um, block, first, count, um->staging, to, done);
+    put_back(um, block, first, count, *done, source);
+    return status;
+}
+
+acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to, unsigned *done)
+{
+    assert(from != to && count > 0 && first + count <= block->page_count);
+    acre_status status = ACRE_OK;
+    *done = 0;
+    if (from != UM_NOWHERE && um->places[from].window != NULL) { /* who writes there meanwhile would write what is lost */
+        acre_um_hide_pages(um, block, first, count);
+        status = acre_window_protect(um->places[from].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
+    }
+    if (status != ACRE_OK) return status;
+    if (um->places[to].window != NULL) {
+        status = copy_to_window(um, block, first, count, from, to, done);
+    } else {
+        if (um->places[to].space != NULL) status = copy_to_space(um, block, first, count, from, to);
+        if (status == ACRE_OK) *done = count;
+    }
+    if (*done == 0) return status;
+    const uint64_t bytes = (uint64_t)*done * ACRE_UM_PAGE_BYTES;
     if (from == UM_NOWHERE) {
         um->places[to].figures.zero_bytes += bytes;
-        return ACRE_OK;
+        return status;
     }
     if (um->options.is_modelled) pass_time(um, block, first, count, from, to);
     if (to != ACRE_UM_HOME) um->places[to].figures.in_bytes += bytes;
     if (from != ACRE_UM_HOME) um->places[from].figures.out_bytes += bytes;
-    return ACRE_OK;
+    return status;
+}
+
+/* ---- pages that are used through another window ---- */
+
+bool acre_um_show_page(acre_um *um, um_block *block, unsigned page, unsigned place)
+{
+    um_window *const from = um->places[acre_um_holder_of(um, block, page)].window;
+    if (from == NULL || um->shown_count == UM_SHOWN_MAX || block->is_read_mostly) return false;
+    if (acre_window_show(um->places[place].window, offset_of(um, block, page), ACRE_UM_PAGE_BYTES, from) != ACRE_OK) return false;
+    if (!acre_mask_has(&block->shown, page)) {
+        um->shown[um->shown_count].block = um_block_number(um, block);
+        um->shown[um->shown_count++].page = page;
+    }
+    acre_mask_add(&block->shown, page);
+    return true;
+}
+
+static void hide_page(acre_um *um, um_block *block, unsigned page)
+{
+    const unsigned holder = acre_um_holder_of(um, block, page);
+    for (unsigned place = 1; place < um->place_count; place++)
+        if (place != holder && um->places[place].window != NULL)
+            (void)acre_window_hide(um->places[place].window, offset_of(um, block, page), ACRE_UM_PAGE_BYTES);
+    acre_mask_remove(&block->shown, page);
+    for (unsigned i = um->shown_count; i-- > 0;)
+        if (um->shown[i].block == um_block_number(um, block) && um->shown[i].page == page) um->shown[i] = um->shown[--um->shown_count];
+}
+
+void acre_um_hide_pages(acre_um *um, um_block *block, unsigned first, unsigned count)
+{
+    if (acre_mask_is_empty(&block->shown)) return;
+    for (unsigned page = first; page < first + count; page++)
+        if (acre_mask_has(&block->shown, page)) hide_page(um, block, page);
+}
+
+void acre_um_hide_unpinned(acre_um *um)
+{
+    for (unsigned i = um->shown_count; i-- > 0;) {
+        um_block *const block = &um->blocks[um->shown[i].block];
+        const unsigned page = um->shown[i].page;
+        if (block->thrash != NULL && acre_thrash_is_pinned(&block->thrash->pages[page], um_now_ns(um))) continue;
+        acre_mask_remove(&block->remote, page);
+        hide_page(um, block, page);
+    }
+}
+
+void acre_um_open_pages(acre_um *um, um_block *block, const acre_page_mask *pages, unsigned place)
+{
+    unsigned count = 0;
+    if (um->places[place].window == NULL) return;
+    for (unsigned first = 0; acre_mask_next_run(pages, &first, &count); first += count)
+        acre_window_allow(um->places[place].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
+}
+
+void acre_um_accept_block(acre_um *um, um_block *block)
+{
+    if (!block->is_refused) return;
+    block->is_refused = false;
+    for (unsigned place = 1; place < um->place_count; place++)
+        if (um->places[place].window != NULL) acre_window_accept(um->places[place].window, offset_of(um, block, 0), ACRE_UM_BLOCK_BYTES);
 }
 
 void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned place)
 {
     acre_space *const space = um->places[place].space;
+    if (um->places[place].window != NULL) acre_um_hide_pages(um, block, first, count);
+    if (um->places[place].window != NULL)
+        acre_window_drop(um->places[place].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
     if (space == NULL || !(space->info.capabilities & ACRE_CAP_PURGE)) return;
     (void)acre_space_purge(space, address_of(um, place, block, first),
                            (uint64_t)count * ACRE_UM_PAGE_BYTES); /* what is left there harms nobody */
@@ -106,5 +245,6 @@ void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned coun
 
 void *acre_um_address(const acre_um *um, unsigned place, uint64_t at)
 {
+    if (um->places[place].window != NULL) return um->places[place].window->base + at;
     return um->places[place].space == NULL ? NULL : acre_space_pointer(um->places[place].space, um->places[place].base + at);
 }

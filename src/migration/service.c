@@ -22,6 +22,11 @@ static void let_others_go(acre_um *um, um_block *block, unsigned page, unsigned 
 static void write_here(acre_um *um, um_block *block, unsigned page, unsigned place)
 {
     let_others_go(um, block, page, place);
+    if (um->places[place].window != NULL && !acre_mask_has(&block->dirty, page) && !acre_mask_has(&um->opened, page)) {
+        acre_page_mask one = {{0}};
+        acre_mask_add(&one, page);
+        acre_um_open_pages(um, block, &one, place);
+    }
     if (place == ACRE_UM_HOME) {
         acre_mask_add(&block->resident[ACRE_UM_HOME], page);
         acre_mask_remove(&block->dirty, page);
@@ -62,13 +67,14 @@ static uint64_t threshold_of(const acre_um *um, const um_block *block, const um_
 /* The pages of the block come to `place` when they have been touched often enough. */
 static bool counts_touches(const acre_um *um, const um_block *block, unsigned place)
 {
-    return um->rules.migration != ACRE_UM_FIRST_TOUCH && place != ACRE_UM_HOME && !(block->accessed_by >> place & 1) &&
-           block->preferred == 0;
+    return um->rules.migration != ACRE_UM_FIRST_TOUCH && place != ACRE_UM_HOME && um->places[place].window == NULL &&
+           !(block->accessed_by >> place & 1) && block->preferred == 0;
 }
 
 /* By advice whoever works in `place` uses the page where it is. */
 static bool is_advised(const acre_um *um, const um_block *block, unsigned page, unsigned place)
 {
+    if (um->places[place].window != NULL) return false; /* its addresses show what is in the place, and nothing else */
     if (block->accessed_by >> place & 1) return true;
     return block->preferred != 0 && block->preferred != place + 1u && acre_um_holder_of(um, block, page) + 1u == block->preferred;
 }
@@ -127,9 +133,10 @@ static acre_status bring_from(acre_um *um, um_block *block, const acre_page_mask
 {
     unsigned count = 0;
     for (unsigned first = 0; acre_mask_next_run(pages, &first, &count); first += count) {
-        const acre_status status = acre_um_copy_pages(um, block, first, count, from, to);
+        unsigned done;
+        const acre_status status = acre_um_copy_pages(um, block, first, count, from, to, &done);
+        if (done > 0) mark_arrived(um, block, first, done, from, to);
         if (status != ACRE_OK) return status;
-        mark_arrived(um, block, first, count, from, to);
     }
     return ACRE_OK;
 }
@@ -173,6 +180,15 @@ static acre_status bring(acre_um *um, um_block *block, const acre_page_mask *pag
     return ACRE_OK;
 }
 
+/* Pages came that nobody asked for. In a window nobody sees whether they are used. */
+static void note_guess(acre_um *um, um_block *block, const acre_page_mask *guessed, unsigned place)
+{
+    acre_page_mask here = *guessed;
+    acre_mask_intersect(&here, &block->resident[place]);
+    um->places[place].figures.prefetched_pages += acre_mask_count(&here);
+    if (um->places[place].window == NULL) acre_mask_unite(&block->ahead, &here);
+}
+
 acre_status acre_um_bring_ahead(acre_um *um, um_block *block, const acre_page_mask *pages, unsigned place, bool only_free)
 {
     um_place *const p = &um->places[place];
@@ -184,9 +200,7 @@ acre_status acre_um_bring_ahead(acre_um *um, um_block *block, const acre_page_ma
     acre_status status = place == ACRE_UM_HOME ? ACRE_OK : acre_um_make_room(um, place, count, block, pages);
     if (status == ACRE_OK) status = bring(um, block, &wanted, place);
     if (place == ACRE_UM_HOME) return status;
-    acre_mask_intersect(&wanted, &block->resident[place]);
-    acre_mask_unite(&block->ahead, &wanted);
-    p->figures.prefetched_pages += acre_mask_count(&wanted);
+    note_guess(um, block, &wanted, place);
     return status;
 }
 
@@ -317,10 +331,12 @@ static acre_status use_elsewhere(acre_um *um, um_block *block, const acre_page_m
     return status;
 }
 
-static acre_thrash_verdict judge_fault(acre_um *um, um_thrash *thrash, unsigned number, unsigned place)
+/* Who has waited for a page has it now, unless it was pinned meanwhile. */
+static acre_thrash_verdict verdict_on(acre_um *um, um_thrash *thrash, unsigned number, unsigned place, bool has_waited)
 {
     const uint64_t now_ns = um_now_ns(um);
     acre_thrash *const page = &thrash->pages[number];
+    if (has_waited) return acre_thrash_is_pinned(page, now_ns) ? ACRE_THRASH_PIN : ACRE_THRASH_MOVE;
     if (um->rules.adapts_lapse) acre_thrash_vote(&um->lapse, page, place, now_ns);
     if (!um->rules.remembers_waits) return acre_thrash_fault(page, place, now_ns, um->lapse.ns);
     const bool is_event = acre_thrash_is_event(page, place, now_ns, um->lapse.ns);
@@ -330,7 +346,7 @@ static acre_thrash_verdict judge_fault(acre_um *um, um_thrash *thrash, unsigned 
 }
 
 /* Takes out of `faulted` what is to be used where it is. `*waits`: of the rest, something is to be waited for. */
-static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faulted, unsigned place, bool *waits)
+static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faulted, unsigned place, bool has_waited, bool *waits)
 {
     um_place *const p = &um->places[place];
     acre_page_mask stay = {{0}};
@@ -347,10 +363,13 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
             um_thrash *const thrash = thrash_of(um, block);
             if (thrash == NULL) continue;
             const bool was_pinned = thrash->pages[page].is_pinned;
-            const acre_thrash_verdict verdict = judge_fault(um, thrash, page, place);
-            if (verdict == ACRE_THRASH_PIN) acre_mask_add(&stay, page);
+            const acre_thrash_verdict verdict = verdict_on(um, thrash, page, place, has_waited);
             if (verdict == ACRE_THRASH_PIN && !was_pinned) p->figures.pin_count++;
-            if (verdict == ACRE_THRASH_WAIT) *waits = true;
+            if (verdict == ACRE_THRASH_PIN && (p->window == NULL || acre_um_show_page(um, block, page, place))) {
+                acre_mask_add(&stay, page);
+            } else if (verdict != ACRE_THRASH_MOVE) {
+                *waits = true;
+            }
         }
     }
     acre_mask_subtract(faulted, &stay);
@@ -370,6 +389,60 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
         }
     }
     return acre_mask_is_empty(&stay) ? ACRE_OK : use_elsewhere(um, block, &stay);
+}
+
+/* ---- first writes in a window ---- */
+
+/* Pages that are going to be written with those that are: as many as the rule would bring with them. */
+static acre_page_mask spread_writes(const acre_um *um, const um_block *block, const acre_page_mask *written)
+{
+    acre_page_mask pages = *written;
+    if (um->rules.prefetch == ACRE_UM_PREFETCH_BIG_PAGE) acre_mask_grow(&pages, ACRE_BIG_PAGE_PAGES, block->page_count);
+    if (um->rules.prefetch == ACRE_UM_PREFETCH_DENSITY || um->rules.prefetch == ACRE_UM_PREFETCH_ADAPTIVE)
+        acre_density_bring(&block->dirty, written, um->rules.density_percent, block->page_count, &pages);
+    return pages;
+}
+
+/* Of `coming`, the pages that are to be open for writing: those of a write and what goes with them; all where most of what is there was
+ * written, since who reads there will write; and what is newer than home's anyway. */
+static acre_page_mask what_opens(const acre_um *um, const um_block *block, const acre_page_mask *faulted, const acre_page_mask *coming,
+                                 unsigned place, bool is_write)
+{
+    acre_page_mask pages = {{0}};
+    if (um->places[place].window == NULL || block->is_read_mostly) return pages;
+    if (is_write) {
+        pages = spread_writes(um, block, faulted);
+    } else {
+        acre_page_mask dirty = block->dirty;
+        acre_mask_intersect(&dirty, &block->resident[place]);
+        if (acre_mask_count(&dirty) * 2 > acre_mask_count(&block->resident[place])) pages = *coming;
+    }
+    acre_mask_unite(&pages, &block->dirty);
+    acre_mask_intersect(&pages, coming);
+    return pages;
+}
+
+/* What came open counts as written. */
+static void note_opened(acre_um *um, um_block *block, unsigned place)
+{
+    unsigned count = 0;
+    acre_page_mask here = um->opened;
+    acre_mask_intersect(&here, &block->resident[place]);
+    for (unsigned first = 0; acre_mask_next_run(&here, &first, &count); first += count)
+        for (unsigned page = first; page < first + count; page++) write_here(um, block, page, place);
+    um->opened = (acre_page_mask){{0}};
+}
+
+void acre_um_serve_writes(acre_um *um, um_block *block, const acre_page_mask *faulted, unsigned place)
+{
+    acre_page_mask pages = block->is_read_mostly ? *faulted : spread_writes(um, block, faulted);
+    acre_mask_intersect(&pages, &block->resident[place]);
+    acre_mask_subtract(&pages, &block->dirty);
+    um->places[place].figures.write_fault_count += acre_mask_count(faulted);
+    um->opened = pages;
+    note_opened(um, block, place);
+    acre_mask_unite(&pages, faulted); /* one of them may be open for others already, and its writer not be woken */
+    acre_um_open_pages(um, block, &pages, place);
 }
 
 /* ---- serving ---- */
@@ -392,7 +465,7 @@ acre_status acre_um_serve(acre_um *um, um_block *block, const acre_page_mask *as
     p->figures.batch_count++;
     um->now_ns += p->costs.fault_ns;
     p->figures.stall_ns += um->options.is_modelled ? p->costs.fault_ns : 0;
-    acre_status status = leave_some(um, block, &faulted, place, &waits);
+    acre_status status = leave_some(um, block, &faulted, place, !may_wait, &waits);
     if (status != ACRE_OK) return status;
     if (waits && may_wait) {
         p->figures.throttle_count++;
@@ -406,15 +479,14 @@ acre_status acre_um_serve(acre_um *um, um_block *block, const acre_page_mask *as
         acre_mask_subtract(&guessed, &faulted);
         if (place != ACRE_UM_HOME) acre_mask_subtract(&pages, &block->resident[place]); /* of which copies elsewhere have to go */
         if (place != ACRE_UM_HOME) status = acre_um_make_room(um, place, acre_mask_count(&pages), block, &pages);
+        um->opened = what_opens(um, block, &faulted, &pages, place, is_write);
         if (status == ACRE_OK) status = bring(um, block, &pages, place);
-        if (place != ACRE_UM_HOME) {
-            acre_mask_intersect(&guessed, &block->resident[place]);
-            acre_mask_unite(&block->ahead, &guessed);
-            p->figures.prefetched_pages += acre_mask_count(&guessed);
-        }
+        if (place != ACRE_UM_HOME) note_guess(um, block, &guessed, place);
+        note_opened(um, block, place);
         if (status != ACRE_OK) return status;
         for (unsigned first = 0; acre_mask_next_run(&faulted, &first, &count); first += count)
             for (unsigned page = first; page < first + count; page++) acre_um_use_here(um, block, page, place, is_write);
+        acre_um_accept_block(um, block);
         if (place != ACRE_UM_HOME) {
             block->is_streamed = false;
             if (is_first) run_ahead(um, block, place, true);

@@ -154,6 +154,7 @@ acre_status acre_um_open(const acre_um_options *options, acre_um **um)
 void acre_um_close(acre_um *um)
 {
     if (um == NULL) return;
+    acre_um_close_windows(um);
     for (unsigned i = 0; i < um->place_count; i++) detach_space(um, &um->places[i]);
     acre_space pages = um->pages;
     acre_meta meta = um->meta;
@@ -176,6 +177,7 @@ static acre_status add_place(acre_um *um, const acre_um_place *options, unsigned
     acre_status status = acre_um_open_eviction(um, place);
     if (status == ACRE_OK) status = open_streams(um, place);
     if (status == ACRE_OK) status = attach_space(um, place, options->space);
+    if (status == ACRE_OK && options->faults != ACRE_UM_TOUCHES) status = acre_um_open_window(um, place, options->faults);
     if (status == ACRE_OK) *number = um->place_count++;
     return status;
 }
@@ -186,11 +188,19 @@ acre_status acre_um_add_place(acre_um *um, const acre_um_place *place, unsigned 
     if (place->capacity_bytes != 0 && place->capacity_bytes < CAPACITY_BYTES_MIN)
         return acre_fail(ACRE_INVALID, "unified memory: '%s': a capacity of %llu bytes: 4 MiB at least", place->name,
                          (unsigned long long)place->capacity_bytes);
-    if ((place->space != NULL) != has_contents(um))
+    if ((unsigned)place->faults > ACRE_UM_SIGNALS)
+        return acre_fail(ACRE_INVALID, "unified memory: '%s': there is no source of faults %u", place->name, (unsigned)place->faults);
+    const bool is_window = place->faults != ACRE_UM_TOUCHES;
+    if (is_window && (place->space != NULL || um->options.is_modelled))
+        return acre_fail(ACRE_INVALID, "unified memory: '%s': a place that faults has %s", place->name,
+                         place->space != NULL ? "memory of its own, and no space" : "no modelled time");
+    if ((place->space != NULL || is_window) != has_contents(um))
         return acre_fail(ACRE_INVALID, "unified memory: '%s': home has %s, and the place has %s", place->name,
-                         has_contents(um) ? "contents" : "none", place->space != NULL ? "some" : "none");
+                         has_contents(um) ? "contents" : "none", place->space != NULL || is_window ? "some" : "none");
+    acre_status status = is_window ? acre_um_open_faults(um) : ACRE_OK;
+    if (status != ACRE_OK) return status;
     acre_lock_take(&um->lock);
-    const acre_status status = add_place(um, place, number);
+    status = add_place(um, place, number);
     acre_lock_drop(&um->lock);
     return status;
 }
@@ -228,6 +238,7 @@ acre_status acre_um_allocate(acre_um *um, uint64_t bytes, uint64_t *at)
     const uint32_t first = find_blocks(um, count);
     for (uint32_t i = 0; i < count && first != UINT32_MAX; i++) {
         um_block *const block = &um->blocks[first + i];
+        acre_um_accept_block(um, block);
         *block = (um_block){.page_count = (uint32_t)acre_min_size(pages, ACRE_BLOCK_PAGES)};
         pages -= block->page_count;
     }
@@ -251,7 +262,14 @@ static void free_block(acre_um *um, um_block *block)
         block->thrash->next_spare = um->spare_thrash;
         um->spare_thrash = block->thrash;
     }
-    *block = (um_block){0};
+    *block = (um_block){.is_refused = block->is_refused};
+}
+
+/* What the program did to the addresses itself is undone. */
+static void mend_windows(acre_um *um, uint64_t at, uint64_t bytes)
+{
+    for (unsigned place = 1; place < um->place_count; place++)
+        if (um->places[place].window != NULL) (void)acre_window_mend(um->places[place].window, at, bytes);
 }
 
 acre_status acre_um_free(acre_um *um, uint64_t at)
@@ -263,6 +281,7 @@ acre_status acre_um_free(acre_um *um, uint64_t at)
         um_block *const first = um_block_at(um, at);
         const uint32_t count = first->range_blocks;
         for (uint32_t i = 0; i < count; i++) free_block(um, first + i);
+        mend_windows(um, at, (uint64_t)count * ACRE_UM_BLOCK_BYTES);
     }
     acre_lock_drop(&um->lock);
     return is_one ? ACRE_OK : acre_fail(ACRE_INVALID, "unified memory: nothing was allocated at %llx", (unsigned long long)at);
@@ -330,8 +349,9 @@ static acre_status touch(acre_um *um, unsigned place, uint64_t at, uint64_t byte
         status = touch_page(um, um_block_at(um, at), um_page_in_block(at), place, piece, is_write, may_wait);
         if (status == ACRE_BUSY) { /* somebody else may go on meanwhile, and free it */
             um->kept_first = um->kept_end = 0;
+            const uint64_t lapse_ns = um->lapse.ns;
             acre_lock_drop(&um->lock);
-            acre_os_sleep_ns(um->lapse.ns);
+            acre_os_sleep_ns(lapse_ns);
             acre_lock_take(&um->lock);
             may_wait = false;
             status = check_range(um, place, at, end - at);
@@ -377,7 +397,9 @@ void *acre_um_pointer(acre_um *um, unsigned place, uint64_t at)
 {
     if (um == NULL) return NULL;
     acre_lock_take(&um->lock);
-    void *const pointer = check_range(um, place, at, 1) == ACRE_OK ? acre_um_address(um, where(um, place, at), at) : NULL;
+    void *pointer = NULL;
+    if (check_range(um, place, at, 1) == ACRE_OK)
+        pointer = acre_um_address(um, um->places[place].window != NULL ? place : where(um, place, at), at);
     acre_lock_drop(&um->lock);
     return pointer;
 }
@@ -442,6 +464,7 @@ acre_status acre_um_read_figures(acre_um *um, unsigned place, acre_um_figures *f
         *figures = um->places[place].figures;
         figures->clock_ns = um->options.is_modelled ? um->now_ns : 0;
         figures->used_bytes = um->places[place].used_pages * ACRE_UM_PAGE_BYTES;
+        figures->call_count = um->places[place].window == NULL ? 0 : um->places[place].window->call_count;
     }
     acre_lock_drop(&um->lock);
     return is_one ? ACRE_OK : acre_fail(ACRE_INVALID, "unified memory: there is no place %u", place);
