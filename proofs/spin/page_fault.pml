@@ -14,7 +14,7 @@
  *             handler dies each wait ends, with an error where the page is not there
  *   bound:    2 threads, 3 accesses each, 2 pages, 1 frame; every order of steps, and a death at any of them
  *   assumes:  sequentially consistent memory; not that the kernel looks again once a message is queued: the page may have come meanwhile
- *   code:     acre_um_serve acre_um_evict_pages acre_um_copy_pages
+ *   code:     acre_um_serve acre_um_evict_pages acre_um_copy_pages acre_page_faults_fill acre_page_faults_protect acre_page_faults_wake
  *   variants: NO_PROTECTION, REMOVED_FIRST, NO_WAKE_WHEN_THERE, WOKEN_FIRST, NO_WAKE_AT_DEATH, ALLOWED_EARLY
  *
  * Each variant leaves one rule out and must fail. Not asked: whether a thread may lose its page each time before it gets to run (it may, with
