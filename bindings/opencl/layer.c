@@ -1,8 +1,10 @@
 /* layer.c - programs that are not to be changed: a layer of the OpenCL loader (OPENCL_LAYERS) that takes their buffers from acre.
  *
  * Where the device has the host's memory, a buffer or an image for which the program brings no memory lies in a block of host memory
- * (CL_MEM_USE_HOST_PTR). Elsewhere a buffer is a sub-buffer of a block of the context's manager, and images are passed on. So is all else.
- * What is passed on is counted. What the program asks about a memory object is answered as if it were one of its own.
+ * (CL_MEM_USE_HOST_PTR). Elsewhere a buffer is a sub-buffer of a block of the context's manager, and images are passed on. So is all else,
+ * and everything on NVIDIA's devices, unless blocks are asked for: their driver (580.159) ends the program when of two sub-buffers that
+ * overlap and were both used the older one is released first, and a place may have its next buffer before the driver is through with the
+ * last. What is passed on is counted. What the program asks about a memory object is answered as if it were one of its own.
  *
  * A place is free when OpenCL has destroyed the last memory object on it, which is after the last command that uses it: a destructor
  * callback tells. Such a callback may not call OpenCL, so places go into a list, which the next object empties.
@@ -19,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOST_ALIGNMENT_BYTES = 4096, NAME_BYTES_MAX = 128 };
+enum { HOST_ALIGNMENT_BYTES = 4096, NAME_BYTES_MAX = 128, VENDOR_BYTES_MAX = 256 };
 
 /* The place of a buffer, of its sub-buffers, or of an image. */
 typedef struct place {
@@ -56,6 +58,13 @@ static acre_gpu *host_gpu;
 
 /* ---- contexts ---- */
 
+static bool has_safe_sub_buffers(cl_device_id device)
+{
+    char vendor[VENDOR_BYTES_MAX] = "";
+    if (target->clGetDeviceInfo(device, CL_DEVICE_VENDOR, sizeof vendor - 1, vendor, NULL) != CL_SUCCESS) return false;
+    return strstr(vendor, "NVIDIA") == NULL;
+}
+
 static acre_opencl *open_owner(cl_context context)
 {
     cl_device_id device;
@@ -63,6 +72,7 @@ static acre_opencl *open_owner(cl_context context)
     if (target->clGetContextInfo(context, CL_CONTEXT_DEVICES, 0, NULL, &bytes) != CL_SUCCESS || bytes != sizeof device)
         return NULL; /* one device */
     if (target->clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof device, &device, NULL) != CL_SUCCESS) return NULL;
+    if (!wants_blocks && !has_safe_sub_buffers(device)) return NULL;
     acre_opencl *owner = NULL;
     return acre_opencl_open_over(&target_calls, &(acre_opencl_options){.context = context, .device = device}, &owner) == ACRE_OK ? owner
                                                                                                                                  : NULL;
@@ -306,21 +316,24 @@ static cl_mem CL_API_CALL create_buffer_with_properties(cl_context context, cons
     return target->clCreateBufferWithProperties(context, properties, flags, bytes, host, error);
 }
 
-/* A part of one of ours is a part of its block. */
+/* A part of one of ours is a part of it where the driver makes such, against the standard, and else a part of its block. NVIDIA's driver
+ * (580.159) makes them, and falls over parts of one buffer that overlap. A part of a part is refused. */
 static cl_mem CL_API_CALL create_sub_buffer(cl_mem parent, cl_mem_flags flags, cl_buffer_create_type type, const void *info, cl_int *error)
 {
     object whole;
     size_t whole_bytes = 0;
     const cl_buffer_region *const region = info;
     cl_int result;
-    if (!find_object(parent, &whole) || whole.at->gpu == host_gpu || whole.parent != NULL || type != CL_BUFFER_CREATE_TYPE_REGION ||
-        region == NULL)
+    if (!find_object(parent, &whole) || whole.at->gpu == host_gpu || type != CL_BUFFER_CREATE_TYPE_REGION || region == NULL)
         return target->clCreateSubBuffer(parent, flags, type, info, error);
     if (error == NULL) error = &result;
+    *error = CL_INVALID_MEM_OBJECT;
+    if (whole.parent != NULL) return NULL;
     (void)target->clGetMemObjectInfo(parent, CL_MEM_SIZE, sizeof whole_bytes, &whole_bytes, NULL);
     *error = region->size == 0 ? CL_INVALID_BUFFER_SIZE : CL_INVALID_VALUE;
     if (region->size == 0 || region->origin > whole_bytes || region->size > whole_bytes - region->origin) return NULL;
-    cl_mem handle = make_sub_buffer(whole.at, flags == 0 ? whole.flags : flags, region->origin, region->size, error);
+    cl_mem handle = target->clCreateSubBuffer(parent, flags, type, region, error);
+    if (handle == NULL) handle = make_sub_buffer(whole.at, flags == 0 ? whole.flags : flags, region->origin, region->size, error);
     if (handle == NULL) return NULL;
     *error = CL_OUT_OF_HOST_MEMORY;
     if (!note_object(&(object){

@@ -19,7 +19,7 @@ enum {
     MAPS_MAX = 256,
     STACK_MAX = 8
 };
-enum { GRANULE_BYTES = 65536, POOL_GRANULE_BYTES = 512 };
+enum { GRANULE_BYTES = 65536, POOL_GRANULE_BYTES = 512, LOST_BYTE = 0x5a };
 
 typedef enum range_kind {
     RANGE_NONE,
@@ -79,7 +79,6 @@ struct cu_pool_object {
 typedef struct handle {
     bool is_live;
     size_t bytes;
-    unsigned char *bytes_at;
     unsigned map_count;
     bool is_released;
 } handle;
@@ -181,16 +180,29 @@ static cu_pointer new_addresses(size_t bytes)
 
 static bool has_room(size_t bytes) { return bytes <= fake.options.memory_bytes && fake.used_bytes <= fake.options.memory_bytes - bytes; }
 
-static void *device_view(cu_pointer pointer, size_t bytes)
+/* The mapping that has the byte, if the device may use it. */
+static const mapping *mapping_at(cu_pointer pointer)
 {
     for (unsigned i = 0; i < MAPS_MAX; i++) {
         const mapping *const m = &fake.maps[i];
-        if (!m->is_live || pointer < m->pointer || pointer - m->pointer + bytes > m->bytes) continue;
-        if (!m->is_accessible) break;
-        return fake.handles[m->handle].bytes_at + (pointer - m->pointer);
+        if (m->is_live && m->is_accessible && pointer >= m->pointer && pointer - m->pointer < m->bytes) return m;
     }
+    return NULL;
+}
+
+static bool is_mapped(cu_pointer pointer, size_t bytes)
+{
+    const cu_pointer end = pointer + bytes;
+    for (const mapping *m; pointer < end; pointer = m->pointer + m->bytes)
+        if ((m = mapping_at(pointer)) == NULL) return false;
+    return true;
+}
+
+static void *device_view(cu_pointer pointer, size_t bytes)
+{
     const range *const r = range_at(pointer, bytes);
-    if (r == NULL || r->kind == RANGE_RESERVED || r->is_free || ((r->kind == RANGE_HOST || r->kind == RANGE_REGISTERED) && !r->is_mapped)) {
+    const bool is_hosts = r != NULL && (r->kind == RANGE_HOST || r->kind == RANGE_REGISTERED);
+    if (r == NULL || r->is_free || (is_hosts && !r->is_mapped) || (r->kind == RANGE_RESERVED && !is_mapped(pointer, bytes))) {
         misuse("memory is used that is not there, not mapped or not accessible", pointer);
         return NULL;
     }
@@ -290,10 +302,10 @@ void fake_reset(const fake_options *options)
     pthread_mutex_lock(&fake.lock);
     for (unsigned i = 0; i < fake.range_count; i++) {
         const range *const r = &fake.ranges[i];
-        if (r->kind == RANGE_DEVICE || r->kind == RANGE_MANAGED || r->kind == RANGE_HOST || r->kind == RANGE_POOL) free(r->view);
+        if (r->kind == RANGE_DEVICE || r->kind == RANGE_MANAGED || r->kind == RANGE_HOST || r->kind == RANGE_POOL ||
+            r->kind == RANGE_RESERVED)
+            free(r->view);
     }
-    for (unsigned i = 0; i < HANDLES_MAX; i++)
-        if (fake.handles[i].is_live) free(fake.handles[i].bytes_at);
     memset(&fake.options, 0, sizeof fake - offsetof(__typeof__(fake), options));
     fake.options = *options;
     fake.next_pointer = 0x7f0000000000;
@@ -313,6 +325,8 @@ unsigned long fake_calls(void) { return fake.calls; }
 void fake_lose_device(bool is_lost) { fake.is_lost = is_lost; }
 unsigned fake_misuse_count(void) { return fake.misuse_count + (context_depth != 0); }
 const char *fake_misuse(void) { return context_depth != 0 ? "a context was not given back" : fake.misuse; }
+
+cu_context fake_context(void) { return context_depth == 0 ? NULL : (cu_context)(uintptr_t)0x100; }
 
 fake_live fake_read_live(void)
 {
@@ -933,7 +947,10 @@ DRIVER cuMemAddressReserve(cu_pointer *pointer, size_t bytes, size_t alignment, 
 {
     BEGIN(true);
     if (bytes == 0 || bytes % GRANULE_BYTES != 0 || flags != 0 || alignment != 0 || wanted != 0) return end(CU_INVALID_VALUE);
+    unsigned char *const view = calloc(1, bytes);
+    if (view == NULL) return end(CU_OUT_OF_MEMORY);
     range *const r = new_range(RANGE_RESERVED, bytes);
+    r->view = view;
     *pointer = r->pointer = new_addresses(bytes);
     return end(CU_OK);
 }
@@ -956,6 +973,7 @@ DRIVER cuMemAddressFree(cu_pointer pointer, size_t bytes)
             misuse("addresses are freed while memory is mapped there", pointer);
             return end(CU_INVALID_VALUE);
         }
+    free(r->view);
     r->kind = RANGE_NONE;
     return end(CU_OK);
 }
@@ -969,7 +987,7 @@ DRIVER cuMemCreate(cu_handle *out, size_t bytes, const cu_allocation_prop *prop,
     unsigned i = 1;
     while (i < HANDLES_MAX && fake.handles[i].is_live) i++;
     if (i == HANDLES_MAX || !has_room(bytes)) return end(CU_OUT_OF_MEMORY);
-    fake.handles[i] = (handle){.is_live = true, .bytes = bytes, .bytes_at = calloc(1, bytes)};
+    fake.handles[i] = (handle){.is_live = true, .bytes = bytes};
     fake.used_bytes += bytes;
     *out = i;
     return end(CU_OK);
@@ -980,7 +998,6 @@ static void drop_handle(handle *h)
 {
     if (!h->is_released || h->map_count > 0) return;
     fake.used_bytes -= h->bytes;
-    free(h->bytes_at);
     *h = (handle){.is_live = false};
 }
 
@@ -1015,6 +1032,7 @@ DRIVER cuMemMap(cu_pointer pointer, size_t bytes, size_t offset, cu_handle numbe
     if (place == MAPS_MAX) return end(CU_OUT_OF_MEMORY);
     fake.maps[place] = (mapping){.is_live = true, .pointer = pointer, .bytes = bytes, .handle = (unsigned)number};
     h->map_count++;
+    memset(r->view + (pointer - r->pointer), LOST_BYTE, bytes); /* what was there before is gone */
     return end(CU_OK);
 }
 

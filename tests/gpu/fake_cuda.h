@@ -39,6 +39,9 @@ FAKE bool fake_is_nothing_live(void);
 FAKE unsigned fake_misuse_count(void);
 FAKE const char *fake_misuse(void);
 
+/* The context of the calling thread; NULL: none. */
+FAKE cu_context fake_context(void);
+
 FAKE cu_stream fake_stream_create(void);
 FAKE void fake_stream_destroy(cu_stream stream);
 

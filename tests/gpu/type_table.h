@@ -1,11 +1,12 @@
-/* type_table.h - which memory type is chosen on six made-up devices for twelve uses, and what VulkanMemoryAllocator 3.2.1 chooses with
- * VMA_MEMORY_USAGE_AUTO. test_type_choice.c checks one column against acre, test_vma_types.cpp the other against VMA itself. */
+/* type_table.h - which memory type is chosen on six made-up devices and one that there is for twelve uses, and what VulkanMemoryAllocator
+ * 3.2.1 chooses with VMA_MEMORY_USAGE_AUTO. test_type_choice.c checks one column against acre, test_vma_types.cpp the other against VMA
+ * itself. */
 #ifndef ACRE_TESTS_GPU_TYPE_TABLE_H
 #define ACRE_TESTS_GPU_TYPE_TABLE_H
 
 #include <acre/gpu.h>
 
-enum { TABLE_DEVICES = 6, TABLE_USES = 12, TABLE_NONE = -1 };
+enum { TABLE_DEVICES = 7, TABLE_USES = 12, TABLE_NONE = -1 };
 
 #define TABLE_MIB ((uint64_t)1 << 20)
 
@@ -68,6 +69,13 @@ static const table_device table_devices[TABLE_DEVICES] = {
      4,
      {{0, DL | HV | CA}, {0, DL | HV | HC}, {0, DL | LAZY}, {0, DL | HV | HC | CA}},
      true},
+    /* as `acre gpu info` shows it */
+    {"NVIDIA H100 80GB HBM3, driver 580.159.04",
+     2,
+     {{81559 * TABLE_MIB, DL}, {96666 * TABLE_MIB, 0}},
+     5,
+     {{1, 0}, {0, DL}, {1, HV | HC}, {1, HV | HC | CA}, {0, DL | HV | HC}},
+     false},
 };
 
 typedef struct table_use {
@@ -112,6 +120,7 @@ static const table_choice table_choices[TABLE_DEVICES][TABLE_USES] = {
     {SAME(0), SAME(0), SAME(0), SAME(0), SAME(0), SAME(1), SAME(1), SAME(1), SAME(1), SAME(1), SAME(2), SAME(0)},
     {{1, 0, LARGER}, {1, 0, SMALL}, SAME(2), {1, 0, SMALL}, SAME(2), SAME(2), SAME(3), SAME(3), SAME(2), SAME(3), SAME(4), {1, 0, SMALL}},
     {SAME(0), SAME(0), SAME(0), SAME(0), SAME(0), SAME(1), SAME(1), SAME(1), SAME(1), SAME(1), SAME(0), SAME(2)},
+    {SAME(1), SAME(1), SAME(0), SAME(1), SAME(0), SAME(2), SAME(4), SAME(4), SAME(2), SAME(4), SAME(3), SAME(1)},
 };
 
 #endif

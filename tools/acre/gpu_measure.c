@@ -1,7 +1,8 @@
 /* gpu_measure.c - see gpu_opencl.h: bandwidth and latency by kernels of OpenCL, timed by the events of the queue.
  *
  * Latency is the time of a read whose place the read before it tells: one work-item follows a ring of lines in random order, so that
- * neither a prefetcher nor other items help. Bandwidth is that of all items, each of which reads and writes 16 bytes beside the next
+ * neither a prefetcher nor other items help. A run goes on where the one before has ended: else all would read the same lines, which the
+ * first one left in a cache. Bandwidth is that of all items, each of which reads and writes 16 bytes beside the next
  * one's; bytes read and bytes written both count. The best of several passes is taken, as in `acre topology`.
  */
 #if WITH_OPENCL
@@ -24,13 +25,13 @@ enum {
     CONSTANT_BYTES_MAX = 16 << 10,
     CURVE_BYTES_MIN = 4 << 10,
     GLOBAL_BYTES_MIN = 64 << 20,
-    GLOBAL_BYTES_MAX = 256 << 20,
+    GLOBAL_BYTES_MAX = 256 << 20, /* also the least for a GPU, of which OpenCL often tells a smaller cache than it has */
 };
 
 static const char source[] =
     "__kernel void copy(__global const uint4 *from, __global uint4 *to) { size_t i = get_global_id(0); to[i] = from[i]; }\n"
     "__kernel void chase(__global const uint *ring, __global uint *out, uint steps)\n"
-    "{ uint at = 0; for (uint i = 0; i < steps; i++) at = ring[at]; *out = at; }\n"
+    "{ uint at = *out; for (uint i = 0; i < steps; i++) at = ring[at]; *out = at; }\n"
     "__kernel void chase_constant(__constant uint *ring, __global uint *out, uint steps)\n"
     "{ uint at = 0; for (uint i = 0; i < steps; i++) at = ring[at]; *out = at; }\n"
     "__kernel void chase_local(__global const uint *ring, __global uint *out, uint steps, __local uint *here, uint count)\n"
@@ -134,7 +135,11 @@ static uint64_t chase(bench *self, const char *name, size_t bytes)
     const bool is_local = strcmp(name, "chase_local") == 0;
     const argument arguments[] = {
         {sizeof self->from, &self->from}, {sizeof self->to, &self->to}, {sizeof steps, &steps}, {bytes, NULL}, {sizeof words, &words}};
-    if (!write_ring(self, bytes)) return 0;
+    const cl_uint start = 0;
+    if (!write_ring(self, bytes) ||
+        !is_done(self, "clEnqueueWriteBuffer",
+                 self->cl->clEnqueueWriteBuffer(self->queue, self->to, CL_TRUE, 0, sizeof start, &start, 0, NULL, NULL)))
+        return 0;
     return run_named(self, name, arguments, is_local ? 5 : 3, 1, 1) * 1000 / STEPS;
 }
 
@@ -205,12 +210,13 @@ static void measure_constant(bench *self)
     self->from = whole;
 }
 
-/* Four times the cache, so that it holds little of it, but no more than an eighth of the memory. */
+/* Four times the cache, so that it holds little of it, and enough for a GPU, but no more than an eighth of the memory. */
 static size_t buffer_bytes(const acre_gpu_hierarchy *h)
 {
     const uint64_t wanted = 4 * h->levels[ACRE_GPU_LEVEL_CACHE].figures[ACRE_GPU_CAPACITY_BYTES].value;
     const uint64_t most = h->levels[ACRE_GPU_LEVEL_GLOBAL].figures[ACRE_GPU_CAPACITY_BYTES].value / 8;
-    const size_t size = wanted < GLOBAL_BYTES_MIN ? GLOBAL_BYTES_MIN : wanted < GLOBAL_BYTES_MAX ? (size_t)wanted : GLOBAL_BYTES_MAX;
+    const size_t least = h->is_software ? GLOBAL_BYTES_MIN : GLOBAL_BYTES_MAX;
+    const size_t size = wanted < least ? least : wanted < GLOBAL_BYTES_MAX ? (size_t)wanted : GLOBAL_BYTES_MAX;
     return (size < most ? size : (size_t)most) / 4096 * 4096;
 }
 

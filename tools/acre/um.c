@@ -25,10 +25,20 @@ typedef struct um_options {
     unsigned size_count;
     bool is_oversubscribed; /* percents: of the place, what is touched; else of that, what the place has room for */
     uint64_t shift;
-    uint64_t fault_ns, remote_ns, bytes_per_s;
+    unsigned costs;
+    uint64_t fault_ns, remote_ns, bytes_per_s; /* UINT64_MAX, a rate of 0: those of `costs` */
     const char *json_path, *page_path;
     bool has_timelines;
 } um_options;
+
+/* What a fault and a byte cost. Sources: GPGPU-Sim UVMSmart's logs, from which they follow; one thread of a kernel that touches managed
+ * memory on an NVIDIA H100 80GB HBM3, driver 580.159.04 (`bench/gpu/cuda faults`). docs/um.md has both. */
+static const struct {
+    const char *name;
+    uint64_t fault_ns, remote_ns, bytes_per_s;
+} costs[] = {{"uvmsmart", 46389, 1000, 7430000000}, {"h100", 25000, 1900, 24000000000}};
+
+enum { COSTS_COUNT = sizeof costs / sizeof *costs };
 
 static bool has_tables(const um_options *options) { return options->json_path == NULL || strcmp(options->json_path, "-") != 0; }
 
@@ -53,9 +63,11 @@ static void print_help(void)
            "                    the same by what is touched, in per cent of the place's room\n"
            "                    (default of patterns: 100,110,125,150)\n"
            "  --shift N         a page is the key divided by 2^N: 12 for addresses of bytes\n"
-           "  --fault NS        from a fault to its transfer (default: 46389)\n"
-           "  --remote NS       a touch of a page that is used where it is (default: 1000)\n"
-           "  --rate BYTES      a second, each way (default: 7430000000)\n"
+           "  --costs NAME      of uvmsmart, published of a simulator, or h100, measured on\n"
+           "                    that card (default: uvmsmart); the next three change one\n"
+           "  --fault NS        from a fault to its transfer (46389, 25000)\n"
+           "  --remote NS       a touch of a page that is used where it is (1000, 1900)\n"
+           "  --rate BYTES      a second, each way (7430000000, 24000000000)\n"
            "  --format NAME, --key COLUMN, --process PID    as acre cache has them\n"
            "  --timeline        what is where and when, with each set of rules\n"
            "  --html FILE       a page with bars and with these timelines as pictures\n"
@@ -114,6 +126,24 @@ static int take_pattern(um_options *options, const char *name)
     return complain_usage("um", "--pattern: '%s' is none: --help has their names", name);
 }
 
+/* What single options said before stays. */
+static int take_costs(um_options *options, const char *name)
+{
+    for (unsigned i = 0; i < COSTS_COUNT; i++) {
+        if (strcmp(costs[i].name, name) != 0) continue;
+        options->costs = i;
+        return -1;
+    }
+    return complain_usage("um", "--costs: '%s' are none: there are %s and %s", name, costs[0].name, costs[1].name);
+}
+
+static void fill_costs(um_options *options)
+{
+    if (options->fault_ns == UINT64_MAX) options->fault_ns = costs[options->costs].fault_ns;
+    if (options->remote_ns == UINT64_MAX) options->remote_ns = costs[options->costs].remote_ns;
+    if (options->bytes_per_s == 0) options->bytes_per_s = costs[options->costs].bytes_per_s;
+}
+
 /* -1, or the exit code. */
 static int parse_options(um_options *options, int argument_count, char **arguments)
 {
@@ -125,6 +155,7 @@ static int parse_options(um_options *options, int argument_count, char **argumen
         {"bytes", required_argument, NULL, 'b'},
         {"shift", required_argument, NULL, 'S'},
         {"fault", required_argument, NULL, 'F'},
+        {"costs", required_argument, NULL, 'C'},
         {"remote", required_argument, NULL, 'R'},
         {"rate", required_argument, NULL, 'B'},
         {"format", required_argument, NULL, 'f'},
@@ -157,6 +188,9 @@ static int parse_options(um_options *options, int argument_count, char **argumen
             break;
         case 'S':
             is_number = parse_number(optarg, 0, SHIFT_MAX, &options->shift);
+            break;
+        case 'C':
+            result = take_costs(options, optarg);
             break;
         case 'F':
             is_number = parse_number(optarg, 0, 1000000000, &options->fault_ns);
@@ -341,9 +375,10 @@ static bool replay_patterns(const um_options *options, um_result *results, size_
 
 int command_um(int argument_count, char **arguments)
 {
-    um_options options = {.fault_ns = 46389, .remote_ns = 1000, .bytes_per_s = 7430000000, .pattern_bytes = PATTERN_BYTES};
+    um_options options = {.fault_ns = UINT64_MAX, .remote_ns = UINT64_MAX, .pattern_bytes = PATTERN_BYTES};
     const int parsed = parse_options(&options, argument_count, arguments);
     if (parsed >= 0) return parsed;
+    fill_costs(&options);
     if (options.json_path != NULL && !can_write("um", options.json_path)) return EXIT_FAILED;
     if (options.page_path != NULL && !can_write("um", options.page_path)) return EXIT_FAILED;
     size_t count = options.size_count, pattern_count = 0;
