@@ -38,7 +38,7 @@ static acre_um_figures run(unsigned pattern, const char *rules, uint64_t bytes, 
     acre_um_options options = {.bytes_max = bytes, .is_modelled = true};
     const acre_um_place place = {
         .name = "device",
-        .capacity_bytes = bytes / percent * 100 / ACRE_UM_BLOCK_BYTES * ACRE_UM_BLOCK_BYTES,
+        .capacity_bytes = bytes * 100 / percent / ACRE_UM_BLOCK_BYTES * ACRE_UM_BLOCK_BYTES,
         .costs = {.fault_ns = 46389, .in_bytes_per_s = 7430000000, .out_bytes_per_s = 7430000000, .remote_ns = 1000}};
     acre_um_figures before, figures;
     if (acre_um_rules_named(rules, &options.rules) != ACRE_OK || acre_um_open(&options, &d.um) != ACRE_OK ||

@@ -286,7 +286,7 @@ static bool replay(const um_options *options, const um_source *source, um_result
 static uint64_t capacity_of(const um_options *options, const um_source *source, uint64_t percent)
 {
     if (!options->is_oversubscribed) return source->used_bytes / ACRE_UM_PAGE_BYTES * percent / 100 * ACRE_UM_PAGE_BYTES;
-    return source->used_bytes / percent * 100 / ACRE_UM_BLOCK_BYTES * ACRE_UM_BLOCK_BYTES;
+    return source->used_bytes * 100 / percent / ACRE_UM_BLOCK_BYTES * ACRE_UM_BLOCK_BYTES;
 }
 
 /* All sizes of one source, into results that are zeros. */
