@@ -75,6 +75,8 @@ typedef struct acre_um_rules {
     uint32_t free_percent;  /* of a place are kept free ahead of time: 0 to 50 */
     bool ignores_thrashing; /* else a page that two places take from each other is left where it is for a while, see docs/um.md */
     uint64_t lapse_ns;      /* of that: 0 means 500,000 */
+    bool adapts_lapse;      /* it grows and shrinks with the time after which pages are taken back: 5 us to 500 ms */
+    bool remembers_waits;   /* a page that thrashes again is left sooner, until its block was quiet for 2,000 lapses */
 } acre_um_rules;
 
 /* Rules by name: "demand" (4 KiB, LRU of pages), "64k", "nvidia" (density, blocks in the order of their coming), "lru" (density, blocks by
@@ -208,8 +210,19 @@ typedef struct acre_um_figures {
 /* Of one place. ACRE_INVALID: a NULL, no such place. O(1). */
 ACRE_API acre_status acre_um_read_figures(acre_um *um, unsigned place, acre_um_figures *figures);
 
-/* How many pages of the block at `at` are in `place`. For pictures. O(1). */
+/* How many pages of the block at `at` are in `place`. O(1). */
 ACRE_API acre_status acre_um_resident_pages(acre_um *um, unsigned place, uint64_t at, uint32_t *pages);
+
+typedef struct acre_um_block_figures {
+    uint32_t pages;          /* that are allocated */
+    uint32_t resident_pages; /* in the place */
+    uint32_t unused_pages;   /* of these, brought without having been touched, and not touched since */
+    uint64_t evicted_pages;  /* had to go for others so far, from any place */
+    uint64_t wasted_pages;   /* went so far without having been touched, from any place */
+} acre_um_block_figures;
+
+/* Of the block at `at`, for pictures. Errors as acre_um_touch. O(1). */
+ACRE_API acre_status acre_um_read_block(acre_um *um, unsigned place, uint64_t at, acre_um_block_figures *figures);
 
 /* Every invariant. For tests. O(blocks). */
 ACRE_API bool acre_um_is_valid(acre_um *um);

@@ -28,6 +28,7 @@ enum { UM_UNITS = ACRE_BLOCK_PAGES / ACRE_BIG_PAGE_PAGES };
 /* Of the pages of a block. */
 typedef struct um_thrash {
     acre_thrash pages[ACRE_BLOCK_PAGES];
+    acre_thrash_epoch epoch;
     struct um_thrash *next_spare;
 } um_thrash;
 
@@ -40,6 +41,7 @@ typedef struct um_block {
     acre_page_mask shown;                       /* used through a window of another place */
     uint64_t ready_ns[UM_UNITS];                /* modelled: when the last transfer of some of these pages ends */
     uint16_t remote_counts[UM_UNITS];           /* touches that were used elsewhere */
+    uint64_t evicted_pages, wasted_pages;       /* so far, see acre_um_block_figures */
     um_thrash *thrash;                          /* NULL: no page has been in two places */
     uint32_t round_trips;                       /* how often something of it had to go */
     uint32_t page_count;                        /* 0: not allocated */
@@ -93,6 +95,7 @@ struct acre_um {
     uint64_t now_ns;               /* modelled */
     uint64_t kept_first, kept_end; /* pages, counted over all blocks, which stay where they are while a touch of them is served */
     uint64_t random;
+    acre_thrash_lapse lapse;
     um_thrash *spare_thrash;
     acre_page_mask opened;    /* of the block that is served: pages of a window that come such that they can be written */
     unsigned char *staging;   /* a block's bytes; NULL: were never needed */

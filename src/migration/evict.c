@@ -106,6 +106,7 @@ void acre_um_note_departure(acre_um *um, um_block *block, const acre_page_mask *
     acre_page_mask unused = *pages;
     acre_mask_intersect(&unused, &block->ahead);
     p->figures.wasted_pages += acre_mask_count(&unused);
+    block->wasted_pages += acre_mask_count(&unused);
     acre_mask_subtract(&block->ahead, pages);
     if (p->capacity_pages == UINT64_MAX) return;
     for (unsigned page = 0; page < ACRE_BLOCK_PAGES; page += um->rules.unit_pages)
@@ -220,6 +221,7 @@ acre_status acre_um_make_room(acre_um *um, unsigned place, uint64_t pages, const
         }
         acre_mask_unite(&block->lost, &go);
         block->round_trips++;
+        block->evicted_pages += count;
         p->figures.evicted_pages += count;
         p->figures.evicted_units++;
         if (um->rules.migration != ACRE_UM_FIRST_TOUCH) acre_mask_unite(&block->remote, &go);

@@ -196,7 +196,7 @@ static void serve_due(acre_um *um, um_group **failed)
             *failed = group;
             return;
         }
-        group->due_ns = acre_os_now_ns() + (group->has_waited ? 0 : um->rules.lapse_ns);
+        group->due_ns = acre_os_now_ns() + (group->has_waited ? 0 : um->lapse.ns);
         group->has_waited = true;
         i++;
     }
@@ -343,10 +343,11 @@ static bool on_access(uintptr_t address, char access)
         acre_um_hide_unpinned(um);
         const acre_status status = serve_access(um, place, at, access, may_wait);
         if (status != ACRE_OK && status != ACRE_BUSY) um->places[place].figures.failure_count++;
+        const uint64_t lapse_ns = um->lapse.ns;
         acre_lock_drop(&um->lock);
         if (status == ACRE_OK) return true;
         if (status == ACRE_BUSY) {
-            acre_os_sleep_ns(um->rules.lapse_ns);
+            acre_os_sleep_ns(lapse_ns);
         } else if (!ask(um, place, at, status)) {
             return false;
         }

@@ -332,18 +332,23 @@ static acre_status use_elsewhere(acre_um *um, um_block *block, const acre_page_m
 }
 
 /* Who has waited for a page has it now, unless it was pinned meanwhile. */
-static acre_thrash_verdict verdict_on(const acre_um *um, acre_thrash *page, unsigned place, bool has_waited)
+static acre_thrash_verdict verdict_on(acre_um *um, um_thrash *thrash, unsigned number, unsigned place, bool has_waited)
 {
     const uint64_t now_ns = um_now_ns(um);
+    acre_thrash *const page = &thrash->pages[number];
     if (has_waited) return acre_thrash_is_pinned(page, now_ns) ? ACRE_THRASH_PIN : ACRE_THRASH_MOVE;
-    return acre_thrash_fault(page, place, now_ns, um->rules.lapse_ns);
+    if (um->rules.adapts_lapse) acre_thrash_vote(&um->lapse, page, place, now_ns);
+    if (!um->rules.remembers_waits) return acre_thrash_fault(page, place, now_ns, um->lapse.ns);
+    const bool is_event = acre_thrash_is_event(page, place, now_ns, um->lapse.ns);
+    if (acre_thrash_forgets(&thrash->epoch, is_event, now_ns, ACRE_THRASH_EPOCH_LAPSES * um->lapse.ns))
+        for (unsigned i = 0; i < ACRE_BLOCK_PAGES; i++) thrash->pages[i].wait_count = thrash->pages[i].is_pinned ? ACRE_THRASH_WAITS : 0;
+    return acre_thrash_fault_remembering(page, place, now_ns, um->lapse.ns);
 }
 
 /* Takes out of `faulted` what is to be used where it is. `*waits`: of the rest, something is to be waited for. */
 static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faulted, unsigned place, bool has_waited, bool *waits)
 {
     um_place *const p = &um->places[place];
-    const acre_um_rules *const rules = &um->rules;
     acre_page_mask stay = {{0}};
     unsigned count = 0;
     *waits = false;
@@ -354,11 +359,11 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
                 acre_mask_add(&stay, page);
                 continue;
             }
-            if (rules->ignores_thrashing || block->is_read_mostly || (block->thrash == NULL && !is_elsewhere)) continue;
+            if (um->rules.ignores_thrashing || block->is_read_mostly || (block->thrash == NULL && !is_elsewhere)) continue;
             um_thrash *const thrash = thrash_of(um, block);
             if (thrash == NULL) continue;
             const bool was_pinned = thrash->pages[page].is_pinned;
-            const acre_thrash_verdict verdict = verdict_on(um, &thrash->pages[page], place, has_waited);
+            const acre_thrash_verdict verdict = verdict_on(um, thrash, page, place, has_waited);
             if (verdict == ACRE_THRASH_PIN && !was_pinned) p->figures.pin_count++;
             if (verdict == ACRE_THRASH_PIN && (p->window == NULL || acre_um_show_page(um, block, page, place))) {
                 acre_mask_add(&stay, page);
@@ -465,7 +470,7 @@ acre_status acre_um_serve(acre_um *um, um_block *block, const acre_page_mask *as
     if (waits && may_wait) {
         p->figures.throttle_count++;
         if (!um->options.is_modelled) return ACRE_BUSY;
-        stall_until(um, p, um->now_ns + um->rules.lapse_ns);
+        stall_until(um, p, um->now_ns + um->lapse.ns);
     }
     if (!acre_mask_is_empty(&faulted)) {
         judge(p);

@@ -13,7 +13,12 @@ static const struct {
     const char *name;
     acre_um_rules rules;
 } named_rules[] = {
-    {"acre", {.prefetch = ACRE_UM_PREFETCH_ADAPTIVE, .policy = ACRE_POLICY_ADAPTIVE, .migration = ACRE_UM_ADAPTIVE_THRESHOLD}},
+    {"acre",
+     {.prefetch = ACRE_UM_PREFETCH_ADAPTIVE,
+      .policy = ACRE_POLICY_ADAPTIVE,
+      .migration = ACRE_UM_ADAPTIVE_THRESHOLD,
+      .adapts_lapse = true,
+      .remembers_waits = true}},
     {"nvidia", {.prefetch = ACRE_UM_PREFETCH_DENSITY, .policy = ACRE_POLICY_FIFO}},
     {"lru", {.prefetch = ACRE_UM_PREFETCH_DENSITY, .policy = ACRE_POLICY_LRU}},
     {"tree",
@@ -131,6 +136,8 @@ acre_status acre_um_open(const acre_um_options *options, acre_um **um)
     made->options = *options;
     made->rules = rules;
     made->random = options->random_seed * 2 + 1;
+    made->lapse.ns = !rules.adapts_lapse ? rules.lapse_ns
+                                         : acre_max_size(acre_min_size(rules.lapse_ns, ACRE_THRASH_LAPSE_NS_MAX), ACRE_THRASH_LAPSE_NS_MIN);
     made->block_count = (uint32_t)(options->bytes_max / ACRE_UM_BLOCK_BYTES);
     if (options->meta == NULL) made->pages = pages;
     made->meta = meta;
@@ -342,8 +349,9 @@ static acre_status touch(acre_um *um, unsigned place, uint64_t at, uint64_t byte
         status = touch_page(um, um_block_at(um, at), um_page_in_block(at), place, piece, is_write, may_wait);
         if (status == ACRE_BUSY) { /* somebody else may go on meanwhile, and free it */
             um->kept_first = um->kept_end = 0;
+            const uint64_t lapse_ns = um->lapse.ns;
             acre_lock_drop(&um->lock);
-            acre_os_sleep_ns(um->rules.lapse_ns);
+            acre_os_sleep_ns(lapse_ns);
             acre_lock_take(&um->lock);
             may_wait = false;
             status = check_range(um, place, at, end - at);
@@ -468,6 +476,25 @@ acre_status acre_um_resident_pages(acre_um *um, unsigned place, uint64_t at, uin
     acre_lock_take(&um->lock);
     const acre_status status = check_range(um, place, at, 1);
     if (status == ACRE_OK) *pages = acre_mask_count(&um_block_at(um, at)->resident[place]);
+    acre_lock_drop(&um->lock);
+    return status;
+}
+
+acre_status acre_um_read_block(acre_um *um, unsigned place, uint64_t at, acre_um_block_figures *figures)
+{
+    if (um == NULL || figures == NULL) return acre_fail(ACRE_INVALID, "unified memory: a NULL");
+    acre_lock_take(&um->lock);
+    const acre_status status = check_range(um, place, at, 1);
+    if (status == ACRE_OK) {
+        const um_block *const block = um_block_at(um, at);
+        acre_page_mask unused = block->ahead;
+        acre_mask_intersect(&unused, &block->resident[place]);
+        *figures = (acre_um_block_figures){.pages = block->page_count,
+                                           .resident_pages = acre_mask_count(&block->resident[place]),
+                                           .unused_pages = acre_mask_count(&unused),
+                                           .evicted_pages = block->evicted_pages,
+                                           .wasted_pages = block->wasted_pages};
+    }
     acre_lock_drop(&um->lock);
     return status;
 }

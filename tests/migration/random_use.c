@@ -95,7 +95,9 @@ static acre_um_rules random_rules(scene *s)
                            .unit_pages = units[next(s) % 3],
                            .free_percent = next(s) % 4 == 0 ? next(s) % 51 : 0,
                            .ignores_thrashing = next(s) % 2,
-                           .lapse_ns = next(s) % 2 ? 1 : 1000000000};
+                           .lapse_ns = next(s) % 2 ? 1 : 1000000000,
+                           .adapts_lapse = next(s) % 2,
+                           .remembers_waits = next(s) % 2};
     rules.evicts_by_density = rules.unit_pages == 16 && next(s) % 2;
     return rules;
 }
@@ -187,6 +189,9 @@ static void check_figures(scene *s)
                 uint32_t pages = 0;
                 must(acre_um_resident_pages(s->um, place, s->ranges[i] + at, &pages) == ACRE_OK, "resident pages");
                 used += pages;
+                acre_um_block_figures block;
+                must(acre_um_read_block(s->um, place, s->ranges[i] + at, &block) == ACRE_OK, "figures of a block");
+                must(block.resident_pages == pages && block.unused_pages <= pages && pages <= block.pages, "pages of a block");
             }
         }
         if (place != ACRE_UM_HOME) must(used * ACRE_UM_PAGE_BYTES == f.used_bytes && f.used_bytes <= f.used_bytes_max, "used bytes");

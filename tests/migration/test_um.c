@@ -106,6 +106,19 @@ static void two_passes_over_six_blocks_with_room_for_five(void **state)
         assert_int_equal(f.evicted_pages, 3584);
         assert_int_equal(f.thrashed_pages, 3072);
         assert_int_equal(f.out_bytes, 0); /* it was only read */
+        uint64_t evicted = 0, wasted = 0, used = 0, unused = 0;
+        for (uint64_t at = 0; at < 12 * MIB; at += 2 * MIB) {
+            acre_um_block_figures block;
+            assert_int_equal(acre_um_read_block(d.um, d.place, d.at + at, &block), ACRE_OK);
+            evicted += block.evicted_pages;
+            wasted += block.wasted_pages;
+            used += block.resident_pages;
+            unused += block.unused_pages;
+        }
+        assert_int_equal(evicted, f.evicted_pages);
+        assert_int_equal(wasted, f.wasted_pages);
+        assert_int_equal(used * PAGE, f.used_bytes);
+        assert_int_equal(unused, f.prefetched_pages - f.useful_pages - f.wasted_pages);
         acre_um_close(d.um);
     }
 }
@@ -173,6 +186,57 @@ static void a_page_that_goes_to_and_fro_stays(void **state)
     assert_int_equal(f[0].throttle_count + f[1].throttle_count, 10);
     assert_int_equal(f[0].pin_count + f[1].pin_count, 1);
     assert_true(f[0].remote_count + f[1].remote_count > 400);
+}
+
+/* Two places write a page in turn, each `work_ns` after the other: copies, and what waiting took of the time. */
+typedef struct dispute {
+    uint64_t copies, remotes, stall_ns, clock_ns;
+} dispute;
+
+static dispute dispute_over_a_page(const acre_um_rules *rules, uint64_t work_ns)
+{
+    acre_um *um;
+    unsigned places[2];
+    uint64_t at;
+    const acre_um_options options = {.bytes_max = 2 * MIB, .is_modelled = true, .rules = *rules};
+    const acre_um_place place = {
+        .name = "one", .costs = {.fault_ns = 1000, .remote_ns = work_ns + 100, .access_ns = work_ns, .in_bytes_per_s = 1000000000}};
+    dispute d = {0};
+    assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+    for (unsigned i = 0; i < 2; i++) assert_int_equal(acre_um_add_place(um, &place, &places[i]), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, PAGE, &at), ACRE_OK);
+    for (unsigned i = 0; i < 100000; i++) assert_int_equal(acre_um_touch(um, places[i % 2], at, 8, true), ACRE_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        acre_um_figures f;
+        assert_int_equal(acre_um_read_figures(um, places[i], &f), ACRE_OK);
+        d.copies += f.in_bytes / PAGE;
+        d.remotes += f.remote_count;
+        d.stall_ns += f.stall_ns;
+        d.clock_ns = f.clock_ns;
+    }
+    acre_um_close(um);
+    return d;
+}
+
+static void waits_that_are_remembered_and_a_lapse_that_adapts_end_disputes_sooner(void **state)
+{
+    static const uint64_t works[] = {5000, 50000, 200000, 400000, 700000, 5000000, 600000000};
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
+        const dispute plain = dispute_over_a_page(&(acre_um_rules){0}, works[i]);
+        const dispute adapts = dispute_over_a_page(&(acre_um_rules){.adapts_lapse = true}, works[i]);
+        const dispute remembers = dispute_over_a_page(&(acre_um_rules){.adapts_lapse = true, .remembers_waits = true}, works[i]);
+        if (works[i] > 1000000) { /* nobody calls that thrashing */
+            assert_int_equal(remembers.copies, plain.copies);
+            assert_int_equal(remembers.stall_ns, plain.stall_ns);
+            continue;
+        }
+        assert_true(adapts.copies * 20 < 100000 && remembers.copies * 2 < plain.copies && remembers.stall_ns * 3 < plain.stall_ns);
+        assert_true(remembers.clock_ns < plain.clock_ns);
+        print_message("taken back after %llu us: %llu copies, %llu us of waiting; without %llu, %llu\n",
+                      (unsigned long long)works[i] / 1000, (unsigned long long)remembers.copies,
+                      (unsigned long long)remembers.stall_ns / 1000, (unsigned long long)plain.copies,
+                      (unsigned long long)plain.stall_ns / 1000);
+    }
 }
 
 static void who_reads_mostly_has_a_copy(void **state)
@@ -413,6 +477,7 @@ static void bad_input_is_refused(void **state)
     acre_um *um;
     unsigned place, where;
     uint32_t pages;
+    acre_um_block_figures block;
     uint64_t at;
     acre_um_figures f;
     acre_um_rules rules;
@@ -467,6 +532,9 @@ static void bad_input_is_refused(void **state)
     assert_int_equal(acre_um_read_figures(um, 9, &f), ACRE_INVALID);
     assert_int_equal(acre_um_read_figures(um, 0, NULL), ACRE_INVALID);
     assert_int_equal(acre_um_resident_pages(um, place, at + 7 * MIB, &pages), ACRE_INVALID);
+    assert_int_equal(acre_um_read_block(um, place, at + 7 * MIB, &block), ACRE_INVALID);
+    assert_int_equal(acre_um_read_block(um, 9, at, &block), ACRE_INVALID);
+    assert_int_equal(acre_um_read_block(um, place, at, NULL), ACRE_INVALID);
     assert_null(acre_um_pointer(um, place, at));
     assert_int_equal(acre_um_free(um, at + 2 * MIB), ACRE_INVALID);
     assert_int_equal(acre_um_free(um, at), ACRE_OK);
@@ -511,6 +579,7 @@ int main(void)
         cmocka_unit_test(two_passes_over_six_blocks_with_room_for_five),
         cmocka_unit_test(ten_times_too_much_ends_with_the_right_result),
         cmocka_unit_test(a_page_that_goes_to_and_fro_stays),
+        cmocka_unit_test(waits_that_are_remembered_and_a_lapse_that_adapts_end_disputes_sooner),
         cmocka_unit_test(who_reads_mostly_has_a_copy),
         cmocka_unit_test(advice_says_where_pages_are_used),
         cmocka_unit_test(who_was_not_advised_gets_the_page),

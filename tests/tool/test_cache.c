@@ -64,12 +64,15 @@ static bytes packed(const bytes *plain, int how)
 typedef struct seen {
     uint64_t *keys;
     size_t count, capacity;
+    const cache_trace_info *info;
+    uint64_t writes; /* a bit for each of the first 64 */
 } seen;
 
 static bool see(void *context, uint64_t key)
 {
     seen *const self = context;
     self->keys = grow_array(self->keys, self->count, &self->capacity, sizeof *self->keys);
+    if (self->count < 64) self->writes |= (uint64_t)self->info->is_write << self->count;
     self->keys[self->count++] = key;
     return true;
 }
@@ -77,7 +80,7 @@ static bool see(void *context, uint64_t key)
 static acre_status read_bytes(const char *name, const bytes *from, const cache_trace_options *options, seen *keys, cache_trace_info *info)
 {
     cache_input *input = NULL;
-    *keys = (seen){0};
+    *keys = (seen){.info = info};
     *info = (cache_trace_info){0};
     acre_status status = cache_input_open_memory(&input, name, from->data, from->length, UINT64_MAX);
     if (status == ACRE_OK) status = cache_trace_read(input, options, see, keys, info);
@@ -95,17 +98,21 @@ static void append_big(bytes *to, uint64_t value, unsigned length)
     append(to, &swapped, length);
 }
 
-enum { KINDS = 13 };
+enum { KINDS = 14 };
+
+/* What the formats that tell writes from reads are made to tell. */
+static bool is_write_at(size_t i) { return i % 3 == 0; }
+static bool tells_writes(int kind) { return kind == 2 || kind == 3 || kind == 10 || kind == 11 || kind == 13; }
 
 /* The same requests in one of the ways that traces come in. */
 static bytes made(int kind, size_t count, const char **name, cache_format *format)
 {
     static const char *const names[KINDS] = {"a.trace", "a.trace", "a",     "a.csv",   "a.txt", "a.csv", "a.lis",
-                                             "a.trace", "a.trace", "a.bin", "a.vscsi", "a.raw", "a.txt"};
+                                             "a.trace", "a.trace", "a.bin", "a.vscsi", "a.raw", "a.txt", "a.txt"};
     static const cache_format formats[KINDS] = {
-        CACHE_FORMAT_NUMBERS, CACHE_FORMAT_NUMBERS, CACHE_FORMAT_ADDRESSES, CACHE_FORMAT_CSV,  CACHE_FORMAT_CSV,
-        CACHE_FORMAT_CSV,     CACHE_FORMAT_CSV,     CACHE_FORMAT_BE32,      CACHE_FORMAT_BE64, CACHE_FORMAT_ORACLE_GENERAL,
-        CACHE_FORMAT_VSCSI,   CACHE_FORMAT_VSCSI,   CACHE_FORMAT_NUMBERS};
+        CACHE_FORMAT_NUMBERS, CACHE_FORMAT_NUMBERS, CACHE_FORMAT_ADDRESSES, CACHE_FORMAT_CSV,     CACHE_FORMAT_CSV,
+        CACHE_FORMAT_CSV,     CACHE_FORMAT_CSV,     CACHE_FORMAT_BE32,      CACHE_FORMAT_BE64,    CACHE_FORMAT_ORACLE_GENERAL,
+        CACHE_FORMAT_VSCSI,   CACHE_FORMAT_VSCSI,   CACHE_FORMAT_NUMBERS,   CACHE_FORMAT_ACCESSES};
     bytes out = {NULL, 0, 0};
     char line[200];
     *name = names[kind];
@@ -123,10 +130,10 @@ static bytes made(int kind, size_t count, const char **name, cache_format *forma
             snprintf(line, sizeof line, "%s  %llu \r\n", i % 100 == 7 ? "*\n\n# a comment\n" : "", key);
             break;
         case 2:
-            snprintf(line, sizeof line, "%c 0x%llx %zu\n", i % 3 == 0 ? 's' : 'l', key, i % 9);
+            snprintf(line, sizeof line, "%c 0x%llx %zu\n", is_write_at(i) ? 's' : 'l', key, i % 9);
             break;
         case 3:
-            snprintf(line, sizeof line, "1,%zu,2a,512,%llu\n", i, key);
+            snprintf(line, sizeof line, "1,%zu,%s,512,%llu\n", i, is_write_at(i) ? "2A" : "28", key);
             break;
         case 4:
             snprintf(line, sizeof line, "%zu\t%llu\t4096\n", i, key);
@@ -151,18 +158,21 @@ static bytes made(int kind, size_t count, const char **name, cache_format *forma
             break;
         case 10:
             for (int k = 0; k < 3; k++) append_little(&out, 100 + i, 4);
-            append_little(&out, 0x2a, 2);
+            append_little(&out, is_write_at(i) ? 0x2a : 0x28, 2);
             append_little(&out, 0x0100, 2);
             append_little(&out, key, 8);
             append_little(&out, i, 8);
             break;
         case 11:
-            append_little(&out, 0x2a, 2);
+            append_little(&out, is_write_at(i) ? 0x2a : 0x28, 2);
             append_little(&out, 0x0200, 2);
             for (int k = 0; k < 3; k++) append_little(&out, 100 + i, 4);
             append_little(&out, key, 8);
             append_little(&out, i, 8);
             append_little(&out, 9, 8);
+            break;
+        case 13:
+            snprintf(line, sizeof line, "%s0x%llx %c\n", i == 0 ? "# address, r or w\n" : "", key, is_write_at(i) ? 'w' : 'r');
             break;
         default:
             snprintf(line, sizeof line, "%llu%s", key, i + 1 < count ? "\n" : "");
@@ -191,6 +201,7 @@ static void every_format_is_recognized_and_gives_the_same_keys_in_every_packing(
                 assert_int_equal(keys.count, counts[c]);
                 assert_int_equal(info.request_count, counts[c]);
                 for (size_t i = 0; i < keys.count; i++) assert_int_equal(keys.keys[i], key_at(i));
+                for (size_t i = 0; i < 64; i++) assert_int_equal(keys.writes >> i & 1, tells_writes(kind) && is_write_at(i));
                 free(keys.keys);
                 free(plain.data);
                 free(stored.data);

@@ -1,12 +1,18 @@
 /* test_topology.c - what `acre topology --json` prints, against hwloc and against what any machine's memory can do.
  * The tool's path is the first argument. */
+#include "os/fault_probe.h"
 #include "support/test.h"
 
 #include <acre/space.h>
 #include <hwloc.h>
 #include <jansson.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const char *tool;
 
@@ -166,6 +172,57 @@ static void every_kind_of_space_is_there_with_what_it_can_do(void **state)
     json_decref(machine);
 }
 
+static const json_t *named(const json_t *memory, const char *kind, const char *name)
+{
+    json_t *child;
+    size_t i;
+    json_array_foreach(json_object_get(memory, "children"), i,
+                       child) if (is_kind(child, kind) &&
+                                  strcmp(json_string_value(json_object_get(child, "name")), name) == 0) return child;
+    fail_msg("no %s '%s'", kind, name);
+    return NULL;
+}
+
+static void places_of_unified_memory_are_those_of_the_machine(void **state)
+{
+    (void)state;
+    json_t *const machine = run_topology("--json --no-measure");
+    const json_t *const places = child_of(machine, "unified memory");
+    const char *source;
+    const json_int_t host = figure(named(places, "place", "host memory"), "capacity_bytes", &source);
+    assert_in_range(host, 1 << 20, figure(machine, "capacity_bytes", &source));
+    struct statvfs facts;
+    const char *const told = getenv("TMPDIR"), *const folder = told != NULL && told[0] != 0 ? told : "/tmp";
+    char name[256];
+    assert_int_equal(statvfs(folder, &facts), 0);
+    assert_true(snprintf(name, sizeof name, "file in %s", folder) < (int)sizeof name);
+    assert_int_equal(figure(named(places, "place", name), "capacity_bytes", &source), facts.f_blocks * facts.f_frsize);
+    /* Devices: as many as the machine has with memory of their own. */
+    size_t i, device_count = 0;
+    json_t *child;
+    json_array_foreach(json_object_get(machine, "children"), i, child) device_count += is_kind(child, "device");
+    assert_in_range(json_array_size(json_object_get(places, "children")), 3, 3 + device_count);
+    json_decref(machine);
+}
+
+/* What the question answers is what this process can do. */
+static void who_serves_page_faults_is_found_out_and_shown(void **state)
+{
+    (void)state;
+    json_t *const machine = run_topology("--json --no-measure");
+    const char *const note = json_string_value(json_object_get(child_of(child_of(machine, "unified memory"), "page faults"), "note"));
+    const uint32_t flags = acre_os_fault_service();
+    const int service = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | 1); /* faults of the program alone: nobody is refused */
+    assert_true(flags & ACRE_FAULT_SIGNAL);
+    assert_non_null(strstr(note, "SIGSEGV"));
+    assert_int_equal((flags & ACRE_FAULT_USERFAULTFD) != 0, service >= 0);
+    assert_int_equal(strstr(note, "userfaultfd, ") != NULL || strcmp(note, "SIGSEGV, userfaultfd") == 0, service >= 0);
+    if (geteuid() == 0 && service >= 0) assert_true(flags & ACRE_FAULT_KERNEL);
+    for (unsigned bit = 0; service < 0 && bit < ACRE_FAULT_SERVICE_BITS; bit++) assert_int_equal(flags >> bit & 1, bit == 0);
+    if (service >= 0) (void)close(service);
+    json_decref(machine);
+}
+
 static void the_tree_fits_80_columns_in_letters_of_any_locale(void **state)
 {
     (void)state;
@@ -205,6 +262,8 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(every_node_and_cache_has_a_speed_that_memory_can_have),
         cmocka_unit_test(first_level_caches_are_read_much_faster_than_memory),
         cmocka_unit_test(every_kind_of_space_is_there_with_what_it_can_do),
+        cmocka_unit_test(places_of_unified_memory_are_those_of_the_machine),
+        cmocka_unit_test(who_serves_page_faults_is_found_out_and_shown),
         cmocka_unit_test(the_tree_fits_80_columns_in_letters_of_any_locale),
         cmocka_unit_test(without_measuring_no_figure_is_called_measured),
     };

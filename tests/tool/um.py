@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""acre um replay: published counts on a trace that is written here, the same figures as table and JSON, options and traces that are refused.
+"""acre um replay: published counts on a trace that is written here, the same figures as table and JSON, reads and writes, patterns,
+timelines as letters and on the page, options and traces that are refused.
 
-usage: um.py ACRE
+usage: um.py ACRE [NODE CHROMIUM page.mjs]
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
 acre = os.path.abspath(sys.argv[1])
+browser = sys.argv[2:]
 folder = tempfile.mkdtemp()
 failures = []
 
@@ -50,6 +53,57 @@ check(far["sizes"][0]["rules"][0]["faults"] == 36 and far["bytes"] == 12 << 20, 
 free = json.loads(run("replay", "--fault", "0", "--rate", "1000000000000000", "--rules", "lru", "--size", "100", "--json", "-", twice).stdout)
 check(free["sizes"][0]["rules"][0]["time_ns"] < 100, f"without costs: {free}")
 
+# What was written has to be copied home; what was only read has not. Writes in each form that tells them.
+lines = [(page, page % 512 == 0) for page in range(6 * 512)]
+written = [write("reads", "".join(f"0x{page:x} r\n" for page, _ in lines)), write("accesses", "".join(f"{page} {'rw'[is_write]}\n" for page, is_write in lines)),
+           write("loads", "".join(f"{'ls'[is_write]} 0x{page:x} 3\n" for page, is_write in lines)),
+           write("a.csv", "time,op,size,lba\n" + "".join(f"1,{'set' if is_write else 'get'},1,{page}\n" for page, is_write in lines))]
+home = [json.loads(run("replay", "--rules", "demand", "--size", "50", "--json", "-", path).stdout)["sizes"][0]["rules"][0]["out_bytes"] for path in written]
+check(home == [0, 3 * 4096, 3 * 4096, 3 * 4096], f"what was written goes home: {home}")
+
+# Patterns: the figures of bench/migration/patterns; all of them, in a place whose room is told either way.
+triad = json.loads(run("replay", "--pattern", "triad", "--rules", "lru,tree", "--json", "-", "--oversubscribe", "110%,150%").stdout)["patterns"]
+check([pattern["pattern"] for pattern in triad] == ["triad"] and triad[0]["bytes"] == 48 << 20, f"the pattern is {triad}")
+times = [[row["time_ns"] // 10000 for row in size["rules"]] for size in triad[0]["sizes"]]
+check(times == [[7658, 7658], [7686, 7700]], f"triad: {times}")
+check([size["capacity_bytes"] >> 20 for size in triad[0]["sizes"]] == [42, 32], f"triad: {triad}")
+every = json.loads(run("replay", "--pattern", "all", "--bytes", "8M", "--rules", "lru", "--json", "-").stdout)["patterns"]
+check([pattern["pattern"] for pattern in every] == ["bfs", "stencil", "layers", "chase", "triad", "sparse"], f"the patterns are {every}")
+check(all([size["oversubscribed_per_cent"] for size in pattern["sizes"]] == [100, 110, 125, 150] for pattern in every), f"the patterns are {every}")
+check(all(size["rules"][0]["faults"] > 0 for pattern in every for size in pattern["sizes"]), f"the patterns are {every}")
+half = json.loads(run("replay", "--pattern", "chase", "--bytes", "16M", "--rules", "lru", "--size", "50", "--json", "-").stdout)["patterns"]
+check(half[0]["sizes"][0]["capacity_bytes"] == 8 << 20 and half[0]["sizes"][0]["per_cent"] == 50, f"half of it: {half}")
+side_by_side = run("replay", "--pattern", "layers", "--bytes", "16M", "--rules", "lru,acre").stdout
+check(len(re.findall("^layers ", side_by_side, re.M)) == 4 and "TIME OF" in side_by_side, f"side by side: {side_by_side}")
+
+# A timeline: six blocks come one after the other, and the first ones go.
+strips = run("replay", "--size", "67", "--rules", "lru", "--timeline", twice).stdout.splitlines()
+shown = [line for line in strips if line.endswith("|")]
+check(len(shown) == 8 and all(len(line) <= 80 for line in strips[-9:]), f"the strips are {strips}")
+rows = [line.split("|")[1] for line in shown]
+first = [len(row) - len(row.lstrip(" .")) for row in rows[:6]]
+check(first == sorted(first) and len(set(first)) == 6, f"blocks come in order: {strips}")
+check(all("@" in row for row in rows[:6]) and rows[0].count("@  ") == 2, f"each block is there as a whole, and the first goes: {strips}")
+check(rows[6].strip() != "" and rows[7].strip() == "", f"what had to go was used: {strips}")
+page = os.path.join(folder, "page.html")
+result = run("replay", "--size", "84,100", "--rules", "lru,demand,acre", "--html", page, twice)
+with open(page, encoding="utf-8") as html:
+    drawn = json.loads(re.search('<script id="data" type="application/json">(.*?)</script>', html.read(), re.S).group(1))
+check(result.returncode == 0 and [len(stop.get("timelines", [])) for stop in drawn["stops"]] == [0, 3, 3], f"the page has {[list(stop) for stop in drawn['stops']]}")
+lru = drawn["stops"][1]["timelines"][0]
+check(lru["name"] == "lru" and lru["row_bytes"] == 2 << 20 and len(lru["resident"]) == 6, f"the timeline is {lru}")
+columns = [[int((row + "0" * 200)[at], 16) for row in lru["resident"]] for at in range(200)]
+check(max(map(sum, columns)) >= 5 * 15 and max(map(sum, columns)) <= 5 * 15 + 1, f"room for five blocks: {lru}")
+check([sum(int(digit, 16) for digit in row) for row in lru["evicted"]].count(0) == 0, f"each block had to go: {lru}")
+check(all("evicted" in bar and not any(bar["evicted"]) for bar in drawn["stops"][2]["timelines"]), f"with room for all nothing goes: {drawn['stops'][2]}")
+check([[bar["name"] for bar in chart["bars"]] for chart in drawn["stops"][1]["bars"]] == [["lru", "demand", "acre"]] * 3, f"the bars: {drawn['stops'][1]['bars']}")
+# No time at all, and no more than one block.
+short = run("replay", "--fault", "0", "--rate", "1000000000000000", "--timeline", "--html", os.path.join(folder, "short.html"), write("one", "7\n"))
+check(short.returncode == 0, f"one touch: {short.stderr}")
+for drawing in (page, os.path.join(folder, "short.html")) if browser else ():
+    result = subprocess.run([browser[0], browser[2], browser[1], drawing], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    check(result.returncode == 0, f"the page {drawing}: {result.stderr}")
+
 # One thread of an H100 that touches each 64 KiB of 128 MiB, as bench/gpu/cuda measured it: 384 faults, 13.9 to 17.2 ms.
 strided = write("strided", "".join(f"{page}\n" for page in range(0, 32768, 16)))
 card = json.loads(run("replay", "--costs", "h100", "--size", "100", "--rules", "lru", "--json", "-", strided).stdout)["sizes"][0]["rules"][0]
@@ -63,6 +117,9 @@ for arguments, words in (((), "one trace"), (("replay",), "one trace"), (("repla
                          (("replay", "--size", "0", twice), "'0'"), (("replay", "--size", "101", twice), "'101'"),
                          (("replay", "--shift", "41", twice), "'41'"), (("replay", "--rate", "0", twice), "'0'"),
                          (("replay", "--fault", "-1", twice), "'-1'"), (("replay", "--format", "x", twice), "'x' is no format"),
+                         (("replay", "--pattern", "bfs", twice), "--pattern and none"), (("replay", "--pattern", "none"), "'none'"),
+                         (("replay", "--pattern", "bfs", "--oversubscribe", "99"), "'99'"), (("replay", "--pattern", "bfs", "--size", "%"), "'%'"),
+                         (("replay", "--pattern", "bfs", "--bytes", "1M"), "'1M'"), (("replay", "--pattern", "bfs", "--bytes", "5G"), "'5G'"),
                          (("replay", "--costs", "x", twice), "'x'"), (("replay", "--json"), "needs a value"), (("replay", "--what", twice), "--what")):
     result = run(*arguments)
     check(result.returncode == 2 and words in result.stderr, f"{arguments} ended with {result.returncode}: {result.stderr}")
@@ -71,6 +128,10 @@ for path, words in (("/nowhere", "/nowhere"), (write("words", "one\n"), "line 1"
     check(result.returncode == 1 and words in result.stderr, f"{path} ended with {result.returncode}: {result.stderr}")
 result = run("replay", "--json", "/nowhere/x", twice)
 check(result.returncode == 1 and "/nowhere/x" in result.stderr, f"a file that cannot be: {result.stderr}")
+result = run("replay", "--html", "/nowhere/x", twice)
+check(result.returncode == 1 and "/nowhere/x" in result.stderr, f"a page that cannot be: {result.stderr}")
+result = run("replay", write("mixed", "1 r\n2 w\n3 x\n"))
+check(result.returncode == 1 and "line 3" in result.stderr and "'r' or 'w'" in result.stderr, f"neither read nor write: {result.stderr}")
 check("Usage: acre um replay" in run("--help").stdout, "the help is not there")
 
 for sentence in failures:

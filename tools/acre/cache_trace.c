@@ -12,8 +12,8 @@
 
 enum { LINE_BYTES_MAX = 4096, SHOWN_BYTES = 40, COLUMN_MAX = 1000 };
 
-static const char *const format_names[CACHE_FORMAT_COUNT] = {"auto", "numbers",       "csv",   "addresses", "be32",
-                                                             "be64", "oracleGeneral", "vscsi", "acre"};
+static const char *const format_names[CACHE_FORMAT_COUNT] = {"auto", "numbers", "csv",           "addresses", "accesses",
+                                                             "be32", "be64",    "oracleGeneral", "vscsi",     "acre"};
 
 const char *cache_format_name(cache_format format) { return format_names[format]; }
 
@@ -35,15 +35,17 @@ typedef struct trace_parser {
     cache_trace_info *info;
     bool is_enough;
     uint64_t line_number;
-    char separator;   /* csv */
-    unsigned column;  /* csv: of the key, from 0 */
-    bool has_column;  /* csv: both are known */
-    unsigned version; /* vscsi */
+    char separator;            /* csv */
+    unsigned column;           /* csv: of the key, from 0 */
+    bool has_column;           /* csv: both are known */
+    unsigned operation_column; /* csv: that tells reads and writes, + 1; 0: there is none */
+    unsigned version;          /* vscsi */
 } trace_parser;
 
-static void give(trace_parser *self, uint64_t key)
+static void give(trace_parser *self, uint64_t key, bool is_write)
 {
     self->info->request_count++;
+    self->info->is_write = is_write;
     if (!self->take(self->context, key)) self->is_enough = true;
 }
 
@@ -123,7 +125,21 @@ static acre_status take_number(trace_parser *self, text line)
 {
     uint64_t key;
     if (!parse_key(line, &key)) return bad_line(self, line, "is no number from 0 to 2^64 - 1");
-    give(self, key);
+    give(self, key, false);
+    return ACRE_OK;
+}
+
+static bool is_letter(text of, char c) { return of.length == 1 && of.bytes[0] == c; }
+
+static acre_status take_access(trace_parser *self, text line)
+{
+    uint64_t key;
+    text rest = line;
+    const text address = next_word(&rest), op = next_word(&rest);
+    const bool is_write = is_letter(op, 'w');
+    if (!parse_key(address, &key) || (!is_write && !is_letter(op, 'r')) || trimmed(rest).length > 0)
+        return bad_line(self, line, "is not a number from 0 to 2^64 - 1, and 'r' or 'w'");
+    give(self, key, is_write);
     return ACRE_OK;
 }
 
@@ -132,10 +148,11 @@ static acre_status take_address(trace_parser *self, text line)
     uint64_t key, gap;
     text rest = line;
     const text op = next_word(&rest), address = next_word(&rest), last = next_word(&rest);
-    const bool has_op = op.length == 1 && (op.bytes[0] == 'l' || op.bytes[0] == 's');
-    if (!has_op || !parse_key(address, &key) || (last.length > 0 && !parse_key(last, &gap)) || trimmed(rest).length > 0)
+    const bool is_write = is_letter(op, 's');
+    if ((!is_write && !is_letter(op, 'l')) || !parse_key(address, &key) || (last.length > 0 && !parse_key(last, &gap)) ||
+        trimmed(rest).length > 0)
         return bad_line(self, line, "is not 'l' or 's', an address, and a number");
-    give(self, key);
+    give(self, key, is_write);
     return ACRE_OK;
 }
 
@@ -173,15 +190,37 @@ static bool is_called(text cell, const char *name)
     return name[cell.length] == 0;
 }
 
-static bool find_named(trace_parser *self, text line, const char *name)
+/* The number of the column, from 1; 0: none is called that. */
+static unsigned column_named(const trace_parser *self, text line, const char *name)
 {
     text cell;
-    for (unsigned i = 0; i < COLUMN_MAX && cell_of(line, self->separator, i, &cell); i++) {
-        if (!is_called(cell, name)) continue;
-        self->column = i;
-        self->has_column = true;
-        return true;
-    }
+    for (unsigned i = 0; i < COLUMN_MAX && cell_of(line, self->separator, i, &cell); i++)
+        if (is_called(cell, name)) return i + 1;
+    return 0;
+}
+
+static bool find_named(trace_parser *self, text line, const char *name)
+{
+    const unsigned column = column_named(self, line, name);
+    if (column == 0) return false;
+    self->column = column - 1;
+    self->has_column = true;
+    return true;
+}
+
+static void find_operations(trace_parser *self, text line)
+{
+    static const char *const names[] = {"op", "operation", "opcode", "rw"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && self->operation_column == 0; i++)
+        self->operation_column = column_named(self, line, names[i]);
+}
+
+/* As programs, key-value stores and SCSI (in hexadecimal) call it. */
+static bool is_write_called(text cell)
+{
+    static const char *const names[] = {"w", "write", "s", "store", "set", "put", "add", "update", "replace", "0a", "2a", "8a", "aa"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (is_called(cell, names[i])) return true;
     return false;
 }
 
@@ -195,6 +234,7 @@ static bool read_names(trace_parser *self, text line)
     text cell = {line.bytes, 0};
     if (line.bytes[0] == '#') line = trimmed((text){line.bytes + 1, line.length - 1});
     self->separator = separator_of(line);
+    find_operations(self, line);
     if (wanted != NULL && !parse_number(wanted, 1, COLUMN_MAX, &number)) {
         (void)find_named(self, line, wanted);
         return true;
@@ -215,7 +255,7 @@ static bool read_names(trace_parser *self, text line)
 static acre_status take_cells(trace_parser *self, text line)
 {
     uint64_t key;
-    text cell;
+    text cell, op;
     if (!self->has_column) {
         const bool are_names = read_names(self, line);
         if (!self->has_column)
@@ -227,7 +267,8 @@ static acre_status take_cells(trace_parser *self, text line)
     if (line.bytes[0] == '#') return ACRE_OK;
     if (!cell_of(line, self->separator, self->column, &cell)) return bad_line(self, line, "has no such column as the lines before it");
     if (!parse_key(cell, &key)) return bad_line(self, cell, "is no number from 0 to 2^64 - 1");
-    give(self, key);
+    const bool has_op = self->operation_column != 0 && cell_of(line, self->separator, self->operation_column - 1, &op);
+    give(self, key, has_op && is_write_called(op));
     return ACRE_OK;
 }
 
@@ -238,6 +279,7 @@ static acre_status take_line(trace_parser *self, text line)
     if (line.length == 0 || (line.length == 1 && line.bytes[0] == '*')) return ACRE_OK;
     if (self->info->format == CACHE_FORMAT_CSV) return take_cells(self, line);
     if (line.bytes[0] == '#') return ACRE_OK;
+    if (self->info->format == CACHE_FORMAT_ACCESSES) return take_access(self, line);
     return self->info->format == CACHE_FORMAT_ADDRESSES ? take_address(self, line) : take_number(self, line);
 }
 
@@ -287,6 +329,9 @@ enum { VSCSI_1_BYTES = 32, VSCSI_2_BYTES = 40, ORACLE_BYTES = 24 };
 static unsigned vscsi_1_version(const uint8_t *record) { return (unsigned)little(record + 14, 2) >> 8; }
 static unsigned vscsi_2_version(const uint8_t *record) { return (unsigned)little(record + 2, 2) >> 8; }
 
+/* WRITE (6), (10), (12), (16). */
+static bool is_scsi_write(uint8_t code) { return (code & 0x1f) == 0x0a; }
+
 /* The version of all of the first records, 0 if it is neither of them. */
 static unsigned vscsi_version(const uint8_t *bytes, size_t length)
 {
@@ -328,19 +373,19 @@ static acre_status take_record(trace_parser *self, const uint8_t *record, uint64
 {
     switch (self->info->format) {
     case CACHE_FORMAT_BE32:
-        give(self, big(record, 4));
+        give(self, big(record, 4), false);
         return ACRE_OK;
     case CACHE_FORMAT_BE64:
-        give(self, big(record, 8));
+        give(self, big(record, 8), false);
         return ACRE_OK;
     case CACHE_FORMAT_ORACLE_GENERAL:
         if (!is_next_possible(record, self->info->request_count)) return bad_record(self, place, "next use", little(record + 16, 8));
-        give(self, little(record + 4, 8));
+        give(self, little(record + 4, 8), false);
         return ACRE_OK;
     default: {
         const unsigned version = self->version == 1 ? vscsi_1_version(record) : vscsi_2_version(record);
         if (version != self->version) return bad_record(self, place, "version", version);
-        give(self, little(record + 16, 8));
+        give(self, little(record + 16, 8), is_scsi_write(record[self->version == 1 ? 12 : 0]));
         return ACRE_OK;
     }
     }
@@ -374,8 +419,8 @@ static void take_event(void *context, const acre_event *event)
     trace_parser *const self = context;
     const bool is_allocation = acre_event_is_allocation(event->op);
     if (self->is_enough || event->address == 0 || (!is_allocation && event->op != ACRE_EVENT_FREE)) return;
-    if (event->op == ACRE_EVENT_REALLOC && event->old_address != 0) give(self, event->old_address >> PAGE_BITS);
-    if (!self->is_enough) give(self, event->address >> PAGE_BITS);
+    if (event->op == ACRE_EVENT_REALLOC && event->old_address != 0) give(self, event->old_address >> PAGE_BITS, false);
+    if (!self->is_enough) give(self, event->address >> PAGE_BITS, is_allocation);
 }
 
 static acre_status read_events(trace_parser *self, const uint8_t *bytes, size_t length)
@@ -435,6 +480,11 @@ static cache_format format_of_text(const uint8_t *bytes, size_t length)
         line = trimmed((text){rest.bytes, bytes_here});
         rest = (text){rest.bytes + bytes_here + (end != NULL), rest.length - bytes_here - (end != NULL)};
     }
+    text rest_of_line = line;
+    uint64_t key;
+    const text first = next_word(&rest_of_line), second = next_word(&rest_of_line);
+    if (parse_key(first, &key) && (is_letter(second, 'r') || is_letter(second, 'w')) && trimmed(rest_of_line).length == 0)
+        return CACHE_FORMAT_ACCESSES;
     if (line.length > 2 && (line.bytes[0] == 'l' || line.bytes[0] == 's') && line.bytes[1] == ' ') return CACHE_FORMAT_ADDRESSES;
     static const char separators[] = {',', '\t', ';', ' '};
     for (size_t i = 0; i < sizeof separators; i++)
@@ -489,6 +539,7 @@ static acre_status read_all(trace_parser *self, const uint8_t *bytes, size_t len
     case CACHE_FORMAT_NUMBERS:
     case CACHE_FORMAT_CSV:
     case CACHE_FORMAT_ADDRESSES:
+    case CACHE_FORMAT_ACCESSES:
         return read_text(self);
     case CACHE_FORMAT_ACRE:
         return read_acre(self);

@@ -1,7 +1,7 @@
 /* cache_trace.h - what a cache was asked for: reads traces of every usual format, one key after the other.
  *
- * Which number of a record is the key, and so what counts as one entry of the cache, docs/cache.md says for each format; sizes, times and
- * whether it was a read or a write are not looked at. No format is trusted: what does not fit is an error with its place and value.
+ * Which number of a record is the key, and so what counts as one entry of the cache, docs/cache.md says for each format, and which ones
+ * tell writes from reads; sizes and times are not looked at. No format is trusted: what does not fit is an error with its place and value.
  */
 #ifndef ACRE_TOOL_CACHE_TRACE_H
 #define ACRE_TOOL_CACHE_TRACE_H
@@ -13,6 +13,7 @@ typedef enum cache_format {
     CACHE_FORMAT_NUMBERS,   /* text: a number a line; lines `*` part phases */
     CACHE_FORMAT_CSV,       /* text: columns, with or without a line of names */
     CACHE_FORMAT_ADDRESSES, /* text: `l` or `s`, 0xaddress, gap */
+    CACHE_FORMAT_ACCESSES,  /* text: a number, `r` or `w` */
     CACHE_FORMAT_BE32,      /* big-endian numbers */
     CACHE_FORMAT_BE64,
     CACHE_FORMAT_ORACLE_GENERAL, /* libCacheSim's: little-endian {u32 time, u64 id, u32 size, i64 next} */
@@ -20,7 +21,7 @@ typedef enum cache_format {
     CACHE_FORMAT_ACRE,           /* `acre run --record` */
 } cache_format;
 
-enum { CACHE_FORMAT_COUNT = 9 };
+enum { CACHE_FORMAT_COUNT = 10 };
 
 const char *cache_format_name(cache_format format);
 
@@ -36,6 +37,7 @@ typedef struct cache_trace_options {
 typedef struct cache_trace_info {
     cache_format format;
     uint64_t request_count;
+    bool is_write; /* the request whose key is being given; false where the format does not tell */
     char *warning; /* part of the trace is missing; NULL if not. To be freed */
 } cache_trace_info;
 

@@ -207,6 +207,7 @@ static memory *read_machine(bool may_measure)
     const uint64_t size = measured_bytes(topology);
     add_spaces(machine, may_measure && machine->capacity_bytes.value / 8 >= size ? size : 0);
     add_os_memories(machine);
+    add_places(machine);
     hwloc_topology_destroy(topology);
     return machine;
 }
@@ -252,8 +253,8 @@ static const char help[] =
     "\n"
     "Shows every memory of the machine as a tree: nodes and caches, devices, the\n"
     "spaces that acre opens and what can be done there, huge pages, file systems in\n"
-    "memory, swap, limits; with capacity, page sizes, bandwidth and latency, each\n"
-    "figure with its source.\n"
+    "memory, swap, limits, and what of it unified memory can use; with capacity, page\n"
+    "sizes, bandwidth and latency, each figure with its source.\n"
     "\n"
     "  --json         print JSON\n"
     "  --no-measure   leave unknown what firmware does not report\n"

@@ -14,7 +14,7 @@ typedef struct memory memory;
 struct memory {
     char *name;
     const char *kind;          /* "machine", "node", "cache", "spaces", "huge pages", "file system", "swap", "limit", "device",
-                                  "device memory", "device heap"; of a
+                                  "device memory", "device heap", "unified memory", "place", "page faults"; of a
                                   space: what acre_space_kind_text says */
     char *note;                /* what a number cannot say; NULL: nothing */
     acre_figure capacity_bytes;
@@ -46,6 +46,9 @@ const char *capability_text(unsigned bit);
 
 /* What the operating system offers besides: pools of huge pages, file systems in memory, swap, limits. */
 void add_os_memories(memory *machine);
+
+/* The places that unified memory (acre/um.h) could use, out of all that has been added, and who could serve faults there. */
+void add_places(memory *machine);
 
 /* One thread, best of several passes over `size` bytes at `buffer`, which the caller has put where it wants to measure. */
 acre_figure measure_read(const void *buffer, size_t size);

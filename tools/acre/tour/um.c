@@ -2,6 +2,7 @@
  * rules would do on a device: modelled, by the costs of a published log (docs/um.md). */
 #include "command.h"
 #include "tour.h"
+#include "um_timeline.h"
 
 #include <acre/um.h>
 #include <fcntl.h>
@@ -121,9 +122,10 @@ static void compute_with_a_quarter(tour_state *tour)
     free(mapped_path);
 }
 
-/* `passes` over 12 MiB on a device with room for `capacity_bytes` (0: all). */
-static acre_um_figures model(const char *rules, uint64_t capacity_bytes, unsigned passes)
+/* `passes` over 12 MiB on a device with room for `capacity_bytes` (0: all). Adds a picture to `timelines` if that is not NULL. */
+static acre_um_figures model(const char *rules, uint64_t capacity_bytes, unsigned passes, json_t *timelines)
 {
+    um_timeline timeline = {0};
     acre_um *um = NULL;
     unsigned place;
     uint64_t at;
@@ -136,25 +138,39 @@ static acre_um_figures model(const char *rules, uint64_t capacity_bytes, unsigne
     if (acre_um_rules_named(rules, &options.rules) == ACRE_OK && acre_um_open(&options, &um) == ACRE_OK &&
         acre_um_add_place(um, &device, &place) == ACRE_OK && acre_um_allocate(um, 12 * MIB, &at) == ACRE_OK &&
         acre_um_touch(um, ACRE_UM_HOME, at, 12 * MIB, true) == ACRE_OK && acre_um_read_figures(um, place, &before) == ACRE_OK) {
-        for (uint64_t i = 0; i < passes * 12 * MIB; i += ACRE_UM_PAGE_BYTES)
+        um_timeline_begin(&timeline, um, place, at, 12 * MIB, 1000);
+        for (uint64_t i = 0; i < passes * 12 * MIB; i += ACRE_UM_PAGE_BYTES) {
             if (acre_um_touch(um, place, at + i % (12 * MIB), ACRE_UM_PAGE_BYTES, false) != ACRE_OK) break;
+            um_timeline_note(&timeline);
+        }
+        um_timeline_end(&timeline);
         (void)acre_um_read_figures(um, place, &figures);
         figures.clock_ns -= before.clock_ns;
+        if (timelines != NULL) {
+            char *const text = must_print("%u passes with room for 10 of 12 MiB: %s, %s", passes, duration_text(figures.clock_ns),
+                                          counted_text(figures.fault_count, "fault", "faults"));
+            json_array_append_new(timelines, um_timeline_json(&timeline, rules, text));
+            free(text);
+        }
     }
+    um_timeline_free(&timeline);
     acre_um_close(um);
     return figures;
 }
 
 static void visit(tour_state *tour)
 {
+    json_t *const timelines = json_array();
     compute_with_a_quarter(tour);
-    const acre_um_figures whole = model("lru", 0, 1), two_passes = model("lru", 10 * MIB, 2);
+    const acre_um_figures whole = model("lru", 0, 1, NULL), two_passes = model("lru", 10 * MIB, 2, NULL);
     tour_promise(tour, "faults of 12 MiB in order, off the published 36", fabs((double)whole.fault_count - 36), 0, "");
     tour_promise(tour, "faults of two passes with room for 10 of 12 MiB, off the published 72", fabs((double)two_passes.fault_count - 72),
                  0, "");
-    const double ours = (double)model("acre", 10 * MIB, 6).clock_ns, tree = (double)model("tree", 10 * MIB, 6).clock_ns;
+    const double ours = (double)model("acre", 10 * MIB, 6, timelines).clock_ns;
+    const double tree = (double)model("tree", 10 * MIB, 6, timelines).clock_ns;
     tour_promise(tour, "modelled time of six such passes beside tree prefetch and eviction", ours > 0 && tree > 0 ? ours / tree : 9, 1,
                  "x");
+    tour_detail(tour, "timelines", timelines);
 }
 
 TOUR_STOP("um", "unified memory: a file with room for a quarter, and models", 65, visit)
