@@ -100,12 +100,23 @@ typedef enum acre_um_fault_source {
  * in a signal handler, but for ACRE_UM_SIGNALS. No lock is held. */
 typedef bool (*acre_um_failure)(void *context, unsigned place, uint64_t at, acre_status status, const char *why);
 
+/* Home that is no memory: a file, memory that compresses. Each is called with a lock held, for whole pages; `at` is the number that
+ * acre_um_allocate gives. Bytes are those of the host; they must not be what a page fault of this acre_um brings. */
+typedef struct acre_um_contents {
+    acre_status (*write)(void *context, uint64_t at, const void *bytes, uint64_t size); /* NULL: zeros. On failure, as before or either */
+    acre_status (*read)(void *context, uint64_t at, void *bytes, uint64_t size);        /* what was written last */
+    void (*discard)(void *context, uint64_t at, uint64_t size);                         /* it will not be read before it is written */
+    bool is_shared; /* with a child of fork: the child does without what faults */
+} acre_um_contents;
+
 typedef struct acre_um_options {
-    uint64_t bytes_max;  /* that can be allocated at one time; a multiple of ACRE_UM_BLOCK_BYTES, up to 16 TiB */
-    acre_um_rules rules; /* all zero: density, blocks by the policy `adaptive`, first touch */
-    acre_space *home;    /* contents of place 0: `bytes_max` of it are reserved. NULL: no contents, places are models */
-    acre_space *meta;    /* for what is known of the blocks: host memory. NULL: pages of the host */
-    bool is_modelled;    /* time is that of the places' costs; else it is the system's */
+    uint64_t bytes_max;                    /* that can be allocated at one time; a multiple of ACRE_UM_BLOCK_BYTES, up to 16 TiB */
+    acre_um_rules rules;                   /* all zero: density, blocks by the policy `adaptive`, first touch */
+    acre_space *home;                      /* contents of place 0: `bytes_max` of it are reserved. NULL: no contents, places are models */
+    const acre_um_contents *home_contents; /* instead of `home`; nobody works there then. NULL: there are none */
+    void *home_context;
+    acre_space *meta; /* for what is known of the blocks: host memory. NULL: pages of the host */
+    bool is_modelled; /* time is that of the places' costs; else it is the system's */
     uint64_t random_seed;
     acre_um_failure on_failure; /* NULL: the reason goes to standard error */
     void *failure_context;

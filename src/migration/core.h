@@ -61,7 +61,8 @@ typedef struct um_place {
     uint64_t used_pages;
     acre_space *space; /* NULL: no contents, or a window */
     acre_addr base;
-    um_window *window; /* NULL: nobody faults here */
+    um_window *window;                /* NULL: nobody faults here */
+    const acre_um_contents *contents; /* of home: NULL but where they are no memory */
     acre_um_costs costs;
     uint64_t in_free_ns, out_free_ns; /* modelled: when the copy engines are free */
     uint64_t room_ns;                 /* modelled: what comes cannot begin to before */

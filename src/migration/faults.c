@@ -361,7 +361,9 @@ static int fork_gate[2];
 /* A home that the parent goes on to write is no home for two: a child does without. */
 static bool home_is_shared(const acre_um *um)
 {
-    return (um->places[ACRE_UM_HOME].space->info.capabilities & (ACRE_CAP_SHARED | ACRE_CAP_PERSISTENT)) != 0;
+    const um_place *const home = &um->places[ACRE_UM_HOME];
+    if (home->contents != NULL) return home->contents->is_shared;
+    return (home->space->info.capabilities & (ACRE_CAP_SHARED | ACRE_CAP_PERSISTENT)) != 0;
 }
 
 /* Of all windows, lets nobody write, so that the child can copy what was there at the time of the fork; and lets them again. */

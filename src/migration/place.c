@@ -67,11 +67,26 @@ static uint64_t offset_of(const acre_um *um, const um_block *block, unsigned pag
     return (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)page * ACRE_UM_PAGE_BYTES;
 }
 
-/* The contents of pages that are in a space; NULL: they are in a window, or nowhere. */
+/* The contents of pages that are in a space; NULL: they are in no memory, or nowhere. */
 static const unsigned char *contents_of(const acre_um *um, const um_block *block, unsigned first, unsigned place)
 {
     if (place == UM_NOWHERE || um->places[place].space == NULL) return NULL;
     return acre_space_pointer(um->places[place].space, address_of(um, place, block, first));
+}
+
+/* Reads pages that are in no memory. */
+static acre_status read_pages(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, void *into)
+{
+    const um_place *const place = &um->places[from];
+    const uint64_t at = offset_of(um, block, first), bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
+    return place->window != NULL ? acre_window_read(place->window, at, into, bytes)
+                                 : place->contents->read(um->options.home_context, at, into, bytes);
+}
+
+static acre_status stage(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from)
+{
+    if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
+    return um->staging == NULL ? ACRE_NO_MEMORY : read_pages(um, block, first, count, from, um->staging);
 }
 
 static acre_status copy_to_space(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
@@ -88,20 +103,30 @@ static acre_status copy_to_space(acre_um *um, const um_block *block, unsigned fi
     } else if (contents != NULL) {
         memcpy(into, contents, bytes);
     } else {
-        return acre_window_read(um->places[from].window, offset_of(um, block, first), into, bytes);
+        return read_pages(um, block, first, count, from, into);
     }
     return ACRE_OK;
 }
 
+static acre_status copy_to_contents(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
+{
+    const unsigned char *bytes = contents_of(um, block, first, from);
+    if (bytes == NULL && from != UM_NOWHERE) {
+        const acre_status status = stage(um, block, first, count, from);
+        if (status != ACRE_OK) return status;
+        bytes = um->staging;
+    }
+    return um->places[to].contents->write(um->options.home_context, offset_of(um, block, first), bytes,
+                                          (uint64_t)count * ACRE_UM_PAGE_BYTES);
+}
+
 /* Who waits for a page of a window goes on as soon as it is filled: then there must be no other to be seen. So a page goes from a window
  * before it comes to the next; what cannot come goes back. */
-static acre_status take_from_window(acre_um *um, const um_block *block, unsigned first, unsigned count, um_window *window)
+static acre_status take_from_window(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from)
 {
-    const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
-    if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
-    if (um->staging == NULL) return ACRE_NO_MEMORY;
-    const acre_status status = acre_window_read(window, offset_of(um, block, first), um->staging, bytes);
-    if (status == ACRE_OK && !block->is_read_mostly) acre_window_drop(window, offset_of(um, block, first), bytes);
+    const acre_status status = stage(um, block, first, count, from);
+    if (status == ACRE_OK && !block->is_read_mostly)
+        acre_window_drop(um->places[from].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
     return status;
 }
 
@@ -135,12 +160,12 @@ static acre_status fill_window(acre_um *um, const um_block *block, unsigned firs
 static acre_status copy_to_window(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to,
                                   unsigned *done)
 {
-    um_window *const source = from == UM_NOWHERE ? NULL : um->places[from].window;
-    if (source == NULL) return fill_window(um, block, first, count, contents_of(um, block, first, from), to, done);
-    acre_status status = take_from_window(um, block, first, count, source);
+    const um_place *const source = from == UM_NOWHERE ? NULL : &um->places[from];
+    if (source == NULL || source->space != NULL) return fill_window(um, block, first, count, contents_of(um, block, first, from), to, done);
+    acre_status status = source->window != NULL ? take_from_window(um, block, first, count, from) : stage(um, block, first, count, from);
     if (status != ACRE_OK) return status;
     status = fill_window(um, block, first, count, um->staging, to, done);
-    put_back(um, block, first, count, *done, source);
+    if (source->window != NULL) put_back(um, block, first, count, *done, source->window);
     return status;
 }
 
@@ -158,6 +183,7 @@ acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, uns
         status = copy_to_window(um, block, first, count, from, to, done);
     } else {
         if (um->places[to].space != NULL) status = copy_to_space(um, block, first, count, from, to);
+        if (um->places[to].contents != NULL) status = copy_to_contents(um, block, first, count, from, to);
         if (status == ACRE_OK) *done = count;
     }
     if (*done == 0) return status;
@@ -235,6 +261,8 @@ void acre_um_accept_block(acre_um *um, um_block *block)
 void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned place)
 {
     acre_space *const space = um->places[place].space;
+    if (um->places[place].contents != NULL)
+        um->places[place].contents->discard(um->options.home_context, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
     if (um->places[place].window != NULL) acre_um_hide_pages(um, block, first, count);
     if (um->places[place].window != NULL)
         acre_window_drop(um->places[place].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);

@@ -71,7 +71,7 @@ static acre_status complete_rules(const acre_um_rules *given, acre_um_rules *rul
 
 /* ---- opening ---- */
 
-static bool has_contents(const acre_um *um) { return um->places[ACRE_UM_HOME].space != NULL; }
+static bool has_contents(const acre_um *um) { return um->places[ACRE_UM_HOME].space != NULL || um->places[ACRE_UM_HOME].contents != NULL; }
 
 static acre_status attach_space(acre_um *um, um_place *place, acre_space *space)
 {
@@ -105,6 +105,7 @@ static acre_status open_places(acre_um *um)
     um->place_count = 1;
     um->blocks = acre_meta_alloc(&um->meta, um->block_count * sizeof *um->blocks);
     if (um->blocks == NULL) return ACRE_NO_MEMORY;
+    home->contents = um->options.home_contents;
     return attach_space(um, home, um->options.home);
 }
 
@@ -117,6 +118,10 @@ acre_status acre_um_open(const acre_um_options *options, acre_um **um)
     if (options->bytes_max == 0 || options->bytes_max % ACRE_UM_BLOCK_BYTES != 0 || options->bytes_max > BYTES_MAX)
         return acre_fail(ACRE_INVALID, "unified memory: %llu bytes at most: a multiple of 2 MiB up to 16 TiB",
                          (unsigned long long)options->bytes_max);
+    const acre_um_contents *const contents = options->home_contents;
+    if (contents != NULL &&
+        (options->home != NULL || options->is_modelled || contents->write == NULL || contents->read == NULL || contents->discard == NULL))
+        return acre_fail(ACRE_INVALID, "unified memory: contents of home: all three functions, no space for it, and no modelled time");
     acre_status status = complete_rules(&options->rules, &rules);
     if (status != ACRE_OK) return status;
     if (options->meta == NULL) {
