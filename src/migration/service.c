@@ -280,7 +280,7 @@ static void run_ahead(acre_um *um, um_block *block, unsigned place, bool was_mis
 {
     um_place *const p = &um->places[place];
     uint64_t keys[STREAM_BLOCKS_MAX];
-    if (p->streams == NULL) return;
+    if (p->streams == NULL || p->window != NULL) return; /* nobody sees whether what comes to a window is used */
     const uint64_t room = p->capacity_pages == UINT64_MAX ? STREAM_BLOCKS_MAX : p->capacity_pages / ACRE_BLOCK_PAGES / 8;
     const size_t count = acre_prefetch_access(p->streams, um_block_number(um, block), 0, was_missing, keys,
                                               acre_min_size(STREAM_BLOCKS_MAX, acre_max_size(room, 1)));

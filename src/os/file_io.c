@@ -41,6 +41,19 @@ acre_status acre_file_open(const char *path, bool *is_direct, int *descriptor)
     return ACRE_OK;
 }
 
+acre_status acre_file_open_unnamed(const char *folder, uint64_t bytes, int *descriptor)
+{
+    const int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (file < 0) return acre_fail(ACRE_IO, "%s: no file without a name can be made there (errno %d)", folder, errno);
+    if (ftruncate(file, (off_t)bytes) != 0) {
+        const int error = errno;
+        (void)close(file);
+        return acre_fail(ACRE_IO, "%s: a file of %llu bytes cannot be made there (errno %d)", folder, (unsigned long long)bytes, error);
+    }
+    *descriptor = file;
+    return ACRE_OK;
+}
+
 uint64_t acre_file_move(int descriptor, bool is_write, const acre_os_part *parts, unsigned part_count, uint64_t offset, uint64_t done_bytes,
                         int *error)
 {

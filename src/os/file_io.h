@@ -19,6 +19,9 @@ typedef struct acre_os_part { /* laid out as struct iovec */
 /* Opens or makes a file for reading and writing. `*is_direct`: past the cache of the system; is made false where the file system cannot. */
 acre_status acre_file_open(const char *path, bool *is_direct, int *descriptor);
 
+/* A file without a name in a folder, `bytes` long, which is gone with its descriptor. */
+acre_status acre_file_open_unnamed(const char *folder, uint64_t bytes, int *descriptor);
+
 /* Moves what the parts have from `done_bytes` on; returns how many bytes are moved then, counted from the first part. Less than all: the
  * end of the file (`*error` is 0) or an error, by the system's number. */
 uint64_t acre_file_move(int descriptor, bool is_write, const acre_os_part *parts, unsigned part_count, uint64_t offset, uint64_t done_bytes,

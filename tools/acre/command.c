@@ -254,8 +254,13 @@ FILE *open_output(const char *path)
 /* Beside the tool in the build tree, or below the prefix where it is installed. */
 char *find_own_file(const char *name)
 {
-    static const char *const places[] = {
-        ".", "../../bindings/preload", "../../bindings/sqlite", ("../" ACRE_LIBRARY_FOLDER "/acre"), ("../" ACRE_LIBRARY_FOLDER), "../lib"};
+    static const char *const places[] = {".",
+                                         "../../bindings/preload",
+                                         "../../bindings/sqlite",
+                                         "../../bindings/um",
+                                         ("../" ACRE_LIBRARY_FOLDER "/acre"),
+                                         ("../" ACRE_LIBRARY_FOLDER),
+                                         "../lib"};
     char folder[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
     if (length <= 0) return NULL;

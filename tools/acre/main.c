@@ -18,7 +18,7 @@ static const command commands[] = {
     {"wcet", "bound the instructions of a program's functions", command_wcet},
     {"topology", "show every memory of the machine", command_topology},
     {"gpu", "show the memories of GPUs, and what lies in them", command_gpu},
-    {"um", "replay a trace on unified memory by each set of rules", command_um},
+    {"um", "run a program in less memory than it needs; replay traces by rules", command_um},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

@@ -3,6 +3,7 @@
 #include "command.h"
 #include "tour_page.h"
 #include "um_report.h"
+#include "um_run.h"
 #include "um_source.h"
 
 #include <getopt.h>
@@ -45,7 +46,8 @@ static bool has_tables(const um_options *options) { return options->json_path ==
 static void print_help(void)
 {
     printf("Usage: acre um replay [OPTIONS] TRACE\n"
-           "       acre um replay [OPTIONS] --pattern NAME\n\n"
+           "       acre um replay [OPTIONS] --pattern NAME\n"
+           "       acre um run [OPTIONS] PROGRAM          'acre um run --help' says more\n\n"
            "Gives what a trace asked for to unified memory with each set of rules, in a\n"
            "place that has room for a part of it, and tells how many faults there would have\n"
            "been, what would have moved, and how long that takes by the costs below. TRACE\n"
@@ -375,6 +377,7 @@ static bool replay_patterns(const um_options *options, um_result *results, size_
 
 int command_um(int argument_count, char **arguments)
 {
+    if (argument_count > 1 && strcmp(arguments[1], "run") == 0) return um_run(argument_count - 1, arguments + 1);
     um_options options = {.fault_ns = UINT64_MAX, .remote_ns = UINT64_MAX, .pattern_bytes = PATTERN_BYTES};
     const int parsed = parse_options(&options, argument_count, arguments);
     if (parsed >= 0) return parsed;
