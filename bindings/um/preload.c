@@ -33,7 +33,7 @@ static acre_um *um; /* NULL: nothing is taken */
 static unsigned window;
 static unsigned char *base;
 static uint64_t from_bytes = FROM_BYTES;
-static uint64_t bytes_max; /* of addresses: what is known of each unit of them costs memory */
+static uint64_t bytes_max;     /* of addresses: what is known of each unit of them costs memory */
 static uint64_t sizes[BLOCKS]; /* of the allocation that begins in a block, as it was asked for */
 static um_home home;
 static acre_space home_space;
@@ -317,6 +317,12 @@ static __attribute__((constructor)) void begin(void)
     if (status != ACRE_OK) {
         say(acre_last_error());
         return;
+    }
+    if (!acre_um_serves_kernel(opened, window)) {
+        static const char text[] =
+            "acre: unified memory: calls of the system fail that read or write large allocations (EFAULT): the kernel lets "
+            "this user serve only the program's own faults, see vm.unprivileged_userfaultfd\n";
+        acre_os_write_error(text, sizeof text - 1);
     }
     report_path = acre_os_environment("ACRE_UM_REPORT");
     __atomic_store_n(&um, opened, __ATOMIC_RELEASE);

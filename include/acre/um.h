@@ -167,6 +167,9 @@ ACRE_API acre_status acre_um_free(acre_um *um, uint64_t at);
  * no such place, or nothing is allocated there. To be used between acre_um_touch and the next call. O(1). */
 ACRE_API void *acre_um_pointer(acre_um *um, unsigned place, uint64_t at);
 
+/* The place faults, and the kernel's own accesses are served, too: read() into it works. Else those fail with EFAULT. O(1). */
+ACRE_API bool acre_um_serves_kernel(acre_um *um, unsigned place);
+
 /* Whoever works in `place` uses [at, at + bytes), and writes it: brings what is not there. Each page of it is in the place until another
  * call moves something, or is to be used where it is: acre_um_where says which. At most half of the place's capacity in one call.
  * ACRE_INVALID: not allocated, no such place, too much. ACRE_NO_MEMORY, ACRE_IO: a copy failed; no contents are lost, and what was brought

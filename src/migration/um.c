@@ -409,6 +409,16 @@ void *acre_um_pointer(acre_um *um, unsigned place, uint64_t at)
     return pointer;
 }
 
+bool acre_um_serves_kernel(acre_um *um, unsigned place)
+{
+    if (um == NULL) return false;
+    acre_lock_take(&um->lock);
+    const um_window *const window = place < um->place_count ? um->places[place].window : NULL;
+    const bool is_served = window != NULL && window->source != NULL && window->source->serves_kernel;
+    acre_lock_drop(&um->lock);
+    return is_served;
+}
+
 acre_status acre_um_prefetch_to(acre_um *um, unsigned place, uint64_t at, uint64_t bytes)
 {
     if (um == NULL) return acre_fail(ACRE_INVALID, "unified memory: a NULL");
