@@ -5,8 +5,8 @@
 
 enum { PAGE_BYTES = 4096, ALIGNMENT = 2 << 20 };
 
-/* The address of `at`, and for how many of `size` bytes the addresses go on from there. */
-static unsigned char *address_of(const um_window *window, uint64_t at, uint64_t size, uint64_t *piece)
+/* The address of `at` when the window begins at `base`, and for how many of `size` bytes the addresses go on from there. */
+static uintptr_t locate(const um_window *window, uintptr_t base, uint64_t at, uint64_t size, uint64_t *piece)
 {
     *piece = size;
     for (unsigned i = window->move_count; i-- > 0;) {
@@ -17,7 +17,12 @@ static unsigned char *address_of(const um_window *window, uint64_t at, uint64_t 
         }
         if (begin > at && begin - at < *piece) *piece = begin - at;
     }
-    return window->base + at;
+    return base + at;
+}
+
+static unsigned char *address_of(const um_window *window, uint64_t at, uint64_t size, uint64_t *piece)
+{
+    return (unsigned char *)locate(window, (uintptr_t)window->base, at, size, piece);
 }
 
 static acre_status map(um_window *window)
@@ -45,7 +50,7 @@ acre_status acre_window_open(um_window *window, uint64_t bytes, acre_page_faults
 void acre_window_close(um_window *window)
 {
     if (window->base != NULL) (void)acre_os_release(window->base, window->bytes);
-    for (unsigned i = 0; i < window->move_count; i++) (void)acre_os_release(window->moves[i].to, window->moves[i].bytes);
+    for (unsigned i = 0; i < window->move_count; i++) (void)acre_os_release((void *)window->moves[i].to, window->moves[i].bytes);
     if (window->memory >= 0) acre_os_close(window->memory);
     *window = (um_window){.memory = -1};
 }
@@ -221,7 +226,7 @@ acre_status acre_window_hide(um_window *window, uint64_t at, uint64_t size)
 bool acre_window_find(const um_window *window, uintptr_t address, uint64_t *at)
 {
     for (unsigned i = window->move_count; i-- > 0;) {
-        const uintptr_t to = (uintptr_t)window->moves[i].to;
+        const uintptr_t to = window->moves[i].to;
         if (address < to || address - to >= window->moves[i].bytes) continue;
         *at = window->moves[i].at + (address - to);
         return true;
@@ -240,7 +245,7 @@ void acre_window_note_move(um_window *window, uintptr_t from, uintptr_t to, uint
     }
     window->moves[window->move_count].at = at;
     window->moves[window->move_count].bytes = bytes;
-    window->moves[window->move_count++].to = (unsigned char *)to;
+    window->moves[window->move_count++].to = to;
 }
 
 acre_status acre_window_mend(um_window *window, uint64_t at, uint64_t size)
@@ -250,7 +255,7 @@ acre_status acre_window_mend(um_window *window, uint64_t at, uint64_t size)
     for (unsigned i = 0; i < window->move_count; i++) {
         const bool is_in = window->moves[i].at < at + size && at < window->moves[i].at + window->moves[i].bytes;
         if (is_in) {
-            (void)acre_os_release(window->moves[i].to, window->moves[i].bytes);
+            (void)acre_os_release((void *)window->moves[i].to, window->moves[i].bytes);
             was_moved = true;
         } else {
             window->moves[kept++] = window->moves[i];

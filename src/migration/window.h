@@ -18,7 +18,7 @@ typedef struct um_window {
     acre_page_faults *source; /* NULL: by signal */
     struct {
         uint64_t at, bytes;
-        unsigned char *to;
+        uintptr_t to;
     } moves[UM_MOVES_MAX]; /* what the program moved elsewhere, the last one counts */
     unsigned move_count;
     uint64_t call_count; /* of the system, for contents and their protection */
