@@ -200,7 +200,7 @@ static void compare_costs(unsigned char *home, unsigned thread_count)
             continue;
         }
         printf("%9.2f  %9.2f  %6.2f  %7llu  %7llu  %5.1f\n", loop_us[ROUNDS / 2] / 1e3,
-               loop_us[ROUNDS / 2] / (double)(bytes / rows[i].unit), acre_us[ROUNDS / 2] / loop_us[ROUNDS / 2],
+               loop_us[ROUNDS / 2] / ((double)bytes / (double)rows[i].unit), acre_us[ROUNDS / 2] / loop_us[ROUNDS / 2],
                (unsigned long long)figures.call_count, (unsigned long long)calls, (double)calls / (double)figures.call_count);
     }
 }

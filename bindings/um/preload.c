@@ -150,7 +150,7 @@ EXPORT void free(void *block)
 {
     if (acre_unlikely(is_ours(block))) {
         give(block);
-    } else if (!is_early(block) && (next_free != NULL || find_next())) {
+    } else if (!is_early(block) && find_next() && next_free != NULL) {
         next_free(block);
     }
 }

@@ -1,4 +1,5 @@
-/* Proofs of migration/window.c: where a number of unified memory is among the addresses of a window, some of which the program has moved. */
+/* Proofs of migration/window.c: where a number of unified memory is among the addresses of a window, some of which the program
+ * has moved. */
 #include "../proof.h"
 
 #include "migration/window.c"

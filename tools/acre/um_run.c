@@ -150,6 +150,7 @@ static int run_program(const run_options *options, const char *library, const ch
     *code = EXIT_TOOL;
     if (pipe2(pipe_ends, O_CLOEXEC) != 0) return -1;
     const pid_t child = fork();
+    if (child < 0) error = errno;
     if (child == 0) {
         set_environment(options, library, report);
         (void)execvp(options->program[0], options->program);
@@ -231,7 +232,7 @@ int um_run(int argument_count, char **arguments)
 {
     run_options options = {.room_bytes = 0};
     const int parsed = parse_options(&options, argument_count, arguments);
-    if (parsed >= 0) return parsed;
+    if (parsed >= 0 || options.program == NULL) return parsed;
     if (options.json_path != NULL && !can_write("um run", options.json_path)) return EXIT_TOOL;
     char *const library = find_own_file("libacre-um.so");
     if (library == NULL) {
