@@ -23,7 +23,7 @@ enum { PAGE = ACRE_UM_PAGE_BYTES, ROUNDS = 5, THREADS_MAX = 8, TURNS = 3000 };
 
 static uint64_t bytes = (uint64_t)64 << 20;
 
-static void fail(const char *what)
+static _Noreturn void fail(const char *what)
 {
     (void)fprintf(stderr, "faults: %s: %s\n", what, acre_last_error());
     exit(1);
