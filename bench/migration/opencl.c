@@ -16,7 +16,7 @@ enum { PAGE = ACRE_UM_PAGE_BYTES, ROUNDS = 5 };
 
 static uint64_t bytes = (uint64_t)64 << 20;
 
-static void fail(const char *what)
+static _Noreturn void fail(const char *what)
 {
     (void)fprintf(stderr, "opencl: %s: %s\n", what, acre_last_error());
     exit(1);
