@@ -21,6 +21,9 @@
  * Threads: any, at any time; one works at a time. Costs: a touch of a page that is there takes 12 to 60 ns by the rules. Memory: 1 KiB for
  * each 2 MiB that is allocated, and what acre_policy_bytes says for each unit of eviction and place.
  *
+ * A place can be in memory that the host has no addresses of, as that of a device: acre_um_frame tells where its pages are
+ * (examples/um_opencl.c).
+ *
  * Sources of the rules: docs/um.md.
  *
  * Example: examples/um.c.
@@ -118,12 +121,22 @@ typedef struct acre_um_costs {
     uint64_t access_ns;                       /* a touch of a page that is here */
 } acre_um_costs;
 
+/* How contents reach a space that the host can neither address nor map, as buffers of OpenCL: both return when they are done. At most
+ * 2 MiB, which do not go beyond what acre_um_frame tells. Called under the lock of the acre_um: they must not call it. */
+typedef struct acre_um_contents {
+    acre_status (*write)(void *context, acre_addr to, const void *bytes, uint64_t size);
+    acre_status (*read)(void *context, void *bytes, acre_addr from, uint64_t size);
+    void *context;
+} acre_um_contents;
+
 typedef struct acre_um_place {
     const char *name;        /* copied, at most 31 characters */
     uint64_t capacity_bytes; /* at least 4 MiB; 0: all fits */
-    acre_space *space;       /* contents: `bytes_max` of its addresses are reserved, and memory committed as it is needed. Host memory. NULL
-                              * in an acre_um without contents */
-    acre_um_costs costs;     /* of a modelled place */
+    acre_space *space; /* contents: `bytes_max` of its addresses are reserved, and memory committed as it is needed. NULL in an acre_um
+                        * without contents. Of a space without ACRE_CAP_HOST_ACCESS (acre_gpu_open_space) frames of 2 MiB are
+                        * reserved, as many as the capacity has: acre_um_frame. Rules with units of 512 pages only */
+    acre_um_contents contents;   /* of such a space; all NULL: it is mapped (ACRE_CAP_MAP) */
+    acre_um_costs costs;         /* of a modelled place */
     acre_um_fault_source faults; /* but for ACRE_UM_TOUCHES the place has memory of its own (`space` is NULL), at addresses that the program
                                   * uses without further ado: acre_um_pointer. Not in an acre_um whose time is modelled */
 } acre_um_place;
@@ -134,8 +147,8 @@ ACRE_API acre_status acre_um_open(const acre_um_options *options, acre_um **um);
 /* Gives all back; the spaces stay the caller's. Contents are lost. NULL is allowed. */
 ACRE_API void acre_um_close(acre_um *um);
 
-/* ACRE_INVALID: a NULL, a capacity, a space where there are no contents, or none where there are. ACRE_NO_MEMORY: also for more than
- * ACRE_UM_PLACE_MAX places. O(1). */
+/* ACRE_INVALID: a NULL, a capacity, a space where there are no contents, or none where there are, or one that the host cannot reach, or not
+ * under these rules. ACRE_NO_MEMORY: also for more than ACRE_UM_PLACE_MAX places. O(1), and a call of the space for each frame. */
 ACRE_API acre_status acre_um_add_place(acre_um *um, const acre_um_place *place, unsigned *number);
 
 /* The costs of home, for whoever works there; those of the others are in acre_um_place. */
@@ -153,6 +166,11 @@ ACRE_API acre_status acre_um_free(acre_um *um, uint64_t at);
 /* The bytes at `at`, up to the end of their page, for who works in `place`: there, or where they are used. NULL when there are no contents,
  * no such place, or nothing is allocated there. To be used between acre_um_touch and the next call. O(1). */
 ACRE_API void *acre_um_pointer(acre_um *um, unsigned place, uint64_t at);
+
+/* Where the byte at `at` is in the space of a place that the host has no addresses of; up to the end of the 2 MiB the bytes follow, those
+ * of pages that are there. To be used as acre_um_pointer's, which is NULL there: who works in such a place uses pages nowhere else, and
+ * nobody else uses pages there. ACRE_INVALID: as acre_um_touch, or another kind of place. ACRE_BAD_POINTER: the page is not there. O(1). */
+ACRE_API acre_status acre_um_frame(acre_um *um, unsigned place, uint64_t at, acre_addr *address);
 
 /* Whoever works in `place` uses [at, at + bytes), and writes it: brings what is not there. Each page of it is in the place until another
  * call moves something, or is to be used where it is: acre_um_where says which. At most half of the place's capacity in one call.

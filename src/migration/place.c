@@ -67,11 +67,26 @@ static uint64_t offset_of(const acre_um *um, const um_block *block, unsigned pag
     return (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)page * ACRE_UM_PAGE_BYTES;
 }
 
-/* The contents of pages that are in a space; NULL: they are in a window, or nowhere. */
+/* The contents of pages that are in a space; NULL: they are in a window, in frames, or nowhere. */
 static const unsigned char *contents_of(const acre_um *um, const um_block *block, unsigned first, unsigned place)
 {
     if (place == UM_NOWHERE || um->places[place].space == NULL) return NULL;
     return acre_space_pointer(um->places[place].space, address_of(um, place, block, first));
+}
+
+static acre_status make_staging(acre_um *um)
+{
+    if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
+    return um->staging == NULL ? ACRE_NO_MEMORY : ACRE_OK;
+}
+
+/* Of pages that are in a window, or in frames. */
+static acre_status read_pages(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, void *into)
+{
+    const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
+    um_frames *const frames = um->places[from].frames;
+    if (frames != NULL) return acre_frames_read(frames, um_block_number(um, block), (uint64_t)first * ACRE_UM_PAGE_BYTES, into, bytes);
+    return acre_window_read(um->places[from].window, offset_of(um, block, first), into, bytes);
 }
 
 static acre_status copy_to_space(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
@@ -88,9 +103,29 @@ static acre_status copy_to_space(acre_um *um, const um_block *block, unsigned fi
     } else if (contents != NULL) {
         memcpy(into, contents, bytes);
     } else {
-        return acre_window_read(um->places[from].window, offset_of(um, block, first), into, bytes);
+        return read_pages(um, block, first, count, from, into);
     }
     return ACRE_OK;
+}
+
+static acre_status copy_to_frame(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
+{
+    um_frames *const frames = um->places[to].frames;
+    const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
+    const unsigned char *contents = contents_of(um, block, first, from);
+    if (contents == NULL && (from != UM_NOWHERE || frames->contents.write != NULL)) {
+        acre_status status = make_staging(um);
+        if (status == ACRE_OK && from != UM_NOWHERE) status = read_pages(um, block, first, count, from, um->staging);
+        if (status != ACRE_OK) return status;
+        if (from == UM_NOWHERE) memset(um->staging, 0, bytes);
+        contents = um->staging;
+    }
+    if (acre_frames_lack(frames, um_block_number(um, block)))
+        return acre_fail(ACRE_NO_MEMORY, "unified memory: '%s': no frame is free", um->places[to].name);
+    acre_frames_take(frames, um_block_number(um, block));
+    const acre_status status = acre_frames_write(frames, um_block_number(um, block), (uint64_t)first * ACRE_UM_PAGE_BYTES, contents, bytes);
+    if (status != ACRE_OK && acre_mask_is_empty(&block->resident[to])) acre_frames_give_back(frames, um_block_number(um, block));
+    return status;
 }
 
 /* Who waits for a page of a window goes on as soon as it is filled: then there must be no other to be seen. So a page goes from a window
@@ -98,9 +133,9 @@ static acre_status copy_to_space(acre_um *um, const um_block *block, unsigned fi
 static acre_status take_from_window(acre_um *um, const um_block *block, unsigned first, unsigned count, um_window *window)
 {
     const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
-    if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
-    if (um->staging == NULL) return ACRE_NO_MEMORY;
-    const acre_status status = acre_window_read(window, offset_of(um, block, first), um->staging, bytes);
+    acre_status status = make_staging(um);
+    if (status != ACRE_OK) return status;
+    status = acre_window_read(window, offset_of(um, block, first), um->staging, bytes);
     if (status == ACRE_OK && !block->is_read_mostly) acre_window_drop(window, offset_of(um, block, first), bytes);
     return status;
 }
@@ -136,6 +171,11 @@ static acre_status copy_to_window(acre_um *um, const um_block *block, unsigned f
                                   unsigned *done)
 {
     um_window *const source = from == UM_NOWHERE ? NULL : um->places[from].window;
+    if (from != UM_NOWHERE && um->places[from].frames != NULL) {
+        acre_status status = make_staging(um);
+        if (status == ACRE_OK) status = read_pages(um, block, first, count, from, um->staging);
+        return status != ACRE_OK ? status : fill_window(um, block, first, count, um->staging, to, done);
+    }
     if (source == NULL) return fill_window(um, block, first, count, contents_of(um, block, first, from), to, done);
     acre_status status = take_from_window(um, block, first, count, source);
     if (status != ACRE_OK) return status;
@@ -158,6 +198,7 @@ acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, uns
         status = copy_to_window(um, block, first, count, from, to, done);
     } else {
         if (um->places[to].space != NULL) status = copy_to_space(um, block, first, count, from, to);
+        if (um->places[to].frames != NULL) status = copy_to_frame(um, block, first, count, from, to);
         if (status == ACRE_OK) *done = count;
     }
     if (*done == 0) return status;
