@@ -20,11 +20,7 @@ static void count_pages(int64_t pages, int64_t bytes)
     if (figures.bytes > figures.bytes_max) figures.bytes_max = figures.bytes;
 }
 
-void um_home_read_figures(const um_home *home, um_home_figures *read)
-{
-    (void)home;
-    *read = figures;
-}
+void um_home_read_figures(um_home_figures *read) { *read = figures; }
 
 /* What is known of a page. length 0: nothing is here. */
 typedef struct kept_page {
@@ -76,12 +72,12 @@ static void discard_in_file(void *context, uint64_t at, uint64_t size)
     }
 }
 
-acre_status um_home_open_file(const char *folder, uint64_t bytes_max, um_home *home)
+acre_status um_home_open_file(const char *folder, uint64_t bytes_max, acre_um_contents *home)
 {
-    static const acre_um_contents contents = {.write = write_file, .read = read_file, .discard = discard_in_file, .is_shared = true};
+    const acre_um_contents contents = {.write = write_file, .read = read_file, .discard = discard_in_file, .is_shared = true};
     acre_status status = acre_file_open_unnamed(folder, bytes_max, &file);
     if (status == ACRE_OK) status = open_pages(bytes_max);
-    if (status == ACRE_OK) *home = (um_home){.contents = &contents};
+    if (status == ACRE_OK) *home = contents;
     return status;
 }
 
@@ -166,11 +162,11 @@ static void discard_compressed(void *context, uint64_t at, uint64_t size)
     for (uint64_t i = 0; i < size; i += PAGE) drop_page(&kept[(at + i) / PAGE]);
 }
 
-acre_status um_home_open_compressed(uint64_t bytes_max, um_home *home)
+acre_status um_home_open_compressed(uint64_t bytes_max, acre_um_contents *home)
 {
-    static const acre_um_contents contents = {.write = write_compressed, .read = read_compressed, .discard = discard_compressed};
+    const acre_um_contents contents = {.write = write_compressed, .read = read_compressed, .discard = discard_compressed};
     acre_status status = open_pages(bytes_max);
     if (status == ACRE_OK) status = acre_heap_create(&(acre_heap_options){.name = "compressed pages"}, &heap);
-    if (status == ACRE_OK) *home = (um_home){.contents = &contents};
+    if (status == ACRE_OK) *home = contents;
     return status;
 }

@@ -35,7 +35,7 @@ static unsigned char *base;
 static uint64_t from_bytes = FROM_BYTES;
 static uint64_t bytes_max;     /* of addresses: what is known of each unit of them costs memory */
 static uint64_t sizes[BLOCKS]; /* of the allocation that begins in a block, as it was asked for */
-static um_home home;
+static acre_um_contents home;
 static acre_space home_space;
 static bool has_home_space;
 static const char *report_path;
@@ -293,8 +293,7 @@ static acre_status open_um(uint64_t room_bytes, acre_um **opened)
     if (status == ACRE_OK) status = open_home(setting("ACRE_UM_HOME", "compressed"));
     if (status != ACRE_OK) return status;
     options.home = has_home_space ? &home_space : NULL;
-    options.home_contents = home.contents;
-    options.home_context = home.context;
+    options.home_contents = home;
     status = acre_um_open(&options, opened);
     if (status == ACRE_OK) status = acre_um_add_place(*opened, &place, &window);
     return status;
@@ -334,7 +333,7 @@ static __attribute__((destructor)) void end(void)
     acre_um_figures f;
     um_home_figures waiting = {0};
     if (um == NULL || report_path == NULL || acre_um_read_figures(um, window, &f) != ACRE_OK) return;
-    if (home.contents != NULL) um_home_read_figures(&home, &waiting);
+    um_home_read_figures(&waiting);
     const unsigned long long numbers[] = {
         acre_os_process_id(), taken_count,        taken_bytes_max, f.used_bytes_max, f.batch_count,          f.fault_count,
         f.write_fault_count,  f.zero_bytes,       f.in_bytes,      f.out_bytes,      f.evicted_pages,        f.evicted_units,

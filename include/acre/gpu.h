@@ -357,8 +357,9 @@ ACRE_API acre_status acre_gpu_end_moves(acre_gpu *gpu, acre_gpu_pool *pool, uint
 /* ---- As a space ---- */
 
 /* A memory type as a space (acre/space.h) of kind HANDLE: reserve is an allocation. An address is no pointer, and no device's either, but
- * acre_gpu_space_find tells of whose bytes; map, flush, copy and budget as far as the driver has them. Ranges that are not released when
- * the space is closed are the manager's allocations still. */
+ * acre_gpu_space_find tells of whose bytes; map, flush, copy and budget as far as the driver has them. What is mapped is what the device
+ * has written, also where memory is not coherent: whoever wrote it flushes before it is mapped again. Ranges that are not released when the
+ * space is closed are the manager's allocations still. */
 ACRE_API acre_status acre_gpu_open_space(acre_gpu *gpu, uint32_t type, acre_space *space);
 ACRE_API acre_status acre_gpu_space_find(acre_space *space, acre_addr address, acre_gpu_memory *memory, uint64_t *offset_bytes);
 

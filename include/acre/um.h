@@ -21,6 +21,9 @@
  * Threads: any, at any time; one works at a time. Costs: a touch of a page that is there takes 12 to 60 ns by the rules. Memory: 1 KiB for
  * each 2 MiB that is allocated, and what acre_policy_bytes says for each unit of eviction and place.
  *
+ * A place can be in memory that the host has no addresses of, as that of a device: acre_um_frame tells where its pages are
+ * (examples/um_opencl.c).
+ *
  * Sources of the rules: docs/um.md.
  *
  * Example: examples/um.c.
@@ -100,23 +103,25 @@ typedef enum acre_um_fault_source {
  * in a signal handler, but for ACRE_UM_SIGNALS. No lock is held. */
 typedef bool (*acre_um_failure)(void *context, unsigned place, uint64_t at, acre_status status, const char *why);
 
-/* Home that is no memory: a file, memory that compresses. Each is called with a lock held, for whole pages; `at` is the number that
- * acre_um_allocate gives. Bytes are those of the host; they must not be what a page fault of this acre_um brings. */
+/* How contents reach what the host can neither address nor map: home in a file or compressed, a buffer of OpenCL. Each returns when it is
+ * done, and is called under the lock of the acre_um, which it must not call; for whole pages, at most 2 MiB. `at` is the number that
+ * acre_um_allocate gives, or of a place with a space the address there. Bytes are the host's; they must not be such as fault here. */
 typedef struct acre_um_contents {
-    acre_status (*write)(void *context, uint64_t at, const void *bytes, uint64_t size); /* NULL: zeros. On failure, as before or either */
+    acre_status (*write)(void *context, uint64_t at, const void *bytes, uint64_t size); /* NULL, of home alone: zeros. On failure each page
+                                                                                         * is as before, or as wanted */
     acre_status (*read)(void *context, uint64_t at, void *bytes, uint64_t size);        /* what was written last */
-    void (*discard)(void *context, uint64_t at, uint64_t size);                         /* it will not be read before it is written */
-    bool is_shared; /* with a child of fork: the child does without what faults */
+    void (*discard)(void *context, uint64_t at, uint64_t size); /* of home: it will not be read before it is written. NULL: no need */
+    void *context;
+    bool is_shared; /* home: with a child of fork, which does without what faults */
 } acre_um_contents;
 
 typedef struct acre_um_options {
-    uint64_t bytes_max;                    /* that can be allocated at one time; a multiple of ACRE_UM_BLOCK_BYTES, up to 16 TiB */
-    acre_um_rules rules;                   /* all zero: density, blocks by the policy `adaptive`, first touch */
-    acre_space *home;                      /* contents of place 0: `bytes_max` of it are reserved. NULL: no contents, places are models */
-    const acre_um_contents *home_contents; /* instead of `home`; nobody works there then. NULL: there are none */
-    void *home_context;
-    acre_space *meta; /* for what is known of the blocks: host memory. NULL: pages of the host */
-    bool is_modelled; /* time is that of the places' costs; else it is the system's */
+    uint64_t bytes_max;             /* that can be allocated at one time; a multiple of ACRE_UM_BLOCK_BYTES, up to 16 TiB */
+    acre_um_rules rules;            /* all zero: density, blocks by the policy `adaptive`, first touch */
+    acre_space *home;               /* contents of place 0: `bytes_max` of it are reserved. NULL: no contents, places are models */
+    acre_um_contents home_contents; /* instead of `home`: nobody works there then. All NULL: there are none */
+    acre_space *meta;               /* for what is known of the blocks: host memory. NULL: pages of the host */
+    bool is_modelled;               /* time is that of the places' costs; else it is the system's */
     uint64_t random_seed;
     acre_um_failure on_failure; /* NULL: the reason goes to standard error */
     void *failure_context;
@@ -134,9 +139,11 @@ typedef struct acre_um_costs {
 typedef struct acre_um_place {
     const char *name;        /* copied, at most 31 characters */
     uint64_t capacity_bytes; /* at least 4 MiB; 0: all fits */
-    acre_space *space;       /* contents: `bytes_max` of its addresses are reserved, and memory committed as it is needed. Host memory. NULL
-                              * in an acre_um without contents */
-    acre_um_costs costs;     /* of a modelled place */
+    acre_space *space; /* contents: `bytes_max` of its addresses are reserved, and memory committed as it is needed. NULL in an acre_um
+                        * without contents. Of a space without ACRE_CAP_HOST_ACCESS (acre_gpu_open_space) frames of 2 MiB are
+                        * reserved, as many as the capacity has: acre_um_frame. Rules with units of 512 pages only */
+    acre_um_contents contents;   /* of such a space; all NULL: it is mapped (ACRE_CAP_MAP) */
+    acre_um_costs costs;         /* of a modelled place */
     acre_um_fault_source faults; /* but for ACRE_UM_TOUCHES the place has memory of its own (`space` is NULL), at addresses that the program
                                   * uses without further ado: acre_um_pointer. Not in an acre_um whose time is modelled */
 } acre_um_place;
@@ -147,8 +154,8 @@ ACRE_API acre_status acre_um_open(const acre_um_options *options, acre_um **um);
 /* Gives all back; the spaces stay the caller's. Contents are lost. NULL is allowed. */
 ACRE_API void acre_um_close(acre_um *um);
 
-/* ACRE_INVALID: a NULL, a capacity, a space where there are no contents, or none where there are. ACRE_NO_MEMORY: also for more than
- * ACRE_UM_PLACE_MAX places. O(1). */
+/* ACRE_INVALID: a NULL, a capacity, a space where there are no contents, or none where there are, or one that the host cannot reach, or not
+ * under these rules. ACRE_NO_MEMORY: also for more than ACRE_UM_PLACE_MAX places. O(1), and a call of the space for each frame. */
 ACRE_API acre_status acre_um_add_place(acre_um *um, const acre_um_place *place, unsigned *number);
 
 /* The costs of home, for whoever works there; those of the others are in acre_um_place. */
@@ -169,6 +176,11 @@ ACRE_API void *acre_um_pointer(acre_um *um, unsigned place, uint64_t at);
 
 /* The place faults, and the kernel's own accesses are served, too: read() into it works. Else those fail with EFAULT. O(1). */
 ACRE_API bool acre_um_serves_kernel(acre_um *um, unsigned place);
+
+/* Where the byte at `at` is in the space of a place that the host has no addresses of; up to the end of the 2 MiB the bytes follow, those
+ * of pages that are there. To be used as acre_um_pointer's, which is NULL there: who works in such a place uses pages nowhere else, and
+ * nobody else uses pages there. ACRE_INVALID: as acre_um_touch, or another kind of place. ACRE_BAD_POINTER: the page is not there. O(1). */
+ACRE_API acre_status acre_um_frame(acre_um *um, unsigned place, uint64_t at, acre_addr *address);
 
 /* Whoever works in `place` uses [at, at + bytes), and writes it: brings what is not there. Each page of it is in the place until another
  * call moves something, or is to be used where it is: acre_um_where says which. At most half of the place's capacity in one call.

@@ -77,8 +77,15 @@ static acre_status map(acre_space *space, acre_addr address, uint64_t size, void
     uint64_t offset = 0;
     const acre_gpu_memory memory = range_at(space, address, size, &offset, &info);
     if (memory == 0) return refuse(space, address);
-    const acre_status status = acre_gpu_map(pool_of(space)->gpu, memory, pointer);
-    if (status == ACRE_OK) *pointer = (unsigned char *)*pointer + offset;
+    acre_gpu *const gpu = pool_of(space)->gpu;
+    acre_status status = acre_gpu_map(gpu, memory, pointer);
+    if (status != ACRE_OK) return status;
+    if ((space->info.capabilities & ACRE_CAP_COHERENT) == 0) status = acre_gpu_invalidate(gpu, memory, offset, size);
+    if (status == ACRE_OK) {
+        *pointer = (unsigned char *)*pointer + offset;
+    } else {
+        (void)acre_gpu_unmap(gpu, memory);
+    }
     return status;
 }
 

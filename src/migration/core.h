@@ -6,16 +6,18 @@
  *     evict.c     what goes to make room
  *     place.c     contents and time of a place: the only file that copies
  *     window.c    addresses behind which a page is only while it is in the place
+ *     frames.c    blocks in a space that the host has no addresses of
  *
  * Invariants of a block, see acre_um_is_valid: a page that is dirty is not good at home, and is in some place; in places other than home a
  * page is in one at a time, unless the block is read mostly; what is beyond page_count is nowhere. A unit of a place's eviction policy
- * is in use exactly when one of its pages is in the place.
+ * is in use exactly when one of its pages is in the place; a block has a frame of a place that has frames exactly then, too.
  */
 #ifndef ACRE_MIGRATION_CORE_H
 #define ACRE_MIGRATION_CORE_H
 
 #include "alloc/meta.h"
 #include "base/status.h"
+#include "migration/frames.h"
 #include "migration/window.h"
 #include "policy/density.h"
 #include "policy/thrash.h"
@@ -59,10 +61,11 @@ typedef struct um_place {
     char name[32];
     uint64_t capacity_pages; /* UINT64_MAX: all fits */
     uint64_t used_pages;
-    acre_space *space; /* NULL: no contents, or a window */
+    acre_space *space; /* NULL: no contents, a window, or frames */
     acre_addr base;
     um_window *window;                /* NULL: nobody faults here */
     const acre_um_contents *contents; /* of home: NULL but where they are no memory */
+    um_frames *frames;                /* NULL: the host has addresses of it */
     acre_um_costs costs;
     uint64_t in_free_ns, out_free_ns; /* modelled: when the copy engines are free */
     uint64_t room_ns;                 /* modelled: what comes cannot begin to before */
@@ -129,6 +132,18 @@ static inline unsigned acre_um_holder_of(const acre_um *um, const um_block *bloc
     for (unsigned i = 1; i < um->place_count; i++)
         if (acre_mask_has(&block->resident[i], page)) return i;
     return ACRE_UM_HOME;
+}
+
+/* Whoever works in `place` could use the page where it is, if that is elsewhere. */
+static inline bool acre_um_can_reach(const acre_um *um, const um_block *block, unsigned page, unsigned place)
+{
+    return um->places[place].frames == NULL && um->places[acre_um_holder_of(um, block, page)].frames == NULL;
+}
+
+/* Pages of the block can come to the place only when another block has gone. */
+static inline bool acre_um_lacks_frame(const acre_um *um, const um_block *block, unsigned place)
+{
+    return um->places[place].frames != NULL && acre_frames_lack(um->places[place].frames, um_block_number(um, block));
 }
 
 /* The page can be used by who works in `place` without a fault, and without going elsewhere. */

@@ -108,6 +108,7 @@ void acre_um_note_departure(acre_um *um, um_block *block, const acre_page_mask *
     p->figures.wasted_pages += acre_mask_count(&unused);
     block->wasted_pages += acre_mask_count(&unused);
     acre_mask_subtract(&block->ahead, pages);
+    if (p->frames != NULL && acre_mask_is_empty(&block->resident[place])) acre_frames_give_back(p->frames, um_block_number(um, block));
     if (p->capacity_pages == UINT64_MAX) return;
     for (unsigned page = 0; page < ACRE_BLOCK_PAGES; page += um->rules.unit_pages)
         if (acre_mask_count_range(pages, page, um->rules.unit_pages) > 0 &&
@@ -198,7 +199,7 @@ acre_status acre_um_make_room(acre_um *um, unsigned place, uint64_t pages, const
     um_place *const p = &um->places[place];
     victim_search search = {um, kept, keep};
     if (p->capacity_pages == UINT64_MAX) return ACRE_OK;
-    while (p->capacity_pages - p->used_pages < pages) {
+    while (p->capacity_pages - p->used_pages < pages || acre_um_lacks_frame(um, kept, place)) {
         unsigned first;
         const uint32_t unit = choose(p, &search);
         if (unit == UINT32_MAX) {

@@ -67,26 +67,34 @@ static uint64_t offset_of(const acre_um *um, const um_block *block, unsigned pag
     return (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)page * ACRE_UM_PAGE_BYTES;
 }
 
-/* The contents of pages that are in a space; NULL: they are in no memory, or nowhere. */
+/* The contents of pages that are in a space; NULL: they are in a window, in frames, in no memory, or nowhere. */
 static const unsigned char *contents_of(const acre_um *um, const um_block *block, unsigned first, unsigned place)
 {
     if (place == UM_NOWHERE || um->places[place].space == NULL) return NULL;
     return acre_space_pointer(um->places[place].space, address_of(um, place, block, first));
 }
 
-/* Reads pages that are in no memory. */
+static acre_status make_staging(acre_um *um)
+{
+    if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
+    return um->staging == NULL ? ACRE_NO_MEMORY : ACRE_OK;
+}
+
+/* Reads pages that have no addresses of the host. */
 static acre_status read_pages(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, void *into)
 {
     const um_place *const place = &um->places[from];
     const uint64_t at = offset_of(um, block, first), bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
-    return place->window != NULL ? acre_window_read(place->window, at, into, bytes)
-                                 : place->contents->read(um->options.home_context, at, into, bytes);
+    if (place->window != NULL) return acre_window_read(place->window, at, into, bytes);
+    if (place->frames != NULL)
+        return acre_frames_read(place->frames, um_block_number(um, block), (uint64_t)first * ACRE_UM_PAGE_BYTES, into, bytes);
+    return place->contents->read(place->contents->context, at, into, bytes);
 }
 
 static acre_status stage(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from)
 {
-    if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
-    return um->staging == NULL ? ACRE_NO_MEMORY : read_pages(um, block, first, count, from, um->staging);
+    const acre_status status = make_staging(um);
+    return status == ACRE_OK ? read_pages(um, block, first, count, from, um->staging) : status;
 }
 
 static acre_status copy_to_space(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
@@ -116,8 +124,28 @@ static acre_status copy_to_contents(acre_um *um, const um_block *block, unsigned
         if (status != ACRE_OK) return status;
         bytes = um->staging;
     }
-    return um->places[to].contents->write(um->options.home_context, offset_of(um, block, first), bytes,
+    return um->places[to].contents->write(um->places[to].contents->context, offset_of(um, block, first), bytes,
                                           (uint64_t)count * ACRE_UM_PAGE_BYTES);
+}
+
+static acre_status copy_to_frame(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from, unsigned to)
+{
+    um_frames *const frames = um->places[to].frames;
+    const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
+    const unsigned char *contents = contents_of(um, block, first, from);
+    if (contents == NULL && (from != UM_NOWHERE || frames->contents.write != NULL)) {
+        acre_status status = make_staging(um);
+        if (status == ACRE_OK && from != UM_NOWHERE) status = read_pages(um, block, first, count, from, um->staging);
+        if (status != ACRE_OK) return status;
+        if (from == UM_NOWHERE) memset(um->staging, 0, bytes);
+        contents = um->staging;
+    }
+    if (acre_frames_lack(frames, um_block_number(um, block)))
+        return acre_fail(ACRE_NO_MEMORY, "unified memory: '%s': no frame is free", um->places[to].name);
+    acre_frames_take(frames, um_block_number(um, block));
+    const acre_status status = acre_frames_write(frames, um_block_number(um, block), (uint64_t)first * ACRE_UM_PAGE_BYTES, contents, bytes);
+    if (status != ACRE_OK && acre_mask_is_empty(&block->resident[to])) acre_frames_give_back(frames, um_block_number(um, block));
+    return status;
 }
 
 /* Who waits for a page of a window goes on as soon as it is filled: then there must be no other to be seen. So a page goes from a window
@@ -184,6 +212,7 @@ acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, uns
     } else {
         if (um->places[to].space != NULL) status = copy_to_space(um, block, first, count, from, to);
         if (um->places[to].contents != NULL) status = copy_to_contents(um, block, first, count, from, to);
+        if (um->places[to].frames != NULL) status = copy_to_frame(um, block, first, count, from, to);
         if (status == ACRE_OK) *done = count;
     }
     if (*done == 0) return status;
@@ -261,8 +290,9 @@ void acre_um_accept_block(acre_um *um, um_block *block)
 void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned place)
 {
     acre_space *const space = um->places[place].space;
-    if (um->places[place].contents != NULL)
-        um->places[place].contents->discard(um->options.home_context, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
+    if (um->places[place].contents != NULL && um->places[place].contents->discard != NULL)
+        um->places[place].contents->discard(um->places[place].contents->context, offset_of(um, block, first),
+                                            (uint64_t)count * ACRE_UM_PAGE_BYTES);
     if (um->places[place].window != NULL) acre_um_hide_pages(um, block, first, count);
     if (um->places[place].window != NULL)
         acre_window_drop(um->places[place].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);

@@ -68,13 +68,14 @@ static uint64_t threshold_of(const acre_um *um, const um_block *block, const um_
 static bool counts_touches(const acre_um *um, const um_block *block, unsigned place)
 {
     return um->rules.migration != ACRE_UM_FIRST_TOUCH && place != ACRE_UM_HOME && um->places[place].window == NULL &&
-           !(block->accessed_by >> place & 1) && block->preferred == 0;
+           um->places[place].frames == NULL && !(block->accessed_by >> place & 1) && block->preferred == 0;
 }
 
 /* By advice whoever works in `place` uses the page where it is. */
 static bool is_advised(const acre_um *um, const um_block *block, unsigned page, unsigned place)
 {
     if (um->places[place].window != NULL) return false; /* its addresses show what is in the place, and nothing else */
+    if (!acre_um_can_reach(um, block, page, place)) return false;
     if (block->accessed_by >> place & 1) return true;
     return block->preferred != 0 && block->preferred != place + 1u && acre_um_holder_of(um, block, page) + 1u == block->preferred;
 }
@@ -85,7 +86,8 @@ bool acre_um_use_there(acre_um *um, um_block *block, unsigned page, unsigned pla
     const unsigned holder = acre_um_holder_of(um, block, page);
     const bool was_pinned = block->thrash != NULL && block->thrash->pages[page].is_pinned;
     const bool is_nowhere = holder == ACRE_UM_HOME && !acre_mask_has(&block->resident[ACRE_UM_HOME], page);
-    if (is_nowhere || (was_pinned && !acre_thrash_is_pinned(&block->thrash->pages[page], um_now_ns(um)))) {
+    if (is_nowhere || !acre_um_can_reach(um, block, page, place) ||
+        (was_pinned && !acre_thrash_is_pinned(&block->thrash->pages[page], um_now_ns(um)))) {
         acre_mask_remove(&block->remote, page);
         return false;
     }
@@ -197,6 +199,7 @@ acre_status acre_um_bring_ahead(acre_um *um, um_block *block, const acre_page_ma
     const uint64_t count = acre_mask_count(&wanted);
     if (count == 0) return ACRE_OK;
     if (only_free && p->capacity_pages != UINT64_MAX && p->capacity_pages - p->used_pages < count) return ACRE_NO_MEMORY;
+    if (only_free && acre_um_lacks_frame(um, block, place)) return ACRE_NO_MEMORY;
     acre_status status = place == ACRE_UM_HOME ? ACRE_OK : acre_um_make_room(um, place, count, block, pages);
     if (status == ACRE_OK) status = bring(um, block, &wanted, place);
     if (place == ACRE_UM_HOME) return status;
@@ -365,7 +368,8 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
             const bool was_pinned = thrash->pages[page].is_pinned;
             const acre_thrash_verdict verdict = verdict_on(um, thrash, page, place, has_waited);
             if (verdict == ACRE_THRASH_PIN && !was_pinned) p->figures.pin_count++;
-            if (verdict == ACRE_THRASH_PIN && (p->window == NULL || acre_um_show_page(um, block, page, place))) {
+            if (verdict == ACRE_THRASH_PIN && acre_um_can_reach(um, block, page, place) &&
+                (p->window == NULL || acre_um_show_page(um, block, page, place))) {
                 acre_mask_add(&stay, page);
             } else if (verdict != ACRE_THRASH_MOVE) {
                 *waits = true;
@@ -377,7 +381,8 @@ static acre_status leave_some(acre_um *um, um_block *block, acre_page_mask *faul
         acre_page_mask all = {{0}}, early = {{0}};
         for (unsigned first = 0; acre_mask_next_run(faulted, &first, &count); first += count)
             for (unsigned page = first; page < first + count; page++)
-                if (block->remote_counts[page / ACRE_BIG_PAGE_PAGES] + 1u < acre_min_size(threshold_of(um, block, p), UINT16_MAX))
+                if (acre_um_can_reach(um, block, page, place) &&
+                    block->remote_counts[page / ACRE_BIG_PAGE_PAGES] + 1u < acre_min_size(threshold_of(um, block, p), UINT16_MAX))
                     acre_mask_add(&early, page);
         acre_mask_subtract(faulted, &early);
         if (!acre_mask_is_empty(&early)) { /* one fault maps the block */

@@ -75,7 +75,7 @@ static bool has_contents(const acre_um *um) { return um->places[ACRE_UM_HOME].sp
 
 static acre_status attach_space(acre_um *um, um_place *place, acre_space *space)
 {
-    if (space == NULL) return ACRE_OK;
+    if (space == NULL || place->frames != NULL) return ACRE_OK;
     if (!(space->info.capabilities & ACRE_CAP_HOST_ACCESS))
         return acre_fail(ACRE_INVALID, "unified memory: '%s': the space '%s' has no addresses of the host", place->name, space->name);
     const acre_status status = acre_space_reserve(space, um->options.bytes_max, ACRE_UM_BLOCK_BYTES, NULL, &place->base);
@@ -83,8 +83,25 @@ static acre_status attach_space(acre_um *um, um_place *place, acre_space *space)
     return status;
 }
 
+/* A place in a space that the host has no addresses of. */
+static acre_status open_frames(acre_um *um, um_place *place, const acre_um_place *options)
+{
+    if (options->space == NULL || (options->space->info.capabilities & ACRE_CAP_HOST_ACCESS) != 0) return ACRE_OK;
+    if (um->rules.unit_pages != ACRE_BLOCK_PAGES)
+        return acre_fail(ACRE_INVALID, "unified memory: '%s': in the space '%s' blocks of 512 pages go as a whole, not units of %u",
+                         place->name, options->space->name, (unsigned)um->rules.unit_pages);
+    if (place->capacity_pages != UINT64_MAX) place->capacity_pages -= place->capacity_pages % ACRE_BLOCK_PAGES;
+    const uint64_t count = acre_min_size(place->capacity_pages / ACRE_BLOCK_PAGES, um->block_count);
+    um_frames *const frames = acre_meta_alloc(&um->meta, sizeof *frames);
+    if (frames == NULL) return ACRE_NO_MEMORY;
+    const acre_status status = acre_frames_open(frames, &um->meta, options, (uint32_t)count, um->block_count);
+    if (status == ACRE_OK) place->frames = frames;
+    return status;
+}
+
 static void detach_space(acre_um *um, um_place *place)
 {
+    if (place->frames != NULL) acre_frames_close(place->frames);
     if (place->space != NULL) (void)acre_space_release(place->space, place->base, um->options.bytes_max);
 }
 
@@ -105,7 +122,7 @@ static acre_status open_places(acre_um *um)
     um->place_count = 1;
     um->blocks = acre_meta_alloc(&um->meta, um->block_count * sizeof *um->blocks);
     if (um->blocks == NULL) return ACRE_NO_MEMORY;
-    home->contents = um->options.home_contents;
+    home->contents = um->options.home_contents.write == NULL ? NULL : &um->options.home_contents;
     return attach_space(um, home, um->options.home);
 }
 
@@ -118,10 +135,10 @@ acre_status acre_um_open(const acre_um_options *options, acre_um **um)
     if (options->bytes_max == 0 || options->bytes_max % ACRE_UM_BLOCK_BYTES != 0 || options->bytes_max > BYTES_MAX)
         return acre_fail(ACRE_INVALID, "unified memory: %llu bytes at most: a multiple of 2 MiB up to 16 TiB",
                          (unsigned long long)options->bytes_max);
-    const acre_um_contents *const contents = options->home_contents;
-    if (contents != NULL &&
-        (options->home != NULL || options->is_modelled || contents->write == NULL || contents->read == NULL || contents->discard == NULL))
-        return acre_fail(ACRE_INVALID, "unified memory: contents of home: all three functions, no space for it, and no modelled time");
+    const acre_um_contents *const contents = &options->home_contents;
+    if ((contents->write == NULL) != (contents->read == NULL) ||
+        (contents->write != NULL && (options->home != NULL || options->is_modelled)))
+        return acre_fail(ACRE_INVALID, "unified memory: contents of home: write and read, no space for it, and no modelled time");
     acre_status status = complete_rules(&options->rules, &rules);
     if (status != ACRE_OK) return status;
     if (options->meta == NULL) {
@@ -181,6 +198,7 @@ static acre_status add_place(acre_um *um, const acre_um_place *options, unsigned
     place->level = 2;
     acre_status status = acre_um_open_eviction(um, place);
     if (status == ACRE_OK) status = open_streams(um, place);
+    if (status == ACRE_OK) status = open_frames(um, place, options);
     if (status == ACRE_OK) status = attach_space(um, place, options->space);
     if (status == ACRE_OK && options->faults != ACRE_UM_TOUCHES) status = acre_um_open_window(um, place, options->faults);
     if (status == ACRE_OK) *number = um->place_count++;
@@ -419,6 +437,27 @@ bool acre_um_serves_kernel(acre_um *um, unsigned place)
     return is_served;
 }
 
+acre_status acre_um_frame(acre_um *um, unsigned place, uint64_t at, acre_addr *address)
+{
+    if (um == NULL || address == NULL) return acre_fail(ACRE_INVALID, "unified memory: a NULL");
+    acre_lock_take(&um->lock);
+    acre_status status = check_range(um, place, at, 1);
+    if (status == ACRE_OK) {
+        const um_block *const block = um_block_at(um, at);
+        if (um->places[place].frames == NULL) {
+            status = acre_fail(ACRE_INVALID, "unified memory: '%s' has no frames: acre_um_pointer tells where its pages are",
+                               um->places[place].name);
+        } else if (!acre_mask_has(&block->resident[place], um_page_in_block(at))) {
+            status = acre_fail(ACRE_BAD_POINTER, "unified memory: the page at %llx is not in '%s'", (unsigned long long)at,
+                               um->places[place].name);
+        } else {
+            *address = acre_frames_address(um->places[place].frames, um_block_number(um, block), at % ACRE_UM_BLOCK_BYTES);
+        }
+    }
+    acre_lock_drop(&um->lock);
+    return status;
+}
+
 acre_status acre_um_prefetch_to(acre_um *um, unsigned place, uint64_t at, uint64_t bytes)
 {
     if (um == NULL) return acre_fail(ACRE_INVALID, "unified memory: a NULL");
@@ -539,6 +578,15 @@ static bool block_is_valid(const acre_um *um, const um_block *block)
            is_subset(&block->remote, &all);
 }
 
+/* A block has a frame exactly when it has a page there. */
+static bool frames_are_valid(const acre_um *um, unsigned place)
+{
+    const um_frames *const frames = um->places[place].frames;
+    for (uint32_t i = 0; i < um->block_count; i++)
+        if ((frames->of_block[i] != 0) != !acre_mask_is_empty(&um->blocks[i].resident[place])) return false;
+    return acre_frames_are_valid(frames);
+}
+
 static bool is_valid(const acre_um *um)
 {
     uint64_t used[ACRE_UM_PLACE_MAX] = {0};
@@ -549,6 +597,7 @@ static bool is_valid(const acre_um *um)
     for (unsigned place = 1; place < um->place_count; place++) {
         const um_place *const p = &um->places[place];
         if (used[place] != p->used_pages || p->used_pages > p->capacity_pages) return false;
+        if (p->frames != NULL && !frames_are_valid(um, place)) return false;
         if (!acre_um_eviction_is_valid(um, place)) return false;
     }
     return true;

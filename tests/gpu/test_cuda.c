@@ -4,6 +4,7 @@
 #include "support/test.h"
 
 #include <acre/cuda.h>
+#include <acre/um.h>
 #include <pthread.h>
 
 static const fake_options good = {.device_count = 2, .driver_version = 12040, .memory_bytes = 64 << 20};
@@ -688,6 +689,78 @@ static void the_manager_of_device_memory_works_over_it(void **state)
     close_device(cuda);
 }
 
+typedef struct device_space {
+    acre_space space;
+    acre_gpu *gpu;
+} device_space;
+
+static unsigned char *bytes_at(device_space *device, acre_addr address, uint64_t size)
+{
+    acre_gpu_memory memory;
+    acre_gpu_memory_info info;
+    uint64_t offset;
+    assert_int_equal(acre_gpu_space_find(&device->space, address, &memory, &offset), ACRE_OK);
+    assert_int_equal(acre_gpu_read_memory(device->gpu, memory, &info), ACRE_OK);
+    return fake_device_view(info.handle + info.offset_bytes + offset, size);
+}
+
+/* As cuMemcpyHtoD and cuMemcpyDtoH: the host does not map memory of the device. */
+static acre_status write_contents(void *context, acre_addr to, const void *bytes, uint64_t size)
+{
+    memcpy(bytes_at(context, to, size), bytes, size);
+    return ACRE_OK;
+}
+
+static acre_status read_contents(void *context, acre_addr from, void *bytes, uint64_t size)
+{
+    memcpy(bytes, bytes_at(context, from, size), size);
+    return ACRE_OK;
+}
+
+/* Of each type that the device has, those of the host mapped: eight blocks, of which it has room for three. */
+static void unified_memory_is_in_frames_of_the_device(void **state)
+{
+    (void)state;
+    enum { BLOCK = ACRE_UM_BLOCK_BYTES, BLOCKS = 8 };
+    for (uint32_t type = 0; type < 3; type++) {
+        acre_cuda *const cuda = open_device();
+        device_space device;
+        acre_space home;
+        acre_um *um;
+        unsigned place;
+        uint64_t at;
+        assert_int_equal(acre_gpu_open(acre_cuda_gpu_driver(cuda), NULL, &device.gpu), ACRE_OK);
+        assert_int_equal(acre_gpu_open_space(device.gpu, type, &device.space), ACRE_OK);
+        assert_int_equal(acre_space_open_pages(&home, NULL), ACRE_OK);
+        assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = BLOCKS * BLOCK, .home = &home}, &um), ACRE_OK);
+        acre_um_place options = {.name = "device", .capacity_bytes = 3 * BLOCK, .space = &device.space};
+        if (type == 0) options.contents = (acre_um_contents){.write = write_contents, .read = read_contents, .context = &device};
+        assert_int_equal(acre_um_add_place(um, &options, &place), ACRE_OK);
+        assert_int_equal(acre_um_allocate(um, BLOCKS * BLOCK, &at), ACRE_OK);
+        for (unsigned pass = 0; pass < 2; pass++) {
+            for (uint64_t i = 0; i < BLOCKS; i++) {
+                acre_addr frame;
+                assert_int_equal(acre_um_touch(um, place, at + i * BLOCK, BLOCK, true), ACRE_OK);
+                assert_int_equal(acre_um_frame(um, place, at + i * BLOCK, &frame), ACRE_OK);
+                unsigned char *const bytes = bytes_at(&device, frame, BLOCK);
+                for (unsigned byte = 0; byte < BLOCK; byte += 512) bytes[byte] += (unsigned char)(i + byte / 512 + 1);
+            }
+        }
+        for (uint64_t i = 0; i < BLOCKS * BLOCK; i += 512) {
+            assert_int_equal(acre_um_touch(um, ACRE_UM_HOME, at + i, 512, false), ACRE_OK);
+            const unsigned char *const byte = acre_um_pointer(um, ACRE_UM_HOME, at + i);
+            assert_int_equal(byte[0], (unsigned char)(2 * (i / BLOCK + i % BLOCK / 512 + 1)));
+            assert_int_equal(byte[1], 0);
+        }
+        assert_true(acre_um_is_valid(um));
+        acre_um_close(um);
+        acre_space_close(&home);
+        acre_space_close(&device.space);
+        assert_int_equal(acre_gpu_close(device.gpu), ACRE_OK);
+        close_device(cuda);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -711,6 +784,7 @@ int main(void)
         cmocka_unit_test(without_host_memory_nothing_is_lost_either),
         cmocka_unit_test(a_lost_device_gives_errors_and_the_process_goes_on),
         cmocka_unit_test(the_manager_of_device_memory_works_over_it),
+        cmocka_unit_test(unified_memory_is_in_frames_of_the_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1081,6 +1081,31 @@ static void a_type_is_a_space(void **state)
     finish();
 }
 
+/* Whoever maps memory that is not coherent sees what the device has written. */
+static void a_map_of_a_space_is_up_to_date(void **state)
+{
+    (void)state;
+    for (unsigned is_coherent = 0; is_coherent < 2; is_coherent++) {
+        acre_space space;
+        acre_addr address;
+        void *pointer;
+        begin(64 * MIB);
+        fake.device.atom_bytes = 64;
+        if (!is_coherent) fake.device.types[0].flags &= ~(uint32_t)ACRE_GPU_HOST_COHERENT;
+        open_with(NULL);
+        assert_int_equal(acre_gpu_open_space(gpu, 0, &space), ACRE_OK);
+        assert_int_equal(acre_space_reserve(&space, MIB, 65536, NULL, &address), ACRE_OK);
+        for (unsigned i = 1; i < 4; i++) {
+            assert_int_equal(acre_space_map(&space, address + 65536, 65536, &pointer), ACRE_OK);
+            assert_int_equal(acre_space_unmap(&space, pointer, 65536), ACRE_OK);
+            assert_int_equal(fake.invalidate_count, is_coherent ? 0 : i);
+        }
+        assert_int_equal(acre_space_release(&space, address, MIB), ACRE_OK);
+        acre_space_close(&space);
+        finish();
+    }
+}
+
 /* An address has 40 bits for the byte in a range: no more of them can be zero. */
 static void an_address_is_a_multiple_of_the_alignment(void **state)
 {
@@ -1409,6 +1434,7 @@ int main(void)
         cmocka_unit_test(reports_name_the_owners),
         cmocka_unit_test(names_in_json_are_utf8_whatever_they_were),
         cmocka_unit_test(a_type_is_a_space),
+        cmocka_unit_test(a_map_of_a_space_is_up_to_date),
         cmocka_unit_test(an_address_is_a_multiple_of_the_alignment),
         cmocka_unit_test(threads_share_a_manager),
         cmocka_unit_test(figures_names_and_pools_change_while_others_look),

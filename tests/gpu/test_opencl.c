@@ -5,6 +5,7 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <acre/opencl.h>
+#include <acre/um.h>
 #include <dlfcn.h>
 #include <stdio.h>
 
@@ -289,6 +290,85 @@ static void a_block_of_a_queue_is_reused_there_at_once(void **state)
     close_context(cl);
 }
 
+/* Contents of a space that OpenCL does not map: the context is the space. */
+static cl_mem buffer_at(acre_space *space, acre_opencl *cl, acre_addr address, size_t *offset)
+{
+    acre_gpu_memory memory;
+    acre_gpu_memory_info info;
+    uint64_t in_memory;
+    assert_int_equal(acre_gpu_space_find(space, address, &memory, &in_memory), ACRE_OK);
+    assert_int_equal(acre_gpu_read_memory(acre_opencl_manager(cl), memory, &info), ACRE_OK);
+    *offset = info.offset_bytes + in_memory;
+    return (cl_mem)(uintptr_t)info.handle;
+}
+
+typedef struct device_space {
+    acre_space space;
+    acre_opencl *cl;
+} device_space;
+
+static acre_status write_contents(void *context, acre_addr to, const void *bytes, uint64_t size)
+{
+    device_space *const device = context;
+    size_t offset;
+    cl_mem buffer = buffer_at(&device->space, device->cl, to, &offset);
+    return clEnqueueWriteBuffer(fixture.queue, buffer, CL_TRUE, offset, size, bytes, 0, NULL, NULL) == CL_SUCCESS ? ACRE_OK : ACRE_IO;
+}
+
+static acre_status read_contents(void *context, acre_addr from, void *bytes, uint64_t size)
+{
+    device_space *const device = context;
+    size_t offset;
+    cl_mem buffer = buffer_at(&device->space, device->cl, from, &offset);
+    return clEnqueueReadBuffer(fixture.queue, buffer, CL_TRUE, offset, size, bytes, 0, NULL, NULL) == CL_SUCCESS ? ACRE_OK : ACRE_IO;
+}
+
+/* A kernel works on blocks of unified memory where they are in the device, which has room for three of eight. */
+static void unified_memory_is_in_frames_of_the_device(void **state)
+{
+    (void)state;
+    enum { BLOCK = ACRE_UM_BLOCK_BYTES, BLOCKS = 8, PAGE = ACRE_UM_PAGE_BYTES };
+    acre_opencl *const cl = open_context();
+    device_space device = {.cl = cl};
+    acre_space home;
+    acre_um *um;
+    unsigned place;
+    uint64_t at;
+    assert_int_equal(acre_gpu_open_space(acre_opencl_manager(cl), 0, &device.space), ACRE_OK);
+    assert_int_equal(acre_space_open_pages(&home, NULL), ACRE_OK);
+    assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = BLOCKS * BLOCK, .home = &home}, &um), ACRE_OK);
+    acre_um_place options = {.name = "device", .capacity_bytes = 3 * BLOCK, .space = &device.space};
+    assert_int_equal(acre_um_add_place(um, &options, &place), ACRE_INVALID); /* it cannot be mapped */
+    options.contents = (acre_um_contents){.write = write_contents, .read = read_contents, .context = &device};
+    assert_int_equal(acre_um_add_place(um, &options, &place), ACRE_OK);
+    assert_int_equal(acre_um_allocate(um, BLOCKS * BLOCK, &at), ACRE_OK);
+    for (unsigned pass = 1; pass <= 2; pass++) {
+        for (uint64_t i = 0; i < BLOCKS; i++) {
+            acre_addr frame;
+            size_t offset;
+            assert_int_equal(acre_um_touch(um, place, at + i * BLOCK, BLOCK, true), ACRE_OK);
+            assert_int_equal(acre_um_frame(um, place, at + i * BLOCK, &frame), ACRE_OK);
+            cl_mem buffer = buffer_at(&device.space, cl, frame, &offset);
+            const cl_buffer_region region = {.origin = offset, .size = BLOCK};
+            cl_mem part = clCreateSubBuffer(buffer, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, NULL);
+            assert_non_null(part);
+            add(part, (int)(i + 1) * 10, BLOCK / sizeof(int));
+            assert_int_equal(clFinish(fixture.queue), CL_SUCCESS);
+            assert_int_equal(clReleaseMemObject(part), CL_SUCCESS);
+        }
+    }
+    for (uint64_t i = 0; i < BLOCKS * BLOCK; i += PAGE) {
+        assert_int_equal(acre_um_touch(um, ACRE_UM_HOME, at + i, PAGE, false), ACRE_OK);
+        const int *const numbers = acre_um_pointer(um, ACRE_UM_HOME, at + i);
+        for (unsigned n = 0; n < PAGE / sizeof(int); n++) assert_int_equal(numbers[n], (int)(i / BLOCK + 1) * 20);
+    }
+    assert_true(acre_um_is_valid(um));
+    acre_um_close(um);
+    acre_space_close(&home);
+    acre_space_close(&device.space);
+    close_context(cl);
+}
+
 static void a_queue_that_runs_out_of_order_is_refused(void **state)
 {
     (void)state;
@@ -477,6 +557,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(shared_virtual_memory_is_given_and_taken_back),
         cmocka_unit_test(an_image_has_the_contents_that_its_pitch_says),
         cmocka_unit_test(a_block_of_a_queue_is_reused_there_at_once),
+        cmocka_unit_test(unified_memory_is_in_frames_of_the_device),
         cmocka_unit_test(a_queue_that_runs_out_of_order_is_refused),
         cmocka_unit_test(a_kernel_that_does_not_fit_is_refused_with_both_numbers),
         cmocka_unit_test(bad_input_is_refused_and_changes_nothing),

@@ -1,6 +1,7 @@
 /* test_vulkan.c - buffers and images with their memory on a Vulkan device, with validation on: not one message in all of it. */
 #include "vulkan_items.h"
 
+#include <acre/um.h>
 #include <pthread.h>
 
 static acre_vulkan *acre;
@@ -518,6 +519,78 @@ static void a_space_is_copied_by_the_device(void **state)
     acre_space_close(&space);
 }
 
+/* The device fills the last half of a block, at its frame. */
+static void fill_frame(acre_space *space, acre_addr frame, uint32_t value)
+{
+    enum { BLOCK = ACRE_UM_BLOCK_BYTES };
+    acre_gpu_memory memory;
+    acre_gpu_memory_info where;
+    uint64_t offset;
+    const VkBufferCreateInfo info = buffer_of(BLOCK, TRANSFERS);
+    VkBuffer buffer;
+    VkDeviceMemory device_memory;
+    assert_int_equal(acre_gpu_space_find(space, frame, &memory, &offset), ACRE_OK);
+    assert_int_equal(acre_gpu_read_memory(acre_vulkan_gpu(acre), memory, &where), ACRE_OK);
+    assert_int_equal(vkCreateBuffer(vulkan.device, &info, NULL, &buffer), VK_SUCCESS);
+    memcpy(&device_memory, &where.handle, sizeof device_memory); /* a pointer or a number, by the machine */
+    assert_int_equal(vkBindBufferMemory(vulkan.device, buffer, device_memory, where.offset_bytes + offset), VK_SUCCESS);
+    VkCommandBuffer commands = vulkan_begin();
+    vkCmdFillBuffer(commands, buffer, BLOCK / 2, BLOCK / 2, value);
+    vulkan_submit(commands);
+    vkDestroyBuffer(vulkan.device, buffer, NULL);
+}
+
+/* Eight blocks, of which the device has room for three, in memory that is coherent or not. */
+static void unified_memory_is_in_frames_of_the_device(void **state)
+{
+    enum { BLOCK = ACRE_UM_BLOCK_BYTES, BLOCKS = 8, PAGE = ACRE_UM_PAGE_BYTES };
+    for (unsigned is_incoherent = 0; is_incoherent < 2; is_incoherent++) {
+        acre_space space, home;
+        acre_um *um;
+        unsigned place;
+        uint64_t at;
+        acre_um_figures figures;
+        const acre_gpu_request visible = {.size_bytes = 1, .host_access = ACRE_GPU_HOST_READS};
+        uint32_t type;
+        if (is_incoherent) {
+            assert_int_equal(acre_vulkan_close(acre), ACRE_OK);
+            calls.is_incoherent = true;
+            acre = open_acre();
+        }
+        assert_int_equal(acre_gpu_choose_type(acre_vulkan_gpu(acre), &visible, &type), ACRE_OK);
+        assert_int_equal(acre_gpu_open_space(acre_vulkan_gpu(acre), type, &space), ACRE_OK);
+        assert_int_equal(acre_space_open_pages(&home, NULL), ACRE_OK);
+        const acre_um_options options = {.bytes_max = BLOCKS * BLOCK, .home = &home, .rules = {.policy = ACRE_POLICY_FIFO}};
+        assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+        const acre_um_place device = {.name = "device", .capacity_bytes = 3 * BLOCK, .space = &space};
+        assert_int_equal(acre_um_add_place(um, &device, &place), ACRE_OK);
+        assert_int_equal(acre_um_allocate(um, BLOCKS * BLOCK, &at), ACRE_OK);
+        assert_int_equal(acre_um_touch(um, ACRE_UM_HOME, at, BLOCKS * BLOCK, true), ACRE_OK);
+        for (uint64_t i = 0; i < BLOCKS * BLOCK; i += PAGE) memset(acre_um_pointer(um, ACRE_UM_HOME, at + i), 0x11, PAGE);
+        for (uint32_t pass = 1; pass <= 2; pass++) {
+            for (uint64_t i = 0; i < BLOCKS; i++) {
+                acre_addr frame;
+                assert_int_equal(acre_um_touch(um, place, at + i * BLOCK, BLOCK, true), ACRE_OK);
+                assert_int_equal(acre_um_frame(um, place, at + i * BLOCK, &frame), ACRE_OK);
+                fill_frame(&space, frame, (uint32_t)i * 16 + pass);
+            }
+        }
+        for (uint64_t i = 0; i < BLOCKS * BLOCK; i += PAGE) {
+            assert_int_equal(acre_um_touch(um, ACRE_UM_HOME, at + i, PAGE, false), ACRE_OK);
+            const uint32_t *const words = acre_um_pointer(um, ACRE_UM_HOME, at + i);
+            const uint32_t expected = i % BLOCK < BLOCK / 2 ? 0x11111111 : (uint32_t)(i / BLOCK) * 16 + 2;
+            for (unsigned word = 0; word < PAGE / 4; word++) assert_int_equal(words[word], expected);
+        }
+        assert_int_equal(acre_um_read_figures(um, place, &figures), ACRE_OK);
+        assert_int_equal(figures.in_bytes, 2 * BLOCKS * BLOCK);
+        assert_int_equal(figures.out_bytes, 2 * BLOCKS * BLOCK);
+        assert_true(acre_um_is_valid(um));
+        acre_um_close(um);
+        acre_space_close(&home);
+        acre_space_close(&space);
+    }
+}
+
 enum { THREADS = 4, ROUNDS = 300, HELD = 16 };
 
 /* Makes, maps, writes and destroys buffers of its own; what it wrote is still there each time. */
@@ -651,6 +724,7 @@ int main(void)
         ONE(memory_goes_from_one_manager_to_another),
         ONE(memory_of_the_host_becomes_the_devices_without_a_copy),
         ONE(a_space_is_copied_by_the_device),
+        ONE(unified_memory_is_in_frames_of_the_device),
         ONE(threads_make_and_destroy_at_the_same_time),
         ONE(a_buffer_grows_where_it_is),
     };

@@ -2,6 +2,8 @@
  * is counted is counted exactly. */
 #include "random_use.h"
 
+#include "fake_device.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,8 @@ typedef struct scene {
     size_t left;
     acre_um *um;
     failing_space spaces[PLACES];
+    fake_device devices[PLACES];
+    bool is_device[PLACES]; /* the place is in a device, not in a space */
     uint64_t ranges[RANGES_MAX], range_bytes[RANGES_MAX];
     uint64_t values[PAGES], next_value;
     uint64_t touches[PLACES];
@@ -104,7 +108,10 @@ static acre_um_rules random_rules(scene *s)
 
 static void open_scene(scene *s, uint64_t *commit_count, uint64_t fail_at)
 {
-    for (unsigned i = 0; i < PLACES; i++) open_failing(&s->spaces[i], commit_count, fail_at);
+    for (unsigned i = 0; i < PLACES; i++) {
+        open_failing(&s->spaces[i], commit_count, fail_at);
+        fake_device_open(&s->devices[i], next(s) % 2, commit_count, fail_at);
+    }
     /* Time is modelled, so that a lapse passes at once. */
     const acre_um_options options = {.bytes_max = (uint64_t)BLOCKS * ACRE_UM_BLOCK_BYTES,
                                      .rules = random_rules(s),
@@ -113,30 +120,49 @@ static void open_scene(scene *s, uint64_t *commit_count, uint64_t fail_at)
                                      .random_seed = next(s)};
     must(acre_um_open(&options, &s->um) == ACRE_OK, "open");
     for (unsigned i = 1; i < PLACES; i++) {
-        const acre_um_place place = {
-            .name = "near",
-            .capacity_bytes = i == 2 && next(s) % 3 == 0 ? 0 : (uint64_t)(1 + next(s) % 3) * 4 << 20,
-            .space = &s->spaces[i].space,
-            .costs = {.fault_ns = 1000, .in_bytes_per_s = 1000000000, .out_bytes_per_s = next(s) % 2 * 1000000000u}};
+        acre_um_place place = {.name = "near",
+                               .capacity_bytes = i == 2 && next(s) % 3 == 0 ? 0 : (uint64_t)(1 + next(s) % 3) * 4 << 20,
+                               .space = &s->spaces[i].space,
+                               .costs = {.fault_ns = 1000, .in_bytes_per_s = 1000000000, .out_bytes_per_s = next(s) % 2 * 1000000000u}};
         unsigned number = 0;
-        must(acre_um_add_place(s->um, &place, &number) == ACRE_OK && number == i, "add_place");
+        s->is_device[i] = next(s) % 2 && options.rules.unit_pages == 512;
+        if (s->is_device[i]) {
+            place.space = &s->devices[i].space;
+            if (!(place.space->info.capabilities & ACRE_CAP_MAP)) place.contents = fake_device_contents(&s->devices[i]);
+        }
+        if (acre_um_add_place(s->um, &place, &number) != ACRE_OK) {
+            must(s->is_device[i] && s->devices[i].frame_count == 0, "a place that fails");
+            must(acre_um_add_place(s->um, &place, &number) == ACRE_OK, "add_place");
+        }
+        must(number == i, "the place's number");
     }
+}
+
+/* Of the page that whoever works in `place` uses. What is in a device is used there alone. */
+static unsigned char *bytes_of_page(scene *s, unsigned place, uint64_t at)
+{
+    unsigned where = PLACES;
+    acre_addr address = 0;
+    at -= at % ACRE_UM_PAGE_BYTES;
+    must(acre_um_where(s->um, place, at, &where) == ACRE_OK && where < PLACES, "where");
+    must(where == place || !(s->is_device[where] || s->is_device[place]), "a page is used from where nobody reaches it");
+    unsigned char *const bytes = acre_um_pointer(s->um, place, at);
+    if (!s->is_device[where]) return bytes;
+    must(bytes == NULL && acre_um_frame(s->um, where, at, &address) == ACRE_OK, "frame");
+    must(address % ACRE_UM_BLOCK_BYTES == at % ACRE_UM_BLOCK_BYTES, "a block lies in one frame");
+    return fake_device_bytes(&s->devices[where], address);
 }
 
 static void check_page(scene *s, unsigned place, uint64_t at)
 {
-    unsigned where = PLACES;
-    must(acre_um_where(s->um, place, at, &where) == ACRE_OK && where < PLACES, "where");
-    const unsigned char *const bytes = acre_um_pointer(s->um, place, at / ACRE_UM_PAGE_BYTES * ACRE_UM_PAGE_BYTES);
+    const unsigned char *const bytes = bytes_of_page(s, place, at);
     const uint64_t value = s->values[at / ACRE_UM_PAGE_BYTES];
     must(memcmp(bytes, &value, sizeof value) == 0 && memcmp(bytes + ACRE_UM_PAGE_BYTES - 8, &value, sizeof value) == 0, "contents");
 }
 
 static void write_page(scene *s, unsigned place, uint64_t at)
 {
-    unsigned where = PLACES;
-    must(acre_um_where(s->um, place, at, &where) == ACRE_OK, "where");
-    unsigned char *const bytes = acre_um_pointer(s->um, place, at / ACRE_UM_PAGE_BYTES * ACRE_UM_PAGE_BYTES);
+    unsigned char *const bytes = bytes_of_page(s, place, at);
     const uint64_t value = s->values[at / ACRE_UM_PAGE_BYTES] = ++s->next_value;
     memcpy(bytes, &value, sizeof value);
     memcpy(bytes + ACRE_UM_PAGE_BYTES - 8, &value, sizeof value);
@@ -236,6 +262,9 @@ uint64_t use_um_at_random(const uint8_t *bytes, size_t count, uint64_t fail_at)
         }
     }
     acre_um_close(s->um);
-    for (unsigned i = 0; i < PLACES; i++) acre_space_close(&s->spaces[i].below);
+    for (unsigned i = 0; i < PLACES; i++) {
+        acre_space_close(&s->spaces[i].below);
+        fake_device_close(&s->devices[i]);
+    }
     return commit_count;
 }

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Fails as assert does. `fail_at`: that call of a space's commit fails, and none after it; 0: none does. Returns how many there were. */
+/* Fails as assert does. `fail_at`: that call of a space's commit, or of a device, fails, and none after it; 0: none does. Returns how many
+ * there were. */
 uint64_t use_um_at_random(const uint8_t *bytes, size_t count, uint64_t fail_at);
 
 #endif

@@ -1,4 +1,5 @@
 /* Pages that come by the processor's own faults: contents are right whatever came and went, and nobody waits for ever. */
+#include "fake_device.h"
 #include "os/page_faults.h"
 #include "support/test.h"
 
@@ -146,6 +147,38 @@ static void who_reads_will_write(void **state)
     assert_int_equal(acre_um_touch(s.um, ACRE_UM_HOME, s.at, 16 * MIB, false), ACRE_OK);
     for (uint64_t at = 0; at < 16 * MIB; at += PAGE) assert_int_equal(*(uint64_t *)acre_um_pointer(s.um, ACRE_UM_HOME, s.at + at), at + 2);
     close_scene(&s);
+}
+
+/* Pages go to and fro between a window and a device that the host has no addresses of. */
+static void a_device_takes_pages_from_a_window(void **state)
+{
+    (void)state;
+    scene s;
+    fake_device device;
+    unsigned far;
+    uint64_t call_count = 0;
+    acre_addr frame;
+    open_scene(&s, "nvidia", 16 * MIB, 0);
+    fill_home(&s, 16 * MIB);
+    fake_device_open(&device, true, &call_count, 0);
+    assert_int_equal(acre_um_add_place(s.um, &(acre_um_place){.name = "far", .capacity_bytes = 4 * MIB, .space = &device.space}, &far),
+                     ACRE_OK);
+    for (unsigned pass = 0; pass < 3; pass++) {
+        for (uint64_t at = 0; at < 16 * MIB; at += 64 * PAGE) {
+            set_word(&s, at, word_at(&s, at) * 3);
+            assert_int_equal(acre_um_touch(s.um, far, s.at + at, 8, true), ACRE_OK);
+            assert_int_equal(acre_um_frame(s.um, far, s.at + at, &frame), ACRE_OK);
+            uint64_t *const word = (uint64_t *)(void *)fake_device_bytes(&device, frame);
+            *word += 1;
+        }
+    }
+    for (uint64_t at = 0; at < 16 * MIB; at += PAGE) {
+        uint64_t expected = at + 1;
+        for (unsigned pass = 0; pass < 3 && at % (64 * PAGE) == 0; pass++) expected = expected * 3 + 1;
+        assert_int_equal(word_at(&s, at), expected);
+    }
+    close_scene(&s);
+    fake_device_close(&device);
 }
 
 enum { RANDOM_PAGES = 16 * 512, RANDOM_STEPS = 1200 };
@@ -651,12 +684,12 @@ static int choose_signals(void **state)
 
 #define ALL_TESTS                                                                                                                          \
     cmocka_unit_test(pages_come_in_order), cmocka_unit_test(only_what_is_written_comes_home), cmocka_unit_test(who_reads_will_write),      \
-        cmocka_unit_test(contents_are_right_at_eight_times_the_room), cmocka_unit_test(threads_fault_side_by_side),                        \
-        cmocka_unit_test(files_are_read_into_it), cmocka_unit_test(what_is_not_allocated_ends_the_access),                                 \
-        cmocka_unit_test(copies_that_fail_lose_nothing), cmocka_unit_test(another_thread_goes_on),                                         \
-        cmocka_unit_test(without_any_thread_nobody_hangs), cmocka_unit_test(addresses_may_be_unmapped_moved_and_advised),                  \
-        cmocka_unit_test(pages_go_between_two_windows), cmocka_unit_test(a_page_that_goes_to_and_fro_is_pinned),                           \
-        cmocka_unit_test(arguments_are_looked_at)
+        cmocka_unit_test(a_device_takes_pages_from_a_window), cmocka_unit_test(contents_are_right_at_eight_times_the_room),                \
+        cmocka_unit_test(threads_fault_side_by_side), cmocka_unit_test(files_are_read_into_it),                                            \
+        cmocka_unit_test(what_is_not_allocated_ends_the_access), cmocka_unit_test(copies_that_fail_lose_nothing),                          \
+        cmocka_unit_test(another_thread_goes_on), cmocka_unit_test(without_any_thread_nobody_hangs),                                       \
+        cmocka_unit_test(addresses_may_be_unmapped_moved_and_advised), cmocka_unit_test(pages_go_between_two_windows),                     \
+        cmocka_unit_test(a_page_that_goes_to_and_fro_is_pinned), cmocka_unit_test(arguments_are_looked_at)
 
 /* `fork`: the test of a child alone. */
 int main(int count, char **arguments)

@@ -1,4 +1,5 @@
 /* test_um.c - unified memory: random use against an array, published counts of faults, failing copies, bad input. */
+#include "fake_device.h"
 #include "random_use.h"
 
 #include "os/os.h"
@@ -545,6 +546,180 @@ static void bad_input_is_refused(void **state)
     acre_space_close(&space);
 }
 
+/* ---- a device that the host has no addresses of ---- */
+
+static void blocks_are_in_frames(void **state)
+{
+    for (unsigned can_map = 0; can_map < 2; can_map++) {
+        acre_space home;
+        fake_device fake;
+        acre_um *um;
+        unsigned place;
+        uint64_t at, call_count = 0;
+        acre_addr address, other;
+        acre_um_figures f;
+        fake_device_open(&fake, can_map, &call_count, 0);
+        assert_int_equal(acre_space_open_pages(&home, NULL), ACRE_OK);
+        assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = 32 * MIB, .home = &home}, &um), ACRE_OK);
+        acre_um_place near_place = {.name = "device", .capacity_bytes = 9 * MIB, .space = &fake.space};
+        if (!can_map) near_place.contents = fake_device_contents(&fake);
+        assert_int_equal(acre_um_add_place(um, &near_place, &place), ACRE_OK);
+        assert_int_equal(fake.frame_count, 4);
+        assert_int_equal(acre_um_allocate(um, 32 * MIB, &at), ACRE_OK);
+        /* One page of each block: frames are scarce long before pages. The device writes by itself. */
+        for (uint64_t i = 0; i < 16; i++) {
+            assert_int_equal(acre_um_touch(um, place, at + i * 2 * MIB + 5 * PAGE, PAGE, true), ACRE_OK);
+            assert_int_equal(acre_um_frame(um, place, at + i * 2 * MIB + 5 * PAGE + 40, &address), ACRE_OK);
+            assert_int_equal(acre_um_frame(um, place, at + i * 2 * MIB + 5 * PAGE, &other), ACRE_OK);
+            assert_int_equal(address - other, 40);
+            assert_null(acre_um_pointer(um, place, at + i * 2 * MIB + 5 * PAGE));
+            assert_int_equal(*fake_device_bytes(&fake, address), 0);
+            *fake_device_bytes(&fake, address) = (unsigned char)(i + 1);
+            assert_true(acre_um_is_valid(um));
+        }
+        assert_int_equal(acre_um_read_figures(um, place, &f), ACRE_OK);
+        assert_int_equal(f.evicted_units, 12);
+        assert_int_equal(acre_um_frame(um, place, at, &address), ACRE_BAD_POINTER);
+        assert_int_equal(acre_um_frame(um, ACRE_UM_HOME, at, &address), ACRE_INVALID);
+        assert_int_equal(acre_um_frame(um, place, at + 32 * MIB, &address), ACRE_INVALID);
+        assert_int_equal(acre_um_prefetch_to(um, place, at, 2 * MIB), ACRE_NO_MEMORY); /* nothing goes for it */
+        for (uint64_t i = 0; i < 16; i++) {
+            assert_int_equal(acre_um_touch(um, ACRE_UM_HOME, at + i * 2 * MIB + 5 * PAGE, PAGE, false), ACRE_OK);
+            const unsigned char *const bytes = acre_um_pointer(um, ACRE_UM_HOME, at + i * 2 * MIB + 5 * PAGE);
+            assert_int_equal(bytes[40], i + 1);
+            assert_int_equal(bytes[41], 0);
+        }
+        acre_um_close(um);
+        fake_device_close(&fake);
+        acre_space_close(&home);
+    }
+}
+
+/* Who failed to bring a block has no frame for it. */
+static void a_copy_that_fails_takes_no_frame(void **state)
+{
+    for (unsigned can_map = 0; can_map < 2; can_map++) {
+        acre_space home;
+        fake_device fake;
+        acre_um *um;
+        unsigned place;
+        uint64_t at, call_count = 0;
+        acre_addr address;
+        fake_device_open(&fake, can_map, &call_count, 0);
+        assert_int_equal(acre_space_open_pages(&home, NULL), ACRE_OK);
+        assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = 16 * MIB, .home = &home}, &um), ACRE_OK);
+        acre_um_place near_place = {.name = "device", .capacity_bytes = 4 * MIB, .space = &fake.space};
+        if (!can_map) near_place.contents = fake_device_contents(&fake);
+        assert_int_equal(acre_um_add_place(um, &near_place, &place), ACRE_OK);
+        assert_int_equal(acre_um_allocate(um, 16 * MIB, &at), ACRE_OK);
+        for (uint64_t i = 0; i < 16 * MIB; i += 2 * MIB) {
+            for (uint64_t fails = 1;; fails++) {
+                fake.fail_at = call_count + fails;
+                const acre_status status = acre_um_touch(um, place, at + i, PAGE, true);
+                assert_true(acre_um_is_valid(um));
+                if (status == ACRE_OK) break;
+                assert_int_equal(status, ACRE_IO);
+            }
+            assert_int_equal(acre_um_frame(um, place, at + i, &address), ACRE_OK);
+            *fake_device_bytes(&fake, address) = (unsigned char)(i / MIB + 1);
+        }
+        fake.fail_at = 0;
+        for (uint64_t i = 0; i < 16 * MIB; i += 2 * MIB) {
+            assert_int_equal(acre_um_touch(um, ACRE_UM_HOME, at + i, 1, false), ACRE_OK);
+            assert_int_equal(*(unsigned char *)acre_um_pointer(um, ACRE_UM_HOME, at + i), i / MIB + 1);
+        }
+        acre_um_close(um);
+        fake_device_close(&fake);
+        acre_space_close(&home);
+    }
+}
+
+static void must_be_used_in(acre_um *um, unsigned place, uint64_t at)
+{
+    unsigned where;
+    assert_int_equal(acre_um_touch(um, place, at, 8, true), ACRE_OK);
+    assert_int_equal(acre_um_where(um, place, at, &where), ACRE_OK);
+    assert_int_equal(where, place);
+}
+
+/* Where others would use a page where it is, whoever works in a device has it there. */
+static void a_device_has_what_it_uses(void **state)
+{
+    acre_space home, pages;
+    fake_device fake;
+    acre_um *um;
+    unsigned far, place;
+    uint64_t at, call_count = 0;
+    acre_um_figures f;
+    fake_device_open(&fake, true, &call_count, 0);
+    assert_int_equal(acre_space_open_pages(&home, NULL), ACRE_OK);
+    assert_int_equal(acre_space_open_pages(&pages, NULL), ACRE_OK);
+    const acre_um_options options = {.bytes_max = 16 * MIB, .home = &home, .is_modelled = true};
+    assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+    const acre_um_place host = {.name = "host", .space = &pages, .costs = {.fault_ns = 1000}};
+    const acre_um_place device_place = {.name = "device", .space = &fake.space, .costs = {.fault_ns = 1000}};
+    assert_int_equal(acre_um_add_place(um, &host, &far), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &device_place, &place), ACRE_OK);
+    assert_int_equal(fake.frame_count, 8); /* all fits */
+    assert_int_equal(acre_um_allocate(um, 16 * MIB, &at), ACRE_OK);
+    for (unsigned i = 0; i < 100; i++) must_be_used_in(um, i % 2 ? place : ACRE_UM_HOME, at); /* though it goes to and fro */
+    for (unsigned i = 0; i < 100; i++) assert_int_equal(acre_um_touch(um, i % 2 ? far : ACRE_UM_HOME, at + 2 * MIB, 8, true), ACRE_OK);
+    assert_int_equal(acre_um_read_figures(um, far, &f), ACRE_OK);
+    const acre_um_figures before = f;
+    assert_int_equal(acre_um_touch(um, far, at + 2 * MIB, 8, true), ACRE_OK);
+    assert_int_equal(acre_um_touch(um, ACRE_UM_HOME, at + 2 * MIB, 8, true), ACRE_OK);
+    assert_int_equal(acre_um_read_figures(um, far, &f), ACRE_OK);
+    assert_int_equal(f.in_bytes + f.out_bytes, before.in_bytes + before.out_bytes); /* it is pinned */
+    must_be_used_in(um, place, at + 2 * MIB);
+    for (acre_um_advice advice = ACRE_UM_PREFERRED; advice <= ACRE_UM_ACCESSED_BY; advice++) {
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(acre_um_advise(um, at + 4 * MIB, 2 * MIB, advice, i), ACRE_OK);
+            must_be_used_in(um, place, at + 4 * MIB);
+            must_be_used_in(um, i % 2, at + 4 * MIB);
+        }
+    }
+    assert_true(acre_um_is_valid(um));
+    acre_um_close(um);
+    fake_device_close(&fake);
+    acre_space_close(&pages);
+    acre_space_close(&home);
+}
+
+static void a_space_that_nobody_reaches_is_refused(void **state)
+{
+    acre_space home;
+    fake_device fake;
+    acre_um *um;
+    unsigned place;
+    uint64_t call_count = 0;
+    assert_int_equal(acre_space_open_pages(&home, NULL), ACRE_OK);
+    fake_device_open(&fake, false, &call_count, 0);
+    acre_um_place near_place = {.name = "device", .capacity_bytes = 8 * MIB, .space = &fake.space};
+    assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = 32 * MIB, .home = &home}, &um), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &near_place, &place), ACRE_INVALID); /* it cannot be mapped */
+    near_place.contents = fake_device_contents(&fake);
+    near_place.contents.read = NULL;
+    assert_int_equal(acre_um_add_place(um, &near_place, &place), ACRE_INVALID);
+    near_place.contents = fake_device_contents(&fake);
+    fake.frame_count_max = 3;
+    assert_int_equal(acre_um_add_place(um, &near_place, &place), ACRE_NO_MEMORY);
+    assert_int_equal(fake.frame_count, 0);
+    fake.space.info.grain_bytes = 4 * MIB;
+    assert_int_equal(acre_um_add_place(um, &near_place, &place), ACRE_INVALID);
+    fake.space.info.grain_bytes = 65536;
+    fake.frame_count_max = 4;
+    assert_int_equal(acre_um_add_place(um, &near_place, &place), ACRE_OK);
+    acre_um_close(um);
+    fake_device_close(&fake);
+    const acre_um_options small = {.bytes_max = 32 * MIB, .home = &home, .rules = {.unit_pages = 16}};
+    assert_int_equal(acre_um_open(&small, &um), ACRE_OK);
+    assert_int_equal(acre_um_add_place(um, &near_place, &place), ACRE_INVALID);
+    acre_um_close(um);
+    assert_int_equal(acre_um_open(&(acre_um_options){.bytes_max = 32 * MIB, .home = &fake.space}, &um), ACRE_INVALID);
+    fake_device_close(&fake);
+    acre_space_close(&home);
+}
+
 /* With meta spaces of every size up to what it takes. */
 static void without_memory_nothing_is_held(void **state)
 {
@@ -590,6 +765,10 @@ int main(void)
         cmocka_unit_test(streams_are_foreseen),
         cmocka_unit_test(threads_may_all_call),
         cmocka_unit_test(a_throttled_touch_waits_a_lapse),
+        cmocka_unit_test(blocks_are_in_frames),
+        cmocka_unit_test(a_copy_that_fails_takes_no_frame),
+        cmocka_unit_test(a_device_has_what_it_uses),
+        cmocka_unit_test(a_space_that_nobody_reaches_is_refused),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(without_memory_nothing_is_held),
     };
