@@ -112,7 +112,8 @@ typedef struct acre_um_contents {
     acre_status (*read)(void *context, uint64_t at, void *bytes, uint64_t size);        /* what was written last */
     void (*discard)(void *context, uint64_t at, uint64_t size); /* of home: it will not be read before it is written. NULL: no need */
     void *context;
-    bool is_shared; /* home: with a child of fork, which does without what faults */
+    bool is_shared; /* home: with a child of fork, which does without what faults: acre_um_free and _close do nothing to it there, and
+                     * whatever else is ACRE_UNSUPPORTED */
 } acre_um_contents;
 
 typedef struct acre_um_options {

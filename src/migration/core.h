@@ -104,6 +104,7 @@ struct acre_um {
     acre_page_mask opened;    /* of the block that is served: pages of a window that come such that they can be written */
     unsigned char *staging;   /* a block's bytes; NULL: were never needed */
     struct um_faults *faults; /* NULL: no place faults */
+    bool is_parents;          /* in a child of fork: contents are the parent's, and nothing is done here */
     struct {
         uint32_t block, page;
     } shown[UM_SHOWN_MAX]; /* the pages of all that are */

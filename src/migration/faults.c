@@ -336,7 +336,7 @@ static bool on_access(uintptr_t address, char access)
     acre_um *um;
     unsigned place;
     uint64_t at;
-    if (!find_window(address, &um, &place, &at)) return false;
+    if (!find_window(address, &um, &place, &at) || um->is_parents) return false;
     at = at / ACRE_UM_PAGE_BYTES * ACRE_UM_PAGE_BYTES;
     for (bool may_wait = true;; may_wait = false) {
         acre_lock_take(&um->lock);
@@ -444,8 +444,7 @@ static acre_status take_over(acre_um *um)
     faults->has_source = false;
     faults->thread = THREAD_NONE;
     if (had_source) acre_page_faults_close(&faults->source);
-    if (home_is_shared(um)) return ACRE_OK;
-    acre_status status = had_source ? start(um) : ACRE_OK;
+    acre_status status = home_is_shared(um) ? ACRE_UNSUPPORTED : had_source ? start(um) : ACRE_OK;
     for (unsigned place = 1; place < um->place_count && status == ACRE_OK; place++) {
         um_window *const window = um->places[place].window;
         int memory;
@@ -454,6 +453,7 @@ static acre_status take_over(acre_um *um)
         if (status == ACRE_OK) status = copy_window(um, place, memory);
         acre_os_close(memory);
     }
+    um->is_parents = status != ACRE_OK;
     return status;
 }
 
@@ -461,7 +461,7 @@ static void in_child(void)
 {
     for (acre_um *um = first_um; um != NULL; um = um->faults->next) {
         char text[512];
-        if (take_over(um) == ACRE_OK) continue;
+        if (take_over(um) == ACRE_OK || home_is_shared(um)) continue;
         const size_t length = acre_format(text, sizeof text, "acre: unified memory: a child does without it: %s\n", acre_last_error());
         acre_os_write_error(text, length < sizeof text ? length : sizeof text - 1);
     }

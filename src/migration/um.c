@@ -177,7 +177,7 @@ void acre_um_close(acre_um *um)
 {
     if (um == NULL) return;
     acre_um_close_windows(um);
-    for (unsigned i = 0; i < um->place_count; i++) detach_space(um, &um->places[i]);
+    for (unsigned i = 0; i < um->place_count && !um->is_parents; i++) detach_space(um, &um->places[i]);
     acre_space pages = um->pages;
     acre_meta meta = um->meta;
     const bool is_own = um->options.meta == NULL;
@@ -239,6 +239,11 @@ acre_status acre_um_set_home_costs(acre_um *um, const acre_um_costs *costs)
 
 /* ---- memory ---- */
 
+static acre_status refuse_child(void)
+{
+    return acre_fail(ACRE_UNSUPPORTED, "unified memory: in a child of fork there is none whose home the parent uses, too");
+}
+
 static uint32_t find_blocks(const acre_um *um, uint32_t count)
 {
     uint32_t run = 0;
@@ -257,6 +262,7 @@ acre_status acre_um_allocate(acre_um *um, uint64_t bytes, uint64_t *at)
                          (unsigned long long)um->options.bytes_max);
     uint64_t pages = (bytes + ACRE_UM_PAGE_BYTES - 1) / ACRE_UM_PAGE_BYTES;
     const uint32_t count = (uint32_t)((pages + ACRE_BLOCK_PAGES - 1) / ACRE_BLOCK_PAGES);
+    if (um->is_parents) return refuse_child();
     acre_lock_take(&um->lock);
     const uint32_t first = find_blocks(um, count);
     for (uint32_t i = 0; i < count && first != UINT32_MAX; i++) {
@@ -298,6 +304,7 @@ static void mend_windows(acre_um *um, uint64_t at, uint64_t bytes)
 acre_status acre_um_free(acre_um *um, uint64_t at)
 {
     if (um == NULL) return acre_fail(ACRE_INVALID, "unified memory: a NULL");
+    if (um->is_parents) return ACRE_OK; /* what there was has stayed with the parent */
     acre_lock_take(&um->lock);
     const bool is_one = at < um->options.bytes_max && at % ACRE_UM_BLOCK_BYTES == 0 && um_block_at(um, at)->range_blocks != 0;
     if (is_one) {
@@ -315,6 +322,7 @@ acre_status acre_um_free(acre_um *um, uint64_t at)
 /* Under the lock. */
 static acre_status check_range(const acre_um *um, unsigned place, uint64_t at, uint64_t bytes)
 {
+    if (um->is_parents) return refuse_child();
     if (place >= um->place_count)
         return acre_fail(ACRE_INVALID, "unified memory: there is no place %u: 0 to %u", place, um->place_count - 1);
     if (bytes == 0 || at >= um->options.bytes_max || bytes > um->options.bytes_max - at)

@@ -542,6 +542,45 @@ static void children_have_their_own(void **state)
     close_scene(&s);
 }
 
+/* Its home is a file, which the parent goes on to use: what the child does is without effect. */
+static void children_leave_a_file_alone(void **state)
+{
+    (void)state;
+    scene s = {0};
+    int status;
+    char path[] = "/tmp/acre-um-XXXXXX";
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    assert_int_equal(close(file), 0);
+    acre_um_options options = {.bytes_max = 8 * MIB, .home = &s.home};
+    assert_int_equal(acre_space_open_file(&s.home, path, 12 * MIB), ACRE_OK);
+    assert_int_equal(acre_um_open(&options, &s.um), ACRE_OK);
+    const acre_um_place place = {.name = "near", .capacity_bytes = 4 * MIB, .faults = source};
+    catch_signals(false);
+    assert_int_equal(acre_um_add_place(s.um, &place, &s.near), ACRE_OK);
+    catch_signals(true);
+    assert_int_equal(acre_um_allocate(s.um, 8 * MIB, &s.at), ACRE_OK);
+    s.bytes = acre_um_pointer(s.um, s.near, s.at);
+    for (uint64_t at = 0; at < 8 * MIB; at += PAGE) set_word(&s, at, at + 4);
+    const pid_t child = fork();
+    if (child == 0) {
+        uint64_t other;
+        const bool is_refused = acre_um_touch(s.um, s.near, s.at, 1, true) == ACRE_UNSUPPORTED &&
+                                acre_um_allocate(s.um, PAGE, &other) == ACRE_UNSUPPORTED && access_ends(&s, 0);
+        const bool is_freed = acre_um_free(s.um, s.at) == ACRE_OK;
+        acre_um_close(s.um);
+        _exit(is_refused && is_freed ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    for (uint64_t at = 0; at < 8 * MIB; at += PAGE) assert_int_equal(word_at(&s, at), at + 4);
+    assert_true(acre_um_is_valid(s.um));
+    acre_um_close(s.um);
+    acre_space_close(&s.home);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void addresses_may_be_unmapped_moved_and_advised(void **state)
 {
     (void)state;
@@ -695,7 +734,7 @@ static int choose_signals(void **state)
 int main(int count, char **arguments)
 {
     const struct CMUnitTest by_userfaultfd[] = {ALL_TESTS}, by_signal[] = {ALL_TESTS},
-                            of_fork[] = {cmocka_unit_test(children_have_their_own)};
+                            of_fork[] = {cmocka_unit_test(children_have_their_own), cmocka_unit_test(children_leave_a_file_alone)};
     const bool is_fork = count > 1 && strcmp(arguments[1], "fork") == 0;
     int failed = 0;
     acre_page_faults probe;

@@ -76,6 +76,19 @@ result = run("--room", "8M", "--home", f"file:{folder}", sys.executable, "-c",
              "import subprocess\na = bytearray(b'x') * (24 << 20)\nprint(subprocess.run(['true']).returncode, a.count(b'x') == len(a))")
 check(result.stdout == b"0 True\n", f"a program started with a file as home: {result.stdout} {result.stderr}")
 
+# A child that only ends, after it freed what it has, leaves its parent's file alone.
+program = """
+import os
+a = bytearray(b"x") * (24 << 20)
+child = os.fork()
+if child == 0:
+    del a
+    os._exit(0)
+print(os.waitpid(child, 0)[1], a.count(b"x") == len(a))
+"""
+result = run("--room", "8M", "--home", f"file:{folder}", sys.executable, "-c", program)
+check(result.stdout == b"0 True\n", f"fork with a file: {result.stdout} {result.stderr}")
+
 # Where no file can be made, the program runs without.
 result = run("--room", "4M", "--home", f"file:{folder}", sys.executable, "-c", "print(len(bytearray(b'x') * (24 << 20)))",
              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)), restore_signals=False)
