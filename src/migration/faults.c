@@ -258,9 +258,11 @@ static void serve_faults(void *argument)
  * home go on. */
 static void give_up(acre_um *um)
 {
+    acre_lock_take(&um->lock);
     for (unsigned place = 1; place < um->place_count; place++)
         if (um->places[place].window != NULL) acre_window_refuse(um->places[place].window, 0, um->options.bytes_max);
     acre_page_faults_stop(&um->faults->source); /* also for who rings */
+    acre_lock_drop(&um->lock);
 }
 
 /* In the thread that ends: because somebody rang, or by its own in a function of the program. */
