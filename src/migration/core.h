@@ -135,10 +135,16 @@ static inline unsigned acre_um_holder_of(const acre_um *um, const um_block *bloc
     return ACRE_UM_HOME;
 }
 
+/* The host has no addresses of what is in the place. */
+static inline bool acre_um_is_hidden(const acre_um *um, unsigned place)
+{
+    return um->places[place].frames != NULL || um->places[place].contents != NULL;
+}
+
 /* Whoever works in `place` could use the page where it is, if that is elsewhere. */
 static inline bool acre_um_can_reach(const acre_um *um, const um_block *block, unsigned page, unsigned place)
 {
-    return um->places[place].frames == NULL && um->places[acre_um_holder_of(um, block, page)].frames == NULL;
+    return !acre_um_is_hidden(um, place) && !acre_um_is_hidden(um, acre_um_holder_of(um, block, page));
 }
 
 /* Pages of the block can come to the place only when another block has gone. */

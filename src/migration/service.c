@@ -18,19 +18,32 @@ static void let_others_go(acre_um *um, um_block *block, unsigned page, unsigned 
     }
 }
 
+/* What home keeps of pages that are written elsewhere is good for nothing, and where home is no memory of a space it is held for nothing:
+ * compressed pages, blocks of a file. */
+static void forget_at_home(acre_um *um, um_block *block, const acre_page_mask *pages)
+{
+    acre_page_mask stale = *pages;
+    unsigned count = 0;
+    if (um->places[ACRE_UM_HOME].contents == NULL) return;
+    acre_mask_intersect(&stale, &block->resident[ACRE_UM_HOME]);
+    for (unsigned first = 0; acre_mask_next_run(&stale, &first, &count); first += count)
+        acre_um_discard(um, block, first, count, ACRE_UM_HOME);
+    acre_mask_subtract(&block->resident[ACRE_UM_HOME], &stale);
+}
+
 /* The page is written in `place`, where it is: the only good copy from now on. */
 static void write_here(acre_um *um, um_block *block, unsigned page, unsigned place)
 {
+    acre_page_mask one = {{0}};
+    acre_mask_add(&one, page);
     let_others_go(um, block, page, place);
-    if (um->places[place].window != NULL && !acre_mask_has(&block->dirty, page) && !acre_mask_has(&um->opened, page)) {
-        acre_page_mask one = {{0}};
-        acre_mask_add(&one, page);
+    if (um->places[place].window != NULL && !acre_mask_has(&block->dirty, page) && !acre_mask_has(&um->opened, page))
         acre_um_open_pages(um, block, &one, place);
-    }
     if (place == ACRE_UM_HOME) {
         acre_mask_add(&block->resident[ACRE_UM_HOME], page);
         acre_mask_remove(&block->dirty, page);
     } else {
+        forget_at_home(um, block, &one);
         acre_mask_remove(&block->resident[ACRE_UM_HOME], page);
         acre_mask_add(&block->dirty, page);
     }
@@ -433,6 +446,7 @@ static void note_opened(acre_um *um, um_block *block, unsigned place)
     unsigned count = 0;
     acre_page_mask here = um->opened;
     acre_mask_intersect(&here, &block->resident[place]);
+    forget_at_home(um, block, &here);
     for (unsigned first = 0; acre_mask_next_run(&here, &first, &count); first += count)
         for (unsigned page = first; page < first + count; page++) write_here(um, block, page, place);
     um->opened = (acre_page_mask){{0}};

@@ -2,6 +2,7 @@
  * is counted is counted exactly. */
 #include "random_use.h"
 
+#include "base/status.h"
 #include "fake_device.h"
 
 #include <stdio.h>
@@ -68,6 +69,9 @@ typedef struct scene {
     failing_space spaces[PLACES];
     fake_device devices[PLACES];
     bool is_device[PLACES]; /* the place is in a device, not in a space */
+    bool is_store;          /* home has no addresses */
+    uint64_t *call_count, fail_at;
+    unsigned char *store;
     uint64_t ranges[RANGES_MAX], range_bytes[RANGES_MAX];
     uint64_t values[PAGES], next_value;
     uint64_t touches[PLACES];
@@ -106,6 +110,45 @@ static acre_um_rules random_rules(scene *s)
     return rules;
 }
 
+/* ---- home without addresses ---- */
+
+static bool store_fails(scene *s) { return ++*s->call_count == s->fail_at; }
+
+static acre_status write_store(void *context, uint64_t at, const void *bytes, uint64_t size)
+{
+    scene *const s = context;
+    const bool fails = store_fails(s);
+    if (fails) size = size / ACRE_UM_PAGE_BYTES / 2 * ACRE_UM_PAGE_BYTES;
+    if (bytes == NULL) {
+        memset(s->store + at, 0, size);
+    } else {
+        memcpy(s->store + at, bytes, size);
+    }
+    return fails ? acre_fail(ACRE_NO_MEMORY, "the test refuses this write") : ACRE_OK;
+}
+
+static acre_status read_store(void *context, uint64_t at, void *bytes, uint64_t size)
+{
+    scene *const s = context;
+    if (store_fails(s)) return acre_fail(ACRE_IO, "the test refuses this read");
+    memcpy(bytes, s->store + at, size);
+    return ACRE_OK;
+}
+
+static void discard_store(void *context, uint64_t at, uint64_t size) { memset(((scene *)context)->store + at, 0xEE, size); }
+
+/* Time is not modelled then: a lapse is short. */
+static void make_store(scene *s, acre_um_options *options)
+{
+    s->store = malloc(options->bytes_max);
+    must(s->store != NULL, "memory");
+    memset(s->store, 0xA5, options->bytes_max);
+    options->home = NULL;
+    options->home_contents = (acre_um_contents){.write = write_store, .read = read_store, .discard = discard_store, .context = s};
+    options->is_modelled = false;
+    options->rules.lapse_ns = 1;
+}
+
 static void open_scene(scene *s, uint64_t *commit_count, uint64_t fail_at)
 {
     for (unsigned i = 0; i < PLACES; i++) {
@@ -113,11 +156,15 @@ static void open_scene(scene *s, uint64_t *commit_count, uint64_t fail_at)
         fake_device_open(&s->devices[i], next(s) % 2, commit_count, fail_at);
     }
     /* Time is modelled, so that a lapse passes at once. */
-    const acre_um_options options = {.bytes_max = (uint64_t)BLOCKS * ACRE_UM_BLOCK_BYTES,
-                                     .rules = random_rules(s),
-                                     .home = &s->spaces[0].space,
-                                     .is_modelled = true,
-                                     .random_seed = next(s)};
+    acre_um_options options = {.bytes_max = (uint64_t)BLOCKS * ACRE_UM_BLOCK_BYTES,
+                               .rules = random_rules(s),
+                               .home = &s->spaces[0].space,
+                               .is_modelled = true,
+                               .random_seed = next(s)};
+    s->call_count = commit_count;
+    s->fail_at = fail_at;
+    s->is_store = next(s) % 3 == 0;
+    if (s->is_store) make_store(s, &options);
     must(acre_um_open(&options, &s->um) == ACRE_OK, "open");
     for (unsigned i = 1; i < PLACES; i++) {
         acre_um_place place = {.name = "near",
@@ -145,9 +192,14 @@ static unsigned char *bytes_of_page(scene *s, unsigned place, uint64_t at)
     acre_addr address = 0;
     at -= at % ACRE_UM_PAGE_BYTES;
     must(acre_um_where(s->um, place, at, &where) == ACRE_OK && where < PLACES, "where");
-    must(where == place || !(s->is_device[where] || s->is_device[place]), "a page is used from where nobody reaches it");
+    const bool has_none[PLACES] = {s->is_store, s->is_device[1], s->is_device[2]};
+    must(where == place || !(has_none[where] || has_none[place]), "a page is used from where nobody reaches it");
     unsigned char *const bytes = acre_um_pointer(s->um, place, at);
-    if (!s->is_device[where]) return bytes;
+    if (!has_none[where]) return bytes;
+    if (where == ACRE_UM_HOME) {
+        must(bytes == NULL, "a pointer to what has no address");
+        return s->store + at;
+    }
     must(bytes == NULL && acre_um_frame(s->um, where, at, &address) == ACRE_OK, "frame");
     must(address % ACRE_UM_BLOCK_BYTES == at % ACRE_UM_BLOCK_BYTES, "a block lies in one frame");
     return fake_device_bytes(&s->devices[where], address);
@@ -266,5 +318,6 @@ uint64_t use_um_at_random(const uint8_t *bytes, size_t count, uint64_t fail_at)
         acre_space_close(&s->spaces[i].below);
         fake_device_close(&s->devices[i]);
     }
+    free(s->store);
     return commit_count;
 }

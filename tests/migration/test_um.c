@@ -546,6 +546,86 @@ static void bad_input_is_refused(void **state)
     acre_space_close(&space);
 }
 
+/* ---- home that is no memory ---- */
+
+enum { KEPT_PAGES = 16 * 256 };
+
+static struct {
+    unsigned char bytes[KEPT_PAGES * (size_t)PAGE];
+    bool is_kept[KEPT_PAGES];
+} store;
+
+static uint64_t kept_count(void)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < KEPT_PAGES; i++) count += store.is_kept[i];
+    return count;
+}
+
+static acre_status write_store(void *context, uint64_t at, const void *bytes, uint64_t size)
+{
+    (void)context;
+    if (bytes != NULL) memcpy(store.bytes + at, bytes, size);
+    if (bytes == NULL) memset(store.bytes + at, 0, size);
+    for (uint64_t i = at; i < at + size; i += PAGE) store.is_kept[i / PAGE] = true;
+    return ACRE_OK;
+}
+
+static acre_status read_store(void *context, uint64_t at, void *bytes, uint64_t size)
+{
+    (void)context;
+    for (uint64_t i = at; i < at + size; i += PAGE) assert_true(store.is_kept[i / PAGE]);
+    memcpy(bytes, store.bytes + at, size);
+    return ACRE_OK;
+}
+
+static void discard_store(void *context, uint64_t at, uint64_t size)
+{
+    (void)context;
+    for (uint64_t i = at; i < at + size; i += PAGE) store.is_kept[i / PAGE] = false;
+}
+
+/* Pages are used in the place whatever the rules say of a threshold: nobody else has an address of them. What is written there does not
+ * wait at home, too. */
+static void home_without_addresses_keeps_what_is_good(void **state)
+{
+    for (unsigned rule = 0; acre_um_rules_name(rule) != NULL; rule++) {
+        acre_space pages;
+        acre_um *um;
+        unsigned place, where;
+        uint64_t at;
+        acre_um_figures f;
+        acre_um_options options = {.bytes_max = 16 * MIB,
+                                   .home_contents = {.write = write_store, .read = read_store, .discard = discard_store}};
+        assert_int_equal(acre_um_rules_named(acre_um_rules_name(rule), &options.rules), ACRE_OK);
+        assert_int_equal(acre_space_open_pages(&pages, NULL), ACRE_OK);
+        assert_int_equal(acre_um_open(&options, &um), ACRE_OK);
+        assert_int_equal(acre_um_add_place(um, &(acre_um_place){.name = "a", .capacity_bytes = 4 * MIB, .space = &pages}, &place), ACRE_OK);
+        assert_int_equal(acre_um_allocate(um, 16 * MIB, &at), ACRE_OK);
+        for (unsigned pass = 0; pass < 3; pass++) {
+            for (uint64_t i = 0; i < 16 * MIB; i += PAGE) {
+                assert_int_equal(acre_um_touch(um, place, at + i, 8, true), ACRE_OK);
+                assert_int_equal(acre_um_where(um, place, at + i, &where), ACRE_OK);
+                assert_int_equal(where, place);
+                uint64_t *const word = acre_um_pointer(um, place, at + i);
+                assert_non_null(word);
+                assert_int_equal(*word, pass == 0 ? 0 : i + pass);
+                *word = i + pass + 1;
+            }
+        }
+        for (uint64_t i = 0; i < 16 * MIB; i += PAGE) { /* and each page that is there now is written once more */
+            assert_int_equal(acre_um_where(um, place, at + i, &where), ACRE_OK);
+            if (where == place) assert_int_equal(acre_um_touch(um, place, at + i, 8, true), ACRE_OK);
+        }
+        assert_int_equal(acre_um_read_figures(um, place, &f), ACRE_OK);
+        assert_int_equal(kept_count(), KEPT_PAGES - f.used_bytes / PAGE);
+        assert_int_equal(acre_um_free(um, at), ACRE_OK);
+        assert_int_equal(kept_count(), 0);
+        acre_um_close(um);
+        acre_space_close(&pages);
+    }
+}
+
 /* ---- a device that the host has no addresses of ---- */
 
 static void blocks_are_in_frames(void **state)
@@ -765,6 +845,7 @@ int main(void)
         cmocka_unit_test(streams_are_foreseen),
         cmocka_unit_test(threads_may_all_call),
         cmocka_unit_test(a_throttled_touch_waits_a_lapse),
+        cmocka_unit_test(home_without_addresses_keeps_what_is_good),
         cmocka_unit_test(blocks_are_in_frames),
         cmocka_unit_test(a_copy_that_fails_takes_no_frame),
         cmocka_unit_test(a_device_has_what_it_uses),
