@@ -89,6 +89,26 @@ print(os.waitpid(child, 0)[1], a.count(b"x") == len(a))
 result = run("--room", "8M", "--home", f"file:{folder}", sys.executable, "-c", program)
 check(result.stdout == b"0 True\n", f"fork with a file: {result.stdout} {result.stderr}")
 
+# A control group with 80 MiB, where this user may make one: the kernel ends the program without, and not with.
+group = f"/sys/fs/cgroup/memory/acre-um-{os.getpid()}"
+try:
+    os.mkdir(group)
+    with open(f"{group}/memory.limit_in_bytes", "w", encoding="ascii") as out:
+        out.write(str(80 << 20))
+except OSError as error:
+    print(f"no control group: {error}")
+    group = None
+if group is not None:
+    inside = ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
+    program = "a = bytearray(b'acre') * (32 << 20)\nprint(len(a), a.count(b'acre'))\n"
+    alone = subprocess.run(inside + [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+    check(alone.returncode in (-9, 1), f"128 MiB in 80: {alone.returncode} {alone.stdout}")
+    for home in ("compressed", f"file:{folder}"):
+        result = subprocess.run(inside + [acre, "um", "run", "--room", "32M", "--home", home, sys.executable, "-c", program],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
+        check(result.stdout == b"134217728 33554432\n", f"128 MiB in 80, {home}: {result.returncode} {result.stderr}")
+    os.rmdir(group)
+
 # Where no file can be made, the program runs without.
 result = run("--room", "4M", "--home", f"file:{folder}", sys.executable, "-c", "print(len(bytearray(b'x') * (24 << 20)))",
              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)), restore_signals=False)
