@@ -82,6 +82,11 @@ acre_addr acre_frames_address(const um_frames *frames, uint32_t block, uint64_t 
 bool acre_frames_are_valid(const um_frames *frames)
 {
     uint64_t used = 0;
+    for (uint32_t i = 0; i < frames->spare_count; i++) {
+        if (frames->spare[i] >= frames->count) return false;
+        for (uint32_t other = i + 1; other < frames->spare_count; other++)
+            if (frames->spare[i] == frames->spare[other]) return false;
+    }
     for (uint32_t block = 0; block < frames->block_count; block++) {
         const uint32_t frame = frames->of_block[block];
         if (frame > frames->count) return false;
