@@ -18,8 +18,8 @@ static um_frames any_frames(void)
 }
 
 /* PROOF frames_take
- *   property: a block that does not lack a frame has one afterwards, its own if it had one; each frame belongs to one block or to none, and no
- *             other block's has changed
+ *   property: a block that does not lack a frame has one afterwards, its own if it had one; each frame belongs to one block or to
+ *             none, and no other block's has changed
  *   bound:    three blocks, two frames
  *   assumes:  the state is valid
  *   options:  --unwind 5
