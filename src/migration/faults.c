@@ -242,12 +242,12 @@ static void serve_faults(void *argument)
         unsigned count = 0;
         um_group *failed;
         (void)acre_page_faults_read(&faults->source, timeout_ns, events, &count, &rang);
+        faults->has_heard_bell = rang; /* also if this thread ends below */
         acre_lock_take(&um->lock);
         for (unsigned i = 0; i < count; i++) add_event(um, &events[i]);
         acre_um_hide_unpinned(um);
         for (serve_due(um, &failed); failed != NULL; serve_due(um, &failed)) tell_failure(um, failed);
         timeout_ns = acre_min_size(until_due_ns(faults), um->shown_count == 0 ? UINT64_MAX : LOOK_NS);
-        faults->has_heard_bell = rang;
         acre_lock_drop(&um->lock);
     }
 }
