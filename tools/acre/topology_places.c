@@ -42,7 +42,7 @@ static void add_device(memory *places, const memory *device)
     if (largest == 0) return;
     memory *const place = memory_add(places, "place", must_copy(device->name));
     place->capacity_bytes = reported(largest);
-    place->note = must_print("%s%sas a model, with its costs", device->note == NULL ? "" : device->note, device->note == NULL ? "" : "; ");
+    place->note = must_print("%s%sin frames, or as a model", device->note == NULL ? "" : device->note, device->note == NULL ? "" : "; ");
 }
 
 static void add_faults(memory *places)
