@@ -335,14 +335,15 @@ static __attribute__((destructor)) void end(void)
     if (um == NULL || report_path == NULL || acre_um_read_figures(um, window, &f) != ACRE_OK) return;
     um_home_read_figures(&waiting);
     const unsigned long long numbers[] = {
-        acre_os_process_id(), taken_count,        taken_bytes_max, f.used_bytes_max, f.batch_count,          f.fault_count,
-        f.write_fault_count,  f.zero_bytes,       f.in_bytes,      f.out_bytes,      f.evicted_pages,        f.evicted_units,
-        f.thrashed_pages,     f.prefetched_pages, f.call_count,    f.failure_count,  waiting.page_count_max, waiting.bytes_max,
-        waiting.page_count,   waiting.bytes};
-    static const char *const names[] = {"process",       "allocations",       "allocated_bytes_max", "used_bytes_max",   "batches",
-                                        "faults",        "write_faults",      "new_bytes",           "in_bytes",         "out_bytes",
-                                        "evicted_pages", "evictions",         "returned_pages",      "prefetched_pages", "system_calls",
-                                        "failures",      "waiting_pages_max", "waiting_bytes_max",   "waiting_pages",    "waiting_bytes"};
+        acre_os_process_id(), taken_count,        taken_bytes_max, f.used_bytes_max, f.batch_count,   f.fault_count,
+        f.write_fault_count,  f.zero_bytes,       f.in_bytes,      f.out_bytes,      f.evicted_pages, f.evicted_units,
+        f.thrashed_pages,     f.prefetched_pages, f.call_count,    f.stall_ns,       f.failure_count, waiting.page_count_max,
+        waiting.bytes_max,    waiting.page_count, waiting.bytes};
+    static const char *const names[] = {"process",       "allocations",  "allocated_bytes_max", "used_bytes_max",    "batches",
+                                        "faults",        "write_faults", "new_bytes",           "in_bytes",          "out_bytes",
+                                        "evicted_pages", "evictions",    "returned_pages",      "prefetched_pages",  "system_calls",
+                                        "serving_ns",    "failures",     "waiting_pages_max",   "waiting_bytes_max", "waiting_pages",
+                                        "waiting_bytes"};
     size_t length = acre_format(text, sizeof text, "{");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         length += acre_format(text + length, sizeof text - length, "%s\"%s\": %llu", i == 0 ? "" : ", ", names[i], numbers[i]);

@@ -223,7 +223,7 @@ typedef struct acre_um_figures {
     uint64_t wasted_pages;     /* of these, not */
     uint64_t throttle_count;   /* times that somebody had to wait because a page went to and fro */
     uint64_t pin_count;        /* pages that were left where they were because of that */
-    uint64_t stall_ns;         /* modelled: that touches waited */
+    uint64_t stall_ns;         /* modelled: that touches waited; of a place that faults: in which faults were served */
     uint64_t clock_ns;         /* modelled: the time of all; else 0 */
     uint64_t used_bytes;       /* of the place, now */
     uint64_t used_bytes_max;

@@ -186,7 +186,9 @@ static void serve_due(acre_um *um, um_group **failed)
             i++;
             continue;
         }
+        const uint64_t begin_ns = acre_os_now_ns();
         group->status = serve_group(um, group);
+        um->places[group->place].figures.stall_ns += acre_os_now_ns() - begin_ns;
         if (group->status == ACRE_OK) {
             *group = faults->groups[--faults->group_count];
             continue;
@@ -343,7 +345,9 @@ static bool on_access(uintptr_t address, char access)
     for (bool may_wait = true;; may_wait = false) {
         acre_lock_take(&um->lock);
         acre_um_hide_unpinned(um);
+        const uint64_t begin_ns = acre_os_now_ns();
         const acre_status status = serve_access(um, place, at, access, may_wait);
+        um->places[place].figures.stall_ns += acre_os_now_ns() - begin_ns;
         if (status != ACRE_OK && status != ACRE_BUSY) um->places[place].figures.failure_count++;
         const uint64_t lapse_ns = um->lapse.ns;
         acre_lock_drop(&um->lock);

@@ -112,6 +112,7 @@ static void pages_come_in_order(void **state)
         assert_int_equal(figures.fault_count, rows[i].faults);
         assert_int_equal(figures.write_fault_count, 0);
         assert_int_equal(figures.in_bytes, 16 * MIB);
+        assert_true(figures.stall_ns > 0);
         close_scene(&s);
     }
 }

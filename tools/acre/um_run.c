@@ -182,9 +182,9 @@ static void print_process(const json_t *process)
     (void)fprintf(stderr, "  allocated  %s at most at a time; in memory %s of them, waiting %s in %s\n",
                   bytes_text(number(process, "allocated_bytes_max")), bytes_text(number(process, "used_bytes_max")),
                   bytes_text(number(process, "waiting_pages_max") * ACRE_UM_PAGE_BYTES), bytes_text(number(process, "waiting_bytes_max")));
-    (void)fprintf(stderr, "  faults     %s, first writes of pages that were read %s; calls of the system %s\n",
+    (void)fprintf(stderr, "  faults     %s, first writes of pages that were read %s; calls of the system %s; served in %s\n",
                   count_text(number(process, "faults")), count_text(number(process, "write_faults")),
-                  count_text(number(process, "system_calls")));
+                  count_text(number(process, "system_calls")), duration_text(number(process, "serving_ns")));
     (void)fprintf(stderr, "  moved      new %s, in %s, of which %s again; out %s\n", bytes_text(number(process, "new_bytes")),
                   bytes_text(number(process, "in_bytes")), bytes_text(number(process, "returned_pages") * ACRE_UM_PAGE_BYTES),
                   bytes_text(number(process, "out_bytes")));
