@@ -457,10 +457,10 @@ void acre_um_serve_writes(acre_um *um, um_block *block, const acre_page_mask *fa
     acre_page_mask pages = block->is_read_mostly ? *faulted : spread_writes(um, block, faulted);
     acre_mask_intersect(&pages, &block->resident[place]);
     acre_mask_subtract(&pages, &block->dirty);
+    acre_mask_unite(&pages, faulted); /* also what is dirty, of which readers elsewhere have copies */
     um->places[place].figures.write_fault_count += acre_mask_count(faulted);
     um->opened = pages;
     note_opened(um, block, place);
-    acre_mask_unite(&pages, faulted); /* one of them may be open for others already, and its writer not be woken */
     acre_um_open_pages(um, block, &pages, place);
 }
 

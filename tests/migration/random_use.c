@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "fake_device.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +69,8 @@ typedef struct scene {
     acre_um *um;
     failing_space spaces[PLACES];
     fake_device devices[PLACES];
-    bool is_device[PLACES]; /* the place is in a device, not in a space */
-    bool is_store;          /* home has no addresses */
+    bool is_device[PLACES], is_window[PLACES]; /* the place is in a device, not in a space */
+    bool is_store;                             /* home has no addresses */
     uint64_t *call_count, fail_at;
     unsigned char *store;
     uint64_t ranges[RANGES_MAX], range_bytes[RANGES_MAX];
@@ -149,6 +150,20 @@ static void make_store(scene *s, acre_um_options *options)
     options->rules.lapse_ns = 1;
 }
 
+/* A test of cmocka sets the signals anew; the library sets them once. */
+static void serve_signals(void)
+{
+    static struct sigaction served[2];
+    const int numbers[] = {SIGSEGV, SIGBUS};
+    for (unsigned i = 0; i < 2; i++) {
+        if (served[i].sa_sigaction == NULL) {
+            (void)sigaction(numbers[i], NULL, &served[i]);
+        } else {
+            (void)sigaction(numbers[i], &served[i], NULL);
+        }
+    }
+}
+
 static void open_scene(scene *s, uint64_t *commit_count, uint64_t fail_at)
 {
     for (unsigned i = 0; i < PLACES; i++) {
@@ -165,6 +180,11 @@ static void open_scene(scene *s, uint64_t *commit_count, uint64_t fail_at)
     s->fail_at = fail_at;
     s->is_store = next(s) % 3 == 0;
     if (s->is_store) make_store(s, &options);
+    const bool has_windows = fail_at == 0 && next(s) % 3 == 0; /* who cannot have a page of a window ends by a signal */
+    if (has_windows) {
+        options.is_modelled = false;
+        options.rules.lapse_ns = 1;
+    }
     must(acre_um_open(&options, &s->um) == ACRE_OK, "open");
     for (unsigned i = 1; i < PLACES; i++) {
         acre_um_place place = {.name = "near",
@@ -176,6 +196,10 @@ static void open_scene(scene *s, uint64_t *commit_count, uint64_t fail_at)
         if (s->is_device[i]) {
             place.space = &s->devices[i].space;
             if (!(place.space->info.capabilities & ACRE_CAP_MAP)) place.contents = fake_device_contents(&s->devices[i]);
+        } else if (has_windows) {
+            s->is_window[i] = true;
+            place.space = NULL;
+            place.faults = ACRE_UM_SIGNALS;
         }
         if (acre_um_add_place(s->um, &place, &number) != ACRE_OK) {
             must(s->is_device[i] && s->devices[i].frame_count == 0, "a place that fails");
@@ -183,6 +207,7 @@ static void open_scene(scene *s, uint64_t *commit_count, uint64_t fail_at)
         }
         must(number == i, "the place's number");
     }
+    if (s->is_window[1] || s->is_window[2]) serve_signals();
 }
 
 /* Of the page that whoever works in `place` uses. What is in a device is used there alone. */
@@ -191,6 +216,7 @@ static unsigned char *bytes_of_page(scene *s, unsigned place, uint64_t at)
     unsigned where = PLACES;
     acre_addr address = 0;
     at -= at % ACRE_UM_PAGE_BYTES;
+    if (s->is_window[place]) return acre_um_pointer(s->um, place, at);
     must(acre_um_where(s->um, place, at, &where) == ACRE_OK && where < PLACES, "where");
     const bool has_none[PLACES] = {s->is_store, s->is_device[1], s->is_device[2]};
     must(where == place || !(has_none[where] || has_none[place]), "a page is used from where nobody reaches it");
@@ -228,14 +254,15 @@ static void touch_some(scene *s, unsigned range, bool is_write)
     uint64_t count = next(s) % 4 == 0 ? 1 + (uint64_t)next(s) : 1;
     if (count > pages - first) count = pages - first;
     const uint64_t at = s->ranges[range] + first * ACRE_UM_PAGE_BYTES;
-    if (acre_um_touch(s->um, place, at, count * ACRE_UM_PAGE_BYTES, is_write) != ACRE_OK) {
+    const bool by_faults = s->is_window[place] && next(s) % 4 > 0;
+    if (!by_faults && acre_um_touch(s->um, place, at, count * ACRE_UM_PAGE_BYTES, is_write) != ACRE_OK) {
         acre_um_figures figures; /* what was touched before the failure is counted */
         must(acre_um_read_figures(s->um, place, &figures) == ACRE_OK, "figures");
         must(figures.touch_count - s->touches[place] < count, "touches before a failure");
         s->touches[place] = figures.touch_count;
         return;
     }
-    s->touches[place] += count;
+    if (!by_faults) s->touches[place] += count;
     for (uint64_t i = 0; i < count; i++) {
         check_page(s, place, at + i * ACRE_UM_PAGE_BYTES);
         if (is_write) write_page(s, place, at + i * ACRE_UM_PAGE_BYTES);

@@ -496,8 +496,7 @@ static void without_any_thread_nobody_hangs(void **state)
     lacks_threads = 0;
     assert_true(access_ends(&s, 0));
     assert_int_equal(acre_um_touch(s.um, ACRE_UM_HOME, s.at, 4 * MIB, false), ACRE_OK);
-    for (uint64_t at = 0; at < 4 * MIB; at += PAGE)
-        assert_int_equal(*(uint64_t *)acre_um_pointer(s.um, ACRE_UM_HOME, s.at + at), at + 3);
+    for (uint64_t at = 0; at < 4 * MIB; at += PAGE) assert_int_equal(*(uint64_t *)acre_um_pointer(s.um, ACRE_UM_HOME, s.at + at), at + 3);
     close_failing_scene(&s);
     failure = NULL;
 }
@@ -632,6 +631,29 @@ static void pages_go_between_two_windows(void **state)
     close_scene(&s);
 }
 
+/* Of a page that is read mostly both windows have a copy, also of one that is newer than home's; who writes it takes the other away. */
+static void copies_go_when_one_is_written(void **state)
+{
+    (void)state;
+    scene s;
+    unsigned far;
+    open_scene(&s, "demand", 8 * MIB, 0);
+    const acre_um_place place = {.name = "far", .faults = source};
+    assert_int_equal(acre_um_add_place(s.um, &place, &far), ACRE_OK);
+    volatile uint64_t *const there = acre_um_pointer(s.um, far, s.at);
+    set_word(&s, 0, 1);
+    assert_int_equal(acre_um_advise(s.um, s.at, 8 * MIB, ACRE_UM_READ_MOSTLY, ACRE_UM_HOME), ACRE_OK);
+    for (uint64_t i = 1; i < 6; i++) {
+        assert_int_equal(*there, i * 2 - 1);
+        assert_int_equal(word_at(&s, 0), i * 2 - 1);
+        set_word(&s, 0, i * 2);
+        assert_int_equal(*there, i * 2);
+        *there = i * 2 + 1;
+        assert_int_equal(word_at(&s, 0), i * 2 + 1);
+    }
+    close_scene(&s);
+}
+
 typedef struct taker {
     volatile uint64_t *word;
     bool is_odd;
@@ -717,7 +739,8 @@ static int choose_signals(void **state)
         cmocka_unit_test(what_is_not_allocated_ends_the_access), cmocka_unit_test(copies_that_fail_lose_nothing),                          \
         cmocka_unit_test(another_thread_goes_on), cmocka_unit_test(without_any_thread_nobody_hangs),                                       \
         cmocka_unit_test(addresses_may_be_unmapped_moved_and_advised), cmocka_unit_test(pages_go_between_two_windows),                     \
-        cmocka_unit_test(a_page_that_goes_to_and_fro_is_pinned), cmocka_unit_test(arguments_are_looked_at)
+        cmocka_unit_test(copies_go_when_one_is_written), cmocka_unit_test(a_page_that_goes_to_and_fro_is_pinned),                          \
+        cmocka_unit_test(arguments_are_looked_at)
 
 /* `fork`: the test of a child alone. */
 int main(int count, char **arguments)
