@@ -436,7 +436,7 @@ static acre_status copy_window(acre_um *um, unsigned place, int memory)
     return ACRE_OK;
 }
 
-static acre_status take_over(acre_um *um)
+static acre_status take_over(acre_um *um, bool has_addresses)
 {
     um_faults *const faults = um->faults;
     const bool had_source = faults->has_source;
@@ -450,7 +450,8 @@ static acre_status take_over(acre_um *um)
     faults->has_source = false;
     faults->thread = THREAD_NONE;
     if (had_source) acre_page_faults_close(&faults->source);
-    acre_status status = home_is_shared(um) ? ACRE_UNSUPPORTED : had_source ? start(um) : ACRE_OK;
+    acre_status status = has_addresses && !home_is_shared(um) ? ACRE_OK : ACRE_UNSUPPORTED;
+    if (status == ACRE_OK && had_source) status = start(um);
     for (unsigned place = 1; place < um->place_count && status == ACRE_OK; place++) {
         um_window *const window = um->places[place].window;
         int memory;
@@ -463,11 +464,22 @@ static acre_status take_over(acre_um *um)
     return status;
 }
 
+/* The child's first threads and mappings would come to lie where windows were. */
+static bool keep_addresses(void)
+{
+    bool has_all = true;
+    for (acre_um *um = first_um; um != NULL; um = um->faults->next)
+        for (unsigned place = 1; place < um->place_count; place++)
+            if (um->places[place].window != NULL && acre_window_keep_addresses(um->places[place].window) != ACRE_OK) has_all = false;
+    return has_all;
+}
+
 static void in_child(void)
 {
+    const bool has_addresses = keep_addresses();
     for (acre_um *um = first_um; um != NULL; um = um->faults->next) {
         char text[512];
-        if (take_over(um) == ACRE_OK || home_is_shared(um)) continue;
+        if (take_over(um, has_addresses) == ACRE_OK || home_is_shared(um)) continue;
         const size_t length = acre_format(text, sizeof text, "acre: unified memory: a child does without it: %s\n", acre_last_error());
         acre_os_write_error(text, length < sizeof text ? length : sizeof text - 1);
     }

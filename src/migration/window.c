@@ -265,12 +265,17 @@ acre_status acre_window_mend(um_window *window, uint64_t at, uint64_t size)
     return !was_moved && acre_os_is_mapped(window->base + at, size) ? ACRE_OK : acre_window_hide(window, at, size);
 }
 
+acre_status acre_window_keep_addresses(um_window *window)
+{
+    window->move_count = 0;
+    return acre_os_reserve_at(window->base, window->bytes);
+}
+
 acre_status acre_window_renew(um_window *window, acre_page_faults *source, int *memory)
 {
     *memory = window->memory;
     window->memory = -1;
     window->source = source;
-    window->move_count = 0;
     const acre_status status = acre_os_open_shared("unified memory", window->bytes, &window->memory);
     return status != ACRE_OK ? status : map(window);
 }

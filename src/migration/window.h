@@ -59,6 +59,9 @@ acre_status acre_window_mend(um_window *window, uint64_t at, uint64_t size);
 bool acre_window_find(const um_window *window, uintptr_t address, uint64_t *at);
 void acre_window_note_move(um_window *window, uintptr_t from, uintptr_t to, uint64_t bytes);
 
+/* In a child of fork, before anything else takes addresses there: they are the window's, without access. */
+acre_status acre_window_keep_addresses(um_window *window);
+
 /* In a child of fork: a window of its own, at the same addresses, with nothing there. What was there is in `*memory` as long as the parent
  * does nothing; the child closes it. */
 acre_status acre_window_renew(um_window *window, acre_page_faults *source, int *memory);

@@ -15,6 +15,9 @@
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
 #endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
 #endif
@@ -288,6 +291,15 @@ bool acre_os_is_mapped(void *address, size_t size)
         if (mincore((char *)address + done, piece, page) != 0) return false;
     }
     return true;
+}
+
+acre_status acre_os_reserve_at(void *address, size_t size)
+{
+    void *const got = mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got == address) return ACRE_OK;
+    const int error = errno;
+    if (got != MAP_FAILED) (void)munmap(got, size); /* a kernel before 4.17 */
+    return acre_fail(ACRE_BUSY, "%zu bytes at %p are taken (errno %d)", size, address, got == MAP_FAILED ? error : 0);
 }
 
 acre_status acre_os_keep_from_children(void *address, size_t size)

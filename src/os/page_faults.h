@@ -87,6 +87,9 @@ acre_status acre_os_open_gate(int gate[2]);
 void acre_os_wait_at_gate(int gate[2]); /* the parent */
 void acre_os_pass_gate(int gate[2]);    /* the child */
 
+/* Takes addresses that nobody has; without access. ACRE_BUSY: somebody has some of them. */
+acre_status acre_os_reserve_at(void *address, size_t size);
+
 /* A child of fork does not get the range. */
 acre_status acre_os_keep_from_children(void *address, size_t size);
 
