@@ -10,7 +10,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SEQUENCE_COUNT = 20, FAILURE_COUNT = 10 };
 #else
-enum { SEQUENCE_COUNT = 40, FAILURE_COUNT = 12 };
+enum { SEQUENCE_COUNT = 24, FAILURE_COUNT = 8 };
 #endif
 enum { SEQUENCE_BYTES = 1500, PAGE = ACRE_UM_PAGE_BYTES };
 #define MIB ((uint64_t)1 << 20)
