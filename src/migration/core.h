@@ -181,6 +181,9 @@ enum { UM_NOWHERE = ACRE_UM_PLACE_MAX };
  * failure *done pages, the first, are there all the same. */
 acre_status acre_um_copy_pages(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned from, unsigned to, unsigned *done);
 
+/* Room for the pages of a block in `staging`. */
+acre_status acre_um_make_staging(acre_um *um);
+
 /* The bytes at `at` in a place; NULL: there are no contents. */
 void *acre_um_address(const acre_um *um, unsigned place, uint64_t at);
 

@@ -363,6 +363,7 @@ static bool on_access(uintptr_t address, char access)
 /* ---- fork ---- */
 
 static int fork_gate[2];
+static bool fork_is_held; /* nobody writes in the parent until the child has passed the gate */
 
 /* A home that the parent goes on to write is no home for two: a child does without. */
 static bool home_is_shared(const acre_um *um)
@@ -372,9 +373,11 @@ static bool home_is_shared(const acre_um *um)
     return (home->space->info.capabilities & (ACRE_CAP_SHARED | ACRE_CAP_PERSISTENT)) != 0;
 }
 
-/* Of all windows, lets nobody write, so that the child can copy what was there at the time of the fork; and lets them again. */
-static void hold_writers(acre_um *um, bool holds)
+/* Of all windows, lets nobody write, so that the child can copy what was there at the time of the fork; and lets them again. False:
+ * somebody may write meanwhile. */
+static bool hold_writers(acre_um *um, bool holds)
 {
+    bool is_held = true;
     for (unsigned place = 1; place < um->place_count; place++) {
         for (uint32_t i = 0; i < um->block_count && um->places[place].window != NULL; i++) {
             um_block *const block = &um->blocks[i];
@@ -383,20 +386,23 @@ static void hold_writers(acre_um *um, bool holds)
             acre_mask_intersect(&written, &block->resident[place]);
             if (!holds) acre_um_open_pages(um, block, &written, place);
             for (unsigned first = 0; holds && acre_mask_next_run(&written, &first, &count); first += count)
-                (void)acre_window_protect(um->places[place].window, block_begin(i) + (uint64_t)first * ACRE_UM_PAGE_BYTES,
-                                          (uint64_t)count * ACRE_UM_PAGE_BYTES);
+                if (acre_window_protect(um->places[place].window, block_begin(i) + (uint64_t)first * ACRE_UM_PAGE_BYTES,
+                                        (uint64_t)count * ACRE_UM_PAGE_BYTES) != ACRE_OK)
+                    is_held = false;
         }
     }
+    return is_held;
 }
 
 static void before_fork(void)
 {
     acre_lock_take(&list_lock);
+    fork_is_held = true;
     for (acre_um *um = first_um; um != NULL; um = um->faults->next) {
         acre_lock_take(&um->lock);
-        if (!home_is_shared(um)) hold_writers(um, true);
+        if (!home_is_shared(um) && !hold_writers(um, true)) fork_is_held = false;
     }
-    if (first_um != NULL) (void)acre_os_open_gate(fork_gate);
+    if (first_um != NULL && acre_os_open_gate(fork_gate) != ACRE_OK) fork_is_held = false;
 }
 
 static void drop_locks(void)
@@ -409,7 +415,7 @@ static void in_parent(void)
 {
     if (first_um != NULL) acre_os_wait_at_gate(fork_gate);
     for (acre_um *um = first_um; um != NULL; um = um->faults->next)
-        if (!home_is_shared(um)) hold_writers(um, false);
+        if (!home_is_shared(um)) (void)hold_writers(um, false);
     drop_locks();
 }
 
@@ -417,8 +423,8 @@ static void in_parent(void)
 static acre_status copy_window(acre_um *um, unsigned place, int memory)
 {
     um_window *const window = um->places[place].window;
-    if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
-    if (um->staging == NULL) return ACRE_NO_MEMORY;
+    const acre_status made = acre_um_make_staging(um);
+    if (made != ACRE_OK) return made;
     for (uint32_t i = 0; i < um->block_count; i++) {
         um_block *const block = &um->blocks[i];
         unsigned count = 0;
@@ -450,7 +456,7 @@ static acre_status take_over(acre_um *um, bool has_addresses)
     faults->has_source = false;
     faults->thread = THREAD_NONE;
     if (had_source) acre_page_faults_close(&faults->source);
-    acre_status status = has_addresses && !home_is_shared(um) ? ACRE_OK : ACRE_UNSUPPORTED;
+    acre_status status = has_addresses && fork_is_held && !home_is_shared(um) ? ACRE_OK : ACRE_UNSUPPORTED;
     if (status == ACRE_OK && had_source) status = start(um);
     for (unsigned place = 1; place < um->place_count && status == ACRE_OK; place++) {
         um_window *const window = um->places[place].window;

@@ -57,14 +57,14 @@ void acre_um_take_free(acre_um *um, um_place *place, uint64_t pages)
 
 /* ---- contents ---- */
 
-static acre_addr address_of(const acre_um *um, unsigned place, const um_block *block, unsigned first)
-{
-    return um->places[place].base + (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)first * ACRE_UM_PAGE_BYTES;
-}
-
 static uint64_t offset_of(const acre_um *um, const um_block *block, unsigned page)
 {
     return (uint64_t)um_block_number(um, block) * ACRE_UM_BLOCK_BYTES + (uint64_t)page * ACRE_UM_PAGE_BYTES;
+}
+
+static acre_addr address_of(const acre_um *um, unsigned place, const um_block *block, unsigned page)
+{
+    return um->places[place].base + offset_of(um, block, page);
 }
 
 /* The contents of pages that are in a space; NULL: they are in a window, in frames, in no memory, or nowhere. */
@@ -74,7 +74,7 @@ static const unsigned char *contents_of(const acre_um *um, const um_block *block
     return acre_space_pointer(um->places[place].space, address_of(um, place, block, first));
 }
 
-static acre_status make_staging(acre_um *um)
+acre_status acre_um_make_staging(acre_um *um)
 {
     if (um->staging == NULL) um->staging = acre_meta_alloc(&um->meta, ACRE_UM_BLOCK_BYTES);
     return um->staging == NULL ? ACRE_NO_MEMORY : ACRE_OK;
@@ -93,7 +93,7 @@ static acre_status read_pages(acre_um *um, const um_block *block, unsigned first
 
 static acre_status stage(acre_um *um, const um_block *block, unsigned first, unsigned count, unsigned from)
 {
-    const acre_status status = make_staging(um);
+    const acre_status status = acre_um_make_staging(um);
     return status == ACRE_OK ? read_pages(um, block, first, count, from, um->staging) : status;
 }
 
@@ -134,8 +134,7 @@ static acre_status copy_to_frame(acre_um *um, const um_block *block, unsigned fi
     const uint64_t bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
     const unsigned char *contents = contents_of(um, block, first, from);
     if (contents == NULL && (from != UM_NOWHERE || frames->contents.write != NULL)) {
-        acre_status status = make_staging(um);
-        if (status == ACRE_OK && from != UM_NOWHERE) status = read_pages(um, block, first, count, from, um->staging);
+        const acre_status status = from == UM_NOWHERE ? acre_um_make_staging(um) : stage(um, block, first, count, from);
         if (status != ACRE_OK) return status;
         if (from == UM_NOWHERE) memset(um->staging, 0, bytes);
         contents = um->staging;
@@ -289,16 +288,15 @@ void acre_um_accept_block(acre_um *um, um_block *block)
 
 void acre_um_discard(acre_um *um, um_block *block, unsigned first, unsigned count, unsigned place)
 {
-    acre_space *const space = um->places[place].space;
-    if (um->places[place].contents != NULL && um->places[place].contents->discard != NULL)
-        um->places[place].contents->discard(um->places[place].contents->context, offset_of(um, block, first),
-                                            (uint64_t)count * ACRE_UM_PAGE_BYTES);
-    if (um->places[place].window != NULL) acre_um_hide_pages(um, block, first, count);
-    if (um->places[place].window != NULL)
-        acre_window_drop(um->places[place].window, offset_of(um, block, first), (uint64_t)count * ACRE_UM_PAGE_BYTES);
-    if (space == NULL || !(space->info.capabilities & ACRE_CAP_PURGE)) return;
-    (void)acre_space_purge(space, address_of(um, place, block, first),
-                           (uint64_t)count * ACRE_UM_PAGE_BYTES); /* what is left there harms nobody */
+    const um_place *const p = &um->places[place];
+    const uint64_t at = offset_of(um, block, first), bytes = (uint64_t)count * ACRE_UM_PAGE_BYTES;
+    if (p->contents != NULL && p->contents->discard != NULL) p->contents->discard(p->contents->context, at, bytes);
+    if (p->window != NULL) {
+        acre_um_hide_pages(um, block, first, count);
+        acre_window_drop(p->window, at, bytes);
+    }
+    if (p->space != NULL && (p->space->info.capabilities & ACRE_CAP_PURGE) != 0)
+        (void)acre_space_purge(p->space, p->base + at, bytes); /* what is left there harms nobody */
 }
 
 void *acre_um_address(const acre_um *um, unsigned place, uint64_t at)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -530,6 +531,28 @@ static void children_have_their_own(void **state)
     close_scene(&s);
 }
 
+/* No descriptor is left to wait for the child with: it does without rather than to copy what the parent writes meanwhile. */
+static void children_for_whom_nobody_waits_have_none(void **state)
+{
+    (void)state;
+    scene s;
+    int status;
+    struct rlimit before;
+    open_scene(&s, "64k", 8 * MIB, 4 * MIB);
+    for (uint64_t at = 0; at < 8 * MIB; at += PAGE) set_word(&s, at, at + 2);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const pid_t child = fork();
+    if (child == 0) _exit(acre_um_touch(s.um, s.near, s.at, 1, true) == ACRE_UNSUPPORTED && access_ends(&s, 0) ? 0 : 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    for (uint64_t at = 0; at < 8 * MIB; at += PAGE) assert_int_equal(word_at(&s, at), at + 2);
+    close_scene(&s);
+}
+
 /* Its home is a file, which the parent goes on to use: what the child does is without effect. */
 static void children_leave_a_file_alone(void **state)
 {
@@ -746,7 +769,8 @@ static int choose_signals(void **state)
 int main(int count, char **arguments)
 {
     const struct CMUnitTest by_userfaultfd[] = {ALL_TESTS}, by_signal[] = {ALL_TESTS},
-                            of_fork[] = {cmocka_unit_test(children_have_their_own), cmocka_unit_test(children_leave_a_file_alone)};
+                            of_fork[] = {cmocka_unit_test(children_have_their_own), cmocka_unit_test(children_leave_a_file_alone),
+                                         cmocka_unit_test(children_for_whom_nobody_waits_have_none)};
     const bool is_fork = count > 1 && strcmp(arguments[1], "fork") == 0;
     int failed = 0;
     acre_page_faults probe;
