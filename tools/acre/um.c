@@ -146,7 +146,7 @@ static void fill_costs(um_options *options)
     if (options->bytes_per_s == 0) options->bytes_per_s = costs[options->costs].bytes_per_s;
 }
 
-/* -1, or the exit code. */
+/* -1, or the exit code. Long: each option has its lines, and nothing else is here. */
 static int parse_options(um_options *options, int argument_count, char **arguments)
 {
     static const struct option names[] = {
