@@ -1,19 +1,22 @@
 /* vfs.c - the VFS beside SQLite's own, with reads by pread from the system's cache and with a mapping.
  *
- *     vfs [shared|scan|write]      medians of alternated rounds; the database is made in the current folder
+ *     vfs [shared|processes|scan|write]      medians of alternated rounds; the database is made in the current folder
  *
- * shared: eight connections, each in a thread, read the same database, which is larger than their own caches: by scans, and by key. scan:
- * one connection reads all of it, after the system's cache of it was dropped. write: one connection updates rows by key, with a journal and
- * a WAL. Processor time, user and system, is that of the whole process. ACRE_BENCH_QUICK=1: small and short. */
+ * shared: eight connections, each in a thread, read the same database, which is larger than their own caches: by scans, and by key.
+ * processes: four processes scan it, and scan it again after one of them has committed; what they hold is theirs by smaps_rollup (Pss).
+ * scan: one connection reads all of it, after the system's cache of it was dropped. write: one connection updates rows by key, with a
+ * journal and a WAL. Processor time, user and system, is that of the whole process. ACRE_BENCH_QUICK=1: small and short. */
 #include "measure.h"
 
 #include <acre/sqlite_vfs.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUND_COUNT = 5, CONNECTION_COUNT = 8, ROW_BYTES = 900, CACHE_PAGES = 100 };
+enum { ROUND_COUNT = 5, CONNECTION_COUNT = 8, PROCESS_COUNT = 4, ROW_BYTES = 900, CACHE_PAGES = 100 };
 
 static const char *const path = "acre-bench-sqlite";
 static uint32_t row_count;
@@ -29,6 +32,8 @@ typedef struct way {
 static const way own = {.name = "SQLite's own", .begin = "pragma mmap_size = 0"};
 static const way mapped = {.name = "SQLite's own, mapped", .begin = "pragma mmap_size = 2000000000"};
 static const way acre = {.name = "acre", .begin = "", .has_vfs = true, .options = {.pool_bytes = 512 << 20}};
+static const way acre_shared = {
+    .name = "acre, shared by processes", .begin = "", .has_vfs = true, .options = {.pool_bytes = 512 << 20, .shared_name = "acre-bench"}};
 static const way acre_16 = {
     .name = "acre, blocks of 16 KiB", .begin = "", .has_vfs = true, .options = {.pool_bytes = 512 << 20, .block_bytes = 16384}};
 static const way acre_direct = {.name = "acre, past the system's cache",
@@ -177,6 +182,116 @@ static void shared(void)
     }
 }
 
+/* ---- processes ---- */
+
+/* What a process has to say of a scan. */
+typedef struct scan_report {
+    double wall, cpu;
+    uint64_t held_kib;
+} scan_report;
+
+/* Pss of the process, without files that others map, too: the pool's, SQLite's and what is shared of it, in parts. */
+static uint64_t held_kib(void)
+{
+    char line[200];
+    unsigned long long anonymous = 0, shared_memory = 0;
+    FILE *const file = fopen("/proc/self/smaps_rollup", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        (void)sscanf(line, "Pss_Anon: %llu", &anonymous);
+        (void)sscanf(line, "Pss_Shmem: %llu", &shared_memory);
+    }
+    if (file != NULL) (void)fclose(file);
+    return anonymous + shared_memory;
+}
+
+/* For each byte that comes a scan, or, if it is a 'w', a transaction; then what it took. */
+static void serve(const way *w, int from, int to)
+{
+    char what;
+    begin_way(w);
+    sqlite3 *const db = open_way(w);
+    while (read(from, &what, 1) == 1) {
+        const double wall = seconds(), cpu = cpu_seconds();
+        run(db, what == 'w' ? "update t set n = n + 1 where k % 20000 = 7" : "select sum(n) from t");
+        const scan_report report = {seconds() - wall, cpu_seconds() - cpu, held_kib()};
+        if (write(to, &report, sizeof report) != sizeof report) abort();
+    }
+    check(NULL, sqlite3_close(db));
+    end_way(w);
+    _exit(0);
+}
+
+typedef struct server {
+    pid_t process;
+    int to, from;
+} server;
+
+static scan_report ask(const server *servers, int first, int count, char what)
+{
+    scan_report sum = {0};
+    for (int i = first; i < first + count; i++)
+        if (write(servers[i].to, &what, 1) != 1) abort();
+    for (int i = first; i < first + count; i++) {
+        scan_report report;
+        if (read(servers[i].from, &report, sizeof report) != sizeof report) abort();
+        sum.wall = report.wall > sum.wall ? report.wall : sum.wall;
+        sum.cpu += report.cpu;
+        sum.held_kib += report.held_kib;
+    }
+    return sum;
+}
+
+static server begin_server(const way *w, const server *others, int other_count)
+{
+    int to[2], from[2];
+    if (pipe(to) != 0 || pipe(from) != 0) abort();
+    (void)fflush(stdout);
+    const server made = {.process = fork(), .to = to[1], .from = from[0]};
+    if (made.process < 0) abort();
+    if (made.process == 0) {
+        for (int i = 0; i < other_count; i++) (void)close(others[i].to);
+        (void)close(to[1]);
+        (void)close(from[0]);
+        serve(w, to[0], from[1]);
+    }
+    (void)close(to[0]);
+    (void)close(from[1]);
+    return made;
+}
+
+static void processes(void)
+{
+    const way *const ways[] = {&own, &mapped, &acre, &acre_shared};
+    enum { WAYS = sizeof ways / sizeof *ways };
+    double first_cpu[WAYS][ROUND_COUNT], again[WAYS][ROUND_COUNT], after[WAYS][ROUND_COUNT], held[WAYS][ROUND_COUNT];
+    printf("%d processes, a database of %u MiB in the system's cache, caches of %d pages; processor time of all:\n", (int)PROCESS_COUNT,
+           row_count / 1024, (int)CACHE_PAGES);
+    for (int round = 0; round < ROUND_COUNT; round++) {
+        for (int i = 0; i < WAYS; i++) {
+            server servers[PROCESS_COUNT];
+            for (int k = 0; k < PROCESS_COUNT; k++) servers[k] = begin_server(ways[i], servers, k);
+            (void)ask(servers, 0, 1, 's');
+            first_cpu[i][round] = ask(servers, 1, PROCESS_COUNT - 1, 's').cpu;
+            const scan_report once_more = ask(servers, 1, PROCESS_COUNT - 1, 's');
+            again[i][round] = once_more.cpu;
+            held[i][round] = (double)once_more.held_kib / 1024;
+            (void)ask(servers, 0, 1, 'w');
+            after[i][round] = ask(servers, 1, PROCESS_COUNT - 1, 's').cpu;
+            for (int k = 0; k < PROCESS_COUNT; k++) {
+                (void)close(servers[k].to);
+                (void)close(servers[k].from);
+                if (waitpid(servers[k].process, NULL, 0) != servers[k].process) abort();
+            }
+        }
+    }
+    for (int i = 0; i < WAYS; i++) {
+        print_ratio("first scan of three after one", ways[i], median(first_cpu[i], ROUND_COUNT), median(first_cpu[0], ROUND_COUNT), "s");
+        print_ratio("scan again", ways[i], median(again[i], ROUND_COUNT), median(again[0], ROUND_COUNT), "s");
+        print_ratio("scan after a commit by another", ways[i], median(after[i], ROUND_COUNT), median(after[0], ROUND_COUNT), "s");
+        printf("  %-32s %-30s %8.1f MiB\n", "held by three of them", ways[i]->name, median(held[i], ROUND_COUNT));
+    }
+}
+
 /* ---- a cold scan ---- */
 
 static void drop_cache(void)
@@ -280,6 +395,7 @@ int main(int count, char **words)
     row_count = is_quick() ? 20000 : 200000;
     make_database();
     if (*what == 0 || strcmp(what, "shared") == 0) shared();
+    if (*what == 0 || strcmp(what, "processes") == 0) processes();
     if (*what == 0 || strcmp(what, "scan") == 0) scan();
     if (*what == 0 || strcmp(what, "write") == 0) writing();
     (void)unlink(path);

@@ -69,6 +69,10 @@ static bool follow(char *word)
     if (strcmp(word, "block") == 0) return read_block(value);
     if (strcmp(word, "pool_policy") == 0) return acre_policy_named(value, &vfs_options.policy) == ACRE_OK;
     if (strcmp(word, "way") == 0) return read_way(value);
+    if (strcmp(word, "shared") == 0) {
+        vfs_options.shared_name = value;
+        return true;
+    }
     if (strcmp(word, "direct") == 0) return read_choice(value, "on", "off", &vfs_options.is_direct);
     if (strcmp(word, "prefetch") == 0) return read_choice(value, "off", "on", &vfs_options.has_no_prefetch);
     if (strcmp(word, "record") != 0) return false;

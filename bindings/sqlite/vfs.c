@@ -15,10 +15,25 @@ static bool is_registered;
 static acre_status open_pool(void)
 {
     const acre_sqlite_vfs_options *const o = &acre_vfs.options;
+    if (o->shared_name != NULL) {
+        const acre_shared_pages_options shared = {
+            .name = acre_vfs.shared_name, .bytes = o->pool_bytes, .page_bytes = o->block_bytes, .policy = o->policy};
+        return acre_shared_pages_open(&shared, &acre_vfs.shared);
+    }
     const acre_buffer_pool_options options = {
         .page_bytes = o->block_bytes, .frame_count = (uint32_t)(o->pool_bytes >> acre_vfs.block_shift), .policy = o->policy};
     return acre_buffer_pool_open(&options, &acre_vfs.pool);
 }
+
+static void close_pool(void)
+{
+    if (acre_vfs.pool != NULL) (void)acre_buffer_pool_close(acre_vfs.pool);
+    if (acre_vfs.shared != NULL) (void)acre_shared_pages_close(acre_vfs.shared);
+    acre_vfs.pool = NULL;
+    acre_vfs.shared = NULL;
+}
+
+static bool has_pool(void) { return acre_vfs.pool != NULL || acre_vfs.shared != NULL; }
 
 /* ---- files ---- */
 
@@ -40,7 +55,7 @@ static vfs_file *add_file(acre_file_identity identity, const char *path)
         sqlite3_free(file);
         return NULL;
     }
-    if (acre_vfs.pool != NULL) (void)acre_vfs_blocks_open(file, path);
+    if (has_pool()) (void)acre_vfs_blocks_open(file, path);
     file->next = acre_vfs.files;
     acre_vfs.files = file;
     return file;
@@ -87,7 +102,7 @@ static int find_or_add_file(vfs_connection *c, const char *path)
 static int open_database(vfs_connection *c, const char *path)
 {
     pthread_mutex_lock(&acre_vfs.lock);
-    if (acre_vfs.pool == NULL) (void)open_pool(); /* in a child */
+    if (!has_pool()) (void)open_pool(); /* in a child */
     const int status = find_or_add_file(c, path);
     acre_vfs.counts.connection += status == SQLITE_OK;
     if (status == SQLITE_OK && (c->file == NULL || !c->file->is_pooled || c->is_left)) acre_vfs.counts.left++;
@@ -195,6 +210,7 @@ static void in_child(void)
     acre_vfs.generation++;
     acre_vfs.files = NULL;
     acre_vfs.pool = NULL;
+    acre_vfs.shared = NULL;
     acre_vfs.counts = (vfs_counts){0};
     acre_vfs_blocks_in_child();
     pthread_mutex_unlock(&acre_vfs.lock);
@@ -211,6 +227,9 @@ static acre_status check_options(acre_sqlite_vfs_options *o)
         return acre_fail(ACRE_INVALID, "sqlite vfs: a pool of %llu bytes: 16 to %u blocks of %u", (unsigned long long)o->pool_bytes,
                          ACRE_BUFFER_POOL_FRAMES_MAX, o->block_bytes);
     if (acre_policy_name(o->policy) == NULL) return acre_fail(ACRE_INVALID, "sqlite vfs: policy %u is none", (unsigned)o->policy);
+    if (o->shared_name != NULL && (o->is_direct || strlen(o->shared_name) >= sizeof acre_vfs.shared_name))
+        return acre_fail(ACRE_INVALID, "sqlite vfs: shared as '%s': not with is_direct, and no longer name than of %u", o->shared_name,
+                         ACRE_SHARED_NAME_MAX);
     if ((unsigned)o->way > ACRE_DEVICE_CALLS) return acre_fail(ACRE_INVALID, "sqlite vfs: way %u is none", (unsigned)o->way);
     return ACRE_OK;
 }
@@ -240,6 +259,7 @@ acre_status acre_sqlite_vfs_register(const acre_sqlite_vfs_options *options)
     status = find_below(o.below);
     if (status != ACRE_OK) return status;
     acre_vfs.options = o;
+    if (o.shared_name != NULL) memcpy(acre_vfs.shared_name, o.shared_name, strlen(o.shared_name) + 1);
     acre_vfs.counts = (vfs_counts){0};
     set_block_shift();
     status = acre_space_open_pages(&acre_vfs.tag_space, NULL);
@@ -248,8 +268,7 @@ acre_status acre_sqlite_vfs_register(const acre_sqlite_vfs_options *options)
     vfs = make_vfs(acre_vfs.below);
     if (!has_fork_handlers) has_fork_handlers = pthread_atfork(before_fork, after_fork, in_child) == 0;
     if (!has_fork_handlers || sqlite3_vfs_register(&vfs, !o.is_not_default) != SQLITE_OK) {
-        (void)acre_buffer_pool_close(acre_vfs.pool);
-        acre_vfs.pool = NULL;
+        close_pool();
         return acre_fail(ACRE_NO_MEMORY, "sqlite vfs: SQLite does not take it");
     }
     is_registered = true;
@@ -263,8 +282,7 @@ acre_status acre_sqlite_vfs_unregister(void)
     const uint64_t connection_count = acre_vfs.counts.connection;
     if (connection_count == 0) {
         (void)sqlite3_vfs_unregister(&vfs);
-        if (acre_vfs.pool != NULL) (void)acre_buffer_pool_close(acre_vfs.pool);
-        acre_vfs.pool = NULL;
+        close_pool();
         is_registered = false;
     }
     pthread_mutex_unlock(&acre_vfs.lock);
@@ -283,6 +301,7 @@ acre_status acre_sqlite_vfs_read_figures(acre_sqlite_vfs_figures *figures)
     figures->left_count = c->left;
     acre_status status = ACRE_OK;
     if (acre_vfs.pool != NULL) status = acre_buffer_pool_read_figures(acre_vfs.pool, &figures->pool);
+    if (acre_vfs.shared != NULL) status = acre_shared_pages_read_figures(acre_vfs.shared, &figures->shared);
     pthread_mutex_unlock(&acre_vfs.lock);
     figures->below_read_count = __atomic_load_n(&c->below_read, __ATOMIC_RELAXED);
     figures->drop_count = __atomic_load_n(&c->drop, __ATOMIC_RELAXED);

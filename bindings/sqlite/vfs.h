@@ -22,12 +22,25 @@
 #include "os/file_identity.h"
 
 #include <acre/prefetch.h>
+#include <acre/shared_pages.h>
 #include <acre/space.h>
 #include <acre/sqlite_vfs.h>
 #include <pthread.h>
 #include <sqlite3.h>
 
-enum { STAMP_AT = 24, STAMP_END = 100, WANTED_MAX = 64 };
+enum { STAMP_AT = 24, STAMP_END = 100, WANTED_MAX = 64, RUN_BYTES = 256 << 10 };
+
+/* What is known of a database: by this process, or, as facts of shared pages, by all that share them. */
+typedef struct vfs_known {
+    uint64_t size_bytes;
+    uint64_t wal_mark; /* salts and frames checkpointed, as one number; 0: none was seen in this lease */
+    uint32_t has_stamp;
+    uint32_t is_settled;                       /* nothing was written since that no commit has ended */
+    unsigned char stamp[STAMP_END - STAMP_AT]; /* of the header */
+} vfs_known;
+
+/* What a process says of itself to others: it has a SHARED lock at least; it keeps others from changing the wal-index. */
+enum { MARK_HOLDER, MARK_ADOPTER };
 
 typedef struct vfs_counts {
     uint64_t connection, left, below_read, drop, stale, prefetch, prefetch_used;
@@ -51,13 +64,17 @@ struct vfs_file {
     uint64_t tags_bytes;
 
     /* Changed under `lock`, read by anyone. */
-    uint64_t epoch, lease, size_bytes;
-    uint64_t wal_mark; /* salts and frames checkpointed, as one number; 0: none was seen in this lease */
+    uint64_t epoch, lease, size_bytes; /* the first only where pages are not shared */
+    uint64_t seen_mark;                /* of the wal-index, when this process looked last; 0: not in this lease */
     pthread_mutex_t lock;
     uint32_t holder_count;  /* connections with a SHARED lock at least */
     uint32_t adopter_count; /* connections that keep others from writing: what the wal-index tells anew is ours */
-    bool has_stamp;
-    unsigned char stamp[STAMP_END - STAMP_AT]; /* of the header */
+    bool is_unsettled;      /* this process has said so of what is known */
+    vfs_known own;
+
+    bool is_shared; /* its blocks are of a set of pages that processes share, and so is what is known */
+    bool is_out;    /* what is known could not be had: this process goes without until its next lease. By atomic instructions */
+    uint32_t set;
 };
 
 /* The state of the process. */
@@ -65,7 +82,9 @@ typedef struct vfs_state {
     pthread_mutex_t lock; /* the list of files, and the pool's files */
     acre_sqlite_vfs_options options;
     unsigned block_shift;
-    acre_buffer_pool *pool;
+    char shared_name[ACRE_SHARED_NAME_MAX + 1]; /* a copy of the option */
+    acre_buffer_pool *pool;                     /* one of both */
+    acre_shared_pages *shared;
     acre_space tag_space;
     vfs_file *files;
     sqlite3_vfs *below;
@@ -85,7 +104,8 @@ static inline void vfs_count(uint64_t *count, uint64_t by) { (void)__atomic_fetc
 /* What a connection reads ahead. */
 typedef struct vfs_ahead {
     acre_prefetcher *prefetcher;
-    uint64_t last; /* chunk + 1 */
+    unsigned char *buffer; /* of RUN_BYTES, for pages that are shared; NULL: it was not needed yet */
+    uint64_t last;         /* chunk + 1 */
     uint32_t wanted_count;
     bool is_off;                 /* no memory for it */
     uint64_t wanted[WANTED_MAX]; /* chunks */
@@ -104,8 +124,17 @@ void acre_vfs_blocks_wrote(vfs_file *file, const void *from, uint64_t at, size_t
 /* In the child of a fork: reads that were in flight are the parent's. */
 void acre_vfs_blocks_in_child(void);
 
-/* All blocks are old. Under file->lock, or nobody else knows the file. */
+/* All blocks are old. Under file->lock, or nobody else knows the file, or they are shared. */
 void acre_vfs_blocks_drop(vfs_file *file);
+
+/* ---- vfs_shared.c: the same where pages are shared ---- */
+
+bool acre_vfs_shared_open(vfs_file *file);
+void acre_vfs_shared_close(vfs_file *file);
+bool acre_vfs_shared_copy(vfs_file *file, vfs_ahead *ahead, uint64_t block, size_t begin, size_t bytes, unsigned char *to, bool *was_ahead,
+                          bool *was_missing);
+size_t acre_vfs_shared_bring(vfs_file *file, vfs_ahead *ahead, const uint32_t *blocks, size_t count, bool is_ahead);
+void acre_vfs_shared_wrote(vfs_file *file, uint64_t block, size_t begin, const unsigned char *from, size_t bytes);
 
 /* ---- vfs_file.c ---- */
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES_MAX = 3, LOAD_COUNT = 256, BATCH = 16, CHUNK_SHIFT = 14, RING_UNKNOWN = 0, RING_OPEN, RING_NONE };
+enum { TRIES_MAX = 3, CHANGES_MAX = 1024, LOAD_COUNT = 256, BATCH = 16, CHUNK_SHIFT = 14, RING_UNKNOWN = 0, RING_OPEN, RING_NONE };
 
 #define BLOCKS_MIN ((uint64_t)1 << 24) /* words and tags of so many take 256 MiB of address space */
 
@@ -41,7 +41,10 @@ static bool has_tag(const vfs_file *file, uint64_t block, uint64_t epoch) { retu
 
 void acre_vfs_blocks_drop(vfs_file *file)
 {
-    __atomic_store_n(&file->epoch, next_number(), __ATOMIC_RELEASE);
+    if (file->is_shared)
+        acre_shared_pages_drop(acre_vfs.shared, file->set);
+    else
+        __atomic_store_n(&file->epoch, next_number(), __ATOMIC_RELEASE);
     vfs_count(&acre_vfs.counts.drop, 1);
 }
 
@@ -217,6 +220,10 @@ bool acre_vfs_blocks_open(vfs_file *file, const char *path)
     if (identity.inode != file->identity.inode || identity.device != file->identity.device ||
         open_device(file, &file->calls, ACRE_DEVICE_CALLS) != ACRE_OK)
         goto no_calls;
+    if (acre_vfs.shared != NULL) {
+        if (!acre_vfs_shared_open(file)) goto no_tags;
+        return true;
+    }
     if (acre_device_size(&file->calls, &bytes) != ACRE_OK ||
         acre_device_init(&file->device, &device_ops, "sqlite", file->calls.alignment_bytes) != ACRE_OK)
         goto no_tags;
@@ -242,6 +249,12 @@ no_calls:
 void acre_vfs_blocks_close(vfs_file *file)
 {
     if (!file->is_pooled) return;
+    if (file->is_shared) {
+        acre_vfs_shared_close(file);
+        acre_device_close(&file->calls);
+        acre_file_close_identified(file->descriptor);
+        return;
+    }
     if (acre_buffer_pool_remove_file(acre_vfs.pool, file->number) != ACRE_OK) {
         fprintf(stderr, "acre: sqlite vfs: %s\n", acre_last_error());
         abort(); /* somebody reads a database that no connection has open */
@@ -264,8 +277,11 @@ static bool begin_ahead(vfs_ahead *ahead)
     return !ahead->is_off;
 }
 
-static size_t bring(vfs_file *file, const acre_page_id *pages, size_t count, bool is_ahead)
+static size_t bring(vfs_file *file, vfs_ahead *ahead, const uint32_t *blocks, size_t count, bool is_ahead)
 {
+    acre_page_id pages[WANTED_MAX];
+    if (file->is_shared) return acre_vfs_shared_bring(file, ahead, blocks, count, is_ahead);
+    for (size_t i = 0; i < count; i++) pages[i] = acre_page(file->number, blocks[i]);
     if (__atomic_load_n(&file->ring_state, __ATOMIC_ACQUIRE) == RING_UNKNOWN) open_ring(file);
     load_kind = is_ahead ? LOAD_AHEAD : LOAD_SEVERAL;
     const size_t brought = acre_buffer_pool_prefetch(acre_vfs.pool, pages, count);
@@ -278,20 +294,20 @@ static unsigned chunk_shift(void) { return acre_vfs.block_shift < CHUNK_SHIFT ? 
 /* The blocks of the chunks that are wanted and lie within the file, as many at a time as make one request. */
 static void bring_wanted(vfs_file *file, vfs_ahead *ahead)
 {
-    acre_page_id pages[WANTED_MAX];
+    uint32_t blocks[WANTED_MAX];
     size_t count = 0;
     const unsigned shift = chunk_shift();
     uint64_t end = load_number(&file->size_bytes) >> acre_vfs.block_shift; /* whole ones */
     if (end > file->block_count) end = file->block_count;
     for (uint32_t i = 0; i < ahead->wanted_count; i++) {
         for (uint64_t block = ahead->wanted[i] << shift; block < (ahead->wanted[i] + 1) << shift && block < end; block++) {
-            pages[count++] = acre_page(file->number, (uint32_t)block);
+            blocks[count++] = (uint32_t)block;
             if (count < WANTED_MAX) continue;
-            (void)bring(file, pages, count, true);
+            (void)bring(file, ahead, blocks, count, true);
             count = 0;
         }
     }
-    if (count > 0) (void)bring(file, pages, count, true);
+    if (count > 0) (void)bring(file, ahead, blocks, count, true);
     ahead->wanted_count = 0;
 }
 
@@ -330,6 +346,12 @@ static bool read_again(vfs_file *file, uint64_t block)
 
 static bool copy_from_block(vfs_file *file, vfs_ahead *ahead, uint64_t block, size_t begin, size_t bytes, unsigned char *to)
 {
+    if (file->is_shared) {
+        bool was_ahead = false, was_missing = false;
+        if (!acre_vfs_shared_copy(file, ahead, block, begin, bytes, to, &was_ahead, &was_missing)) return false;
+        if (was_ahead || was_missing) look_ahead(file, ahead, block, was_missing);
+        return true;
+    }
     const uint64_t loads_before = load_count;
     for (unsigned i = 0; i < TRIES_MAX; i++) {
         acre_page_ref ref;
@@ -357,14 +379,17 @@ static bool copy_from_block(vfs_file *file, vfs_ahead *ahead, uint64_t block, si
 }
 
 /* A page of several blocks is brought by one request. */
-static void bring_together(vfs_file *file, uint64_t first, uint64_t last)
+static void bring_together(vfs_file *file, vfs_ahead *ahead, uint64_t first, uint64_t last)
 {
-    acre_page_id pages[WANTED_MAX];
+    uint32_t blocks[WANTED_MAX];
     size_t count = 0;
     const uint64_t epoch = load_number(&file->epoch);
-    for (uint64_t block = first; block <= last && count < WANTED_MAX; block++)
-        if (!has_tag(file, block, epoch)) pages[count++] = acre_page(file->number, (uint32_t)block);
-    if (count > 1) (void)bring(file, pages, count, false);
+    for (uint64_t block = first; block <= last && count < WANTED_MAX; block++) {
+        const bool is_there =
+            file->is_shared ? acre_shared_pages_has(acre_vfs.shared, file->set, (uint32_t)block) : has_tag(file, block, epoch);
+        if (!is_there) blocks[count++] = (uint32_t)block;
+    }
+    if (count > 1) (void)bring(file, ahead, blocks, count, false);
 }
 
 bool acre_vfs_blocks_read(vfs_file *file, vfs_ahead *ahead, void *to, uint64_t at, size_t bytes)
@@ -374,7 +399,7 @@ bool acre_vfs_blocks_read(vfs_file *file, vfs_ahead *ahead, void *to, uint64_t a
     const uint64_t size_bytes = load_number(&file->size_bytes);
     if (bytes == 0 || at > size_bytes || bytes > size_bytes - at || (at + bytes - 1) >> shift >= file->block_count) return false;
     const uint64_t first = at >> shift, last = (at + bytes - 1) >> shift;
-    if (last > first) bring_together(file, first, last);
+    if (last > first) bring_together(file, ahead, first, last);
     unsigned char *out = to;
     for (uint64_t block = first; block <= last; block++) {
         const size_t begin = block == first ? (size_t)(at & (block_bytes - 1)) : 0;
@@ -406,12 +431,19 @@ void acre_vfs_blocks_wrote(vfs_file *file, const void *from, uint64_t at, size_t
     const size_t block_bytes = (size_t)1 << shift;
     const uint64_t epoch = load_number(&file->epoch);
     const unsigned char *next = from;
+    if (file->is_shared && from == NULL && bytes >> shift > CHANGES_MAX) {
+        acre_vfs_blocks_drop(file);
+        return;
+    }
     for (uint64_t done = 0; done < bytes;) {
         const uint64_t block = (at + done) >> shift;
         const size_t begin = (size_t)((at + done) & (block_bytes - 1));
         const size_t part = bytes - done < block_bytes - begin ? (size_t)(bytes - done) : block_bytes - begin;
         if (block >= file->block_count) return;
-        if (next == NULL || !has_tag(file, block, epoch) || !update_block(file, block, begin, part, next, epoch)) store_tag(file, block, 0);
+        if (file->is_shared)
+            acre_vfs_shared_wrote(file, block, begin, next, part);
+        else if (next == NULL || !has_tag(file, block, epoch) || !update_block(file, block, begin, part, next, epoch))
+            store_tag(file, block, 0);
         if (next != NULL) next += part;
         done += part;
     }

@@ -25,29 +25,101 @@ static int look_at_size(vfs_connection *c)
     return status;
 }
 
+/* ---- what is known, by this process or by all that share it ---- */
+
+/* Under file->lock. NULL: it is shared, and cannot be had in time. */
+static vfs_known *take_known(vfs_file *file)
+{
+    if (!file->is_shared) return &file->own;
+    vfs_known *const known = acre_shared_pages_lock(acre_vfs.shared, file->set);
+    if (known == NULL) {
+        __atomic_store_n(&file->is_out, true, __ATOMIC_RELAXED);
+        acre_vfs_blocks_drop(file);
+    }
+    return known;
+}
+
+static void give_known(const vfs_file *file, const vfs_known *known)
+{
+    if (file->is_shared && known != NULL) acre_shared_pages_unlock(acre_vfs.shared);
+}
+
+/* Before the first write of a transaction with a rollback journal: if it does not come to its end, whoever begins a lease is to know. */
+static void unsettle(vfs_file *file)
+{
+    if (file->is_unsettled) return;
+    pthread_mutex_lock(&file->lock);
+    vfs_known *const known = take_known(file);
+    if (known != NULL) known->is_settled = false;
+    file->is_unsettled = true;
+    give_known(file, known);
+    pthread_mutex_unlock(&file->lock);
+}
+
+/* The transaction has come to its end, and the journal is no more. */
+static void settle(vfs_file *file)
+{
+    if (!file->is_unsettled) return;
+    pthread_mutex_lock(&file->lock);
+    vfs_known *const known = take_known(file);
+    if (known != NULL) known->is_settled = known->has_stamp;
+    file->is_unsettled = false;
+    give_known(file, known);
+    pthread_mutex_unlock(&file->lock);
+}
+
+/* Under file->lock. */
+static bool others_have(const vfs_file *file, uint32_t mark)
+{
+    return file->is_shared && acre_shared_pages_others(acre_vfs.shared, file->set, mark);
+}
+
+/* Under file->lock; a mark is made while what is known is locked. */
+static void set_mark(const vfs_file *file, uint32_t mark, bool is_made)
+{
+    if (file->is_shared) acre_shared_pages_mark(acre_vfs.shared, file->set, mark, is_made);
+}
+
+/* The file is what is known of it. A mark of a WAL says nothing once all locks were given back: the WAL may have been one of many. */
+static void begin_knowing(vfs_file *file, vfs_known *known, const unsigned char *stamp)
+{
+    const bool is_over = known->wal_mark != 0 && !others_have(file, MARK_HOLDER);
+    if (is_over || !known->has_stamp || !known->is_settled || known->size_bytes != file->size_bytes ||
+        memcmp(known->stamp, stamp, sizeof known->stamp) != 0)
+        acre_vfs_blocks_drop(file);
+    memcpy(known->stamp, stamp, sizeof known->stamp);
+    known->has_stamp = true;
+    known->is_settled = true;
+    known->size_bytes = file->size_bytes;
+    if (is_over) known->wal_mark = 0;
+    set_mark(file, MARK_HOLDER, true);
+}
+
 /* Under file->lock. The first SHARED lock: is it the file that we knew? */
 static int begin_lease(vfs_connection *c)
 {
     vfs_file *const file = c->file;
-    unsigned char header[STAMP_END];
-    const uint64_t size_bytes = file->size_bytes;
-    const bool had_stamp = file->has_stamp;
-    file->has_stamp = false;
+    unsigned char header[STAMP_END] = {0};
     int status = vfs_below(c)->pMethods->xRead(vfs_below(c), header, STAMP_END, 0);
     if (status == SQLITE_IOERR_SHORT_READ) status = SQLITE_OK;
     if (status == SQLITE_OK) status = look_at_size(c);
     if (status != SQLITE_OK) return status;
-    if (!had_stamp || size_bytes != file->size_bytes || file->wal_mark != 0 ||
-        memcmp(file->stamp, header + STAMP_AT, sizeof file->stamp) != 0)
-        acre_vfs_blocks_drop(file);
-    memcpy(file->stamp, header + STAMP_AT, sizeof file->stamp);
-    file->has_stamp = true;
-    __atomic_store_n(&file->wal_mark, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&file->seen_mark, 0, __ATOMIC_RELEASE);
+    vfs_known *const known = take_known(file);
+    if (known == NULL) return SQLITE_OK;
+    begin_knowing(file, known, header + STAMP_AT);
+    give_known(file, known);
+    file->is_unsettled = false;
+    __atomic_store_n(&file->is_out, false, __ATOMIC_RELAXED);
     return SQLITE_OK;
 }
 
 /* Under file->lock. What is being read counts no more. */
-static void end_lease(vfs_file *file) { (void)__atomic_add_fetch(&file->lease, 1, __ATOMIC_ACQ_REL); }
+static void end_lease(vfs_file *file)
+{
+    (void)__atomic_add_fetch(&file->lease, 1, __ATOMIC_ACQ_REL);
+    set_mark(file, MARK_HOLDER, false);
+}
 
 /* ---- the wal-index, as SQLite's wal.c lays it out: words of the header's first copy, and of what follows the second ---- */
 
@@ -64,22 +136,41 @@ static uint64_t wal_mark(const volatile uint32_t *index)
     return mark == 0 ? 1 : mark;
 }
 
-/* Under file->lock. */
+/* Under file->lock. While somebody keeps others from changing it, what has changed is of this somebody, who has told of all writes. */
 static void adopt_mark(vfs_connection *c)
 {
     vfs_file *const file = c->file;
     const uint64_t mark = wal_mark(c->wal_index);
-    if (mark == file->wal_mark) return;
-    if (file->adopter_count == 0) acre_vfs_blocks_drop(file);
-    (void)look_at_size(c); /* unknown: the VFS below reads, and tells what is wrong */
-    __atomic_store_n(&file->wal_mark, mark, __ATOMIC_RELEASE);
+    vfs_known *const known = take_known(file);
+    if (known != NULL && mark != known->wal_mark) {
+        if (file->adopter_count == 0 && !others_have(file, MARK_ADOPTER)) acre_vfs_blocks_drop(file);
+        known->wal_mark = mark;
+    }
+    if (known != NULL && mark != file->seen_mark) {
+        (void)look_at_size(c); /* unknown: the VFS below reads, and tells what is wrong */
+        known->size_bytes = file->size_bytes;
+        __atomic_store_n(&file->seen_mark, mark, __ATOMIC_RELEASE);
+    }
+    give_known(file, known);
+}
+
+/* Under file->lock. */
+static void begin_adopting(vfs_connection *c)
+{
+    vfs_file *const file = c->file;
+    adopt_mark(c);
+    file->adopter_count++;
+    c->is_adopter = true;
+    const vfs_known *const known = take_known(file);
+    if (known != NULL) set_mark(file, MARK_ADOPTER, true);
+    give_known(file, known);
 }
 
 /* Has another process checkpointed? */
 static void look_at_wal(vfs_connection *c)
 {
     if (c->wal_index == NULL) return;
-    if (wal_mark(c->wal_index) == __atomic_load_n(&c->file->wal_mark, __ATOMIC_ACQUIRE)) return;
+    if (wal_mark(c->wal_index) == __atomic_load_n(&c->file->seen_mark, __ATOMIC_ACQUIRE)) return;
     pthread_mutex_lock(&c->file->lock);
     adopt_mark(c);
     pthread_mutex_unlock(&c->file->lock);
@@ -112,7 +203,7 @@ static void leave(vfs_connection *c)
 static void end_adopting(vfs_connection *c)
 {
     if (c->is_adopter && c->wal_index != NULL) adopt_mark(c);
-    c->file->adopter_count -= c->is_adopter;
+    if (c->is_adopter && --c->file->adopter_count == 0) set_mark(c->file, MARK_ADOPTER, false);
     c->is_adopter = false;
 }
 
@@ -127,6 +218,7 @@ static int close_file(sqlite3_file *base)
     }
     const int status = methods_below(base)->xClose(vfs_below(c));
     sqlite3_free(c->ahead.prefetcher);
+    sqlite3_free(c->ahead.buffer);
     if (c->generation == acre_vfs.generation) acre_vfs_forget(c->file);
     base->pMethods = NULL;
     return status;
@@ -140,7 +232,8 @@ static int read_file(sqlite3_file *base, void *to, int bytes, sqlite3_int64 at)
         if (c->lock != SQLITE_LOCK_NONE && bytes > 0 && at >= 0 &&
             (c->wal_index == NULL || wal_word(c->wal_index, WAL_VERSION_WORD) == WAL_VERSION)) {
             look_at_wal(c);
-            if (acre_vfs_blocks_read(file, &c->ahead, to, (uint64_t)at, (size_t)bytes)) return SQLITE_OK;
+            if (!__atomic_load_n(&file->is_out, __ATOMIC_RELAXED) && acre_vfs_blocks_read(file, &c->ahead, to, (uint64_t)at, (size_t)bytes))
+                return SQLITE_OK;
         }
         vfs_count(&acre_vfs.counts.below_read, 1);
     }
@@ -148,31 +241,37 @@ static int read_file(sqlite3_file *base, void *to, int bytes, sqlite3_int64 at)
 }
 
 /* What was written of the header is what we know of it. */
-static void note_header(vfs_file *file, const void *from, uint64_t at, size_t bytes, bool is_well)
+static void note_header(vfs_known *known, const void *from, uint64_t at, size_t bytes, bool is_well)
 {
     if (at >= STAMP_END) return;
     if (!is_well || at > STAMP_AT || at + bytes < STAMP_END)
-        file->has_stamp = false;
+        known->has_stamp = false;
     else
-        memcpy(file->stamp, (const unsigned char *)from + (STAMP_AT - at), sizeof file->stamp);
+        memcpy(known->stamp, (const unsigned char *)from + (STAMP_AT - at), sizeof known->stamp);
 }
 
 static int write_file(sqlite3_file *base, const void *from, int bytes, sqlite3_int64 at)
 {
     vfs_connection *const c = connection(base);
-    const int status = methods_below(base)->xWrite(vfs_below(c), from, bytes, at);
     vfs_file *const file = file_of(c);
+    if (file != NULL && c->wal_index == NULL) unsettle(file);
+    const int status = methods_below(base)->xWrite(vfs_below(c), from, bytes, at);
     if (file == NULL || bytes <= 0 || at < 0) return status;
     const bool is_well = status == SQLITE_OK;
     acre_vfs_blocks_wrote(file, is_well ? from : NULL, (uint64_t)at, (size_t)bytes);
     const uint64_t end = (uint64_t)at + (uint64_t)bytes;
     if (is_well && end <= __atomic_load_n(&file->size_bytes, __ATOMIC_ACQUIRE) && at >= STAMP_END) return status;
     pthread_mutex_lock(&file->lock);
-    note_header(file, from, (uint64_t)at, (size_t)bytes, is_well);
+    vfs_known *const known = take_known(file);
     if (!is_well)
         (void)look_at_size(c);
     else if (end > file->size_bytes)
         set_size(file, end);
+    if (known != NULL) {
+        note_header(known, from, (uint64_t)at, (size_t)bytes, is_well);
+        known->size_bytes = file->size_bytes;
+    }
+    give_known(file, known);
     pthread_mutex_unlock(&file->lock);
     return status;
 }
@@ -182,14 +281,18 @@ static int truncate_file(sqlite3_file *base, sqlite3_int64 bytes)
     vfs_connection *const c = connection(base);
     vfs_file *const file = file_of(c);
     const uint64_t before = file == NULL ? 0 : __atomic_load_n(&file->size_bytes, __ATOMIC_ACQUIRE);
+    if (file != NULL && c->wal_index == NULL) unsettle(file);
     const int status = methods_below(base)->xTruncate(vfs_below(c), bytes);
     if (file == NULL) return status;
     if (bytes >= 0 && (uint64_t)bytes < before) acre_vfs_blocks_wrote(file, NULL, (uint64_t)bytes, (size_t)(before - (uint64_t)bytes));
     pthread_mutex_lock(&file->lock);
+    vfs_known *const known = take_known(file);
     if (status != SQLITE_OK)
         (void)look_at_size(c);
     else if (bytes >= 0 && (uint64_t)bytes < file->size_bytes)
         set_size(file, (uint64_t)bytes);
+    if (known != NULL) known->size_bytes = file->size_bytes;
+    give_known(file, known);
     pthread_mutex_unlock(&file->lock);
     return status;
 }
@@ -243,6 +346,7 @@ static int check_reserved_lock(sqlite3_file *base, int *is_reserved)
 static int control_file(sqlite3_file *base, int verb, void *argument)
 {
     const int status = methods_below(base)->xFileControl(vfs_below(connection(base)), verb, argument);
+    if (verb == SQLITE_FCNTL_COMMIT_PHASETWO && file_of(connection(base)) != NULL) settle(connection(base)->file);
     if (verb == SQLITE_FCNTL_VFSNAME && status == SQLITE_OK) {
         char **const name = argument;
         *name = sqlite3_mprintf("acre/%z", *name);
@@ -299,9 +403,7 @@ static int lock_shm(sqlite3_file *base, int first, int count, int flags)
     }
     if (is_adopting(first, count, flags) && !c->is_adopter) {
         pthread_mutex_lock(&file->lock);
-        adopt_mark(c);
-        file->adopter_count++;
-        c->is_adopter = true;
+        begin_adopting(c);
         pthread_mutex_unlock(&file->lock);
     }
     return status;

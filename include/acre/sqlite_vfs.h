@@ -1,5 +1,5 @@
 /* sqlite_vfs.h - a VFS of SQLite that reads databases through one buffer pool: what one connection has read, all connections of the process
- * have.
+ * have, or, if they say so, all processes.
  *
  *     acre_sqlite_vfs_register(&(acre_sqlite_vfs_options){.pool_bytes = 64 << 20});
  *     sqlite3_open("data.db", &db); ...                                           through the VFS "acre", which is the default then
@@ -19,9 +19,13 @@
  * Reading ahead: connections that read blocks in sequence, or at a constant distance, have the next ones brought, by io_uring where the
  * system grants a ring (acre/prefetch.h). It switches itself off where it does not help.
  *
- * Not shared: the pool is the process's; what processes share is the system's cache, unless is_direct is set. A child of fork has a pool of
- * its own. PRAGMA mmap_size has no effect. Databases that are opened with nolock=1 or immutable=1, that the process may only read, that lie
- * on no regular file, or that are too many (64) are left to the VFS below altogether.
+ * With `shared_name` the pool is one of all processes of the user that say the same name (acre/shared_pages.h): each has what any has read,
+ * and what one of them writes, commits or checkpoints leaves the blocks of all good. A process that is killed in the middle of a
+ * transaction, or rolls one back whose pages it had written, makes the database's blocks old. Blocks are read by calls, without a ring.
+ *
+ * A child of fork has a pool of its own, or shares as any process does. PRAGMA mmap_size has no effect. Databases that are opened with
+ * nolock=1 or immutable=1, that the process may only read, that lie on no regular file, or that are too many (64) are left to the VFS below
+ * altogether.
  *
  * One rule for the program: while a database is open through this VFS, the same process does not open it otherwise. Closing a file
  * ends all locks that a process has on it, so POSIX wants it, and SQLite's VFS knows only of its own files. (SQLite has the same rule
@@ -40,6 +44,7 @@
 #include <acre/buffer_pool.h>
 #include <acre/device.h>
 #include <acre/policy.h>
+#include <acre/shared_pages.h>
 #include <acre/status.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,13 +61,15 @@ typedef struct acre_sqlite_vfs_options {
     bool is_direct;          /* past the cache of the system (O_DIRECT), where the file system has that */
     bool has_no_prefetch;    /* nothing is read ahead */
     bool is_not_default;     /* only connections that ask for "acre" have it */
+    const char *shared_name; /* processes of the user that say the same one share the pool, see above; NULL: it is the process's own */
     const char *below;       /* the VFS under it, whose name must begin with "unix": others may keep something else in the file than what
                               * they read. NULL: the default one */
 } acre_sqlite_vfs_options;
 
 /* Registers the VFS "acre". `options` NULL means all defaults. Initializes SQLite: whatever is to be configured, acre_sqlite_install
  * included, comes before. sqlite3_shutdown makes SQLite's own VFS the default again. ACRE_INVALID: options out of their ranges, no VFS of
- * that name below. ACRE_BUSY: it is registered already. ACRE_NO_MEMORY. One thread at a time. */
+ * that name below. ACRE_BUSY: it is registered already. ACRE_NO_MEMORY. With
+ * `shared_name` also what acre_shared_pages_open says. One thread at a time. */
 ACRE_API acre_status acre_sqlite_vfs_register(const acre_sqlite_vfs_options *options);
 
 /* Gives all of it back. ACRE_BUSY, and nothing was changed: a connection is open through it. ACRE_INVALID: it is not registered. */
@@ -76,9 +83,10 @@ typedef struct acre_sqlite_vfs_figures {
     uint64_t drop_count;       /* times that all of a database's blocks became old */
     uint64_t stale_count;      /* old blocks that were read again */
     uint64_t prefetch_count;   /* blocks that were read ahead */
-    uint64_t prefetch_used_count;  /* and read */
-    bool has_ring;                 /* the last database that read ahead had one */
-    acre_buffer_pool_figures pool; /* its hits and misses are blocks */
+    uint64_t prefetch_used_count;     /* and read */
+    bool has_ring;                    /* the last database that read ahead had one */
+    acre_buffer_pool_figures pool;    /* its hits and misses are blocks. All 0 where it is shared */
+    acre_shared_pages_figures shared; /* the same where it is; all 0 where it is not */
 } acre_sqlite_vfs_figures;
 
 /* From the registration on. ACRE_INVALID: NULL, or it is not registered. Any thread. O(1). */

@@ -127,6 +127,18 @@ acre_policy *acre_policy_carve(const acre_policy_options *options, acre_carver *
     return memory == NULL ? NULL : set_up(options, memory, hits);
 }
 
+acre_policy *acre_policy_at(const acre_policy_options *options, void *memory)
+{
+    acre_carver carver = {memory, 0};
+    acre_policy *policy = memory;
+    const acre_policy_slot count = policy->count, capacity = policy->capacity;
+    assert(policy->kind != ACRE_POLICY_ADAPTIVE);
+    lay_out(policy, options, &carver, NULL);
+    policy->count = count;
+    policy->capacity = capacity;
+    return policy;
+}
+
 acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *options, void *memory, size_t bytes)
 {
     if (policy == NULL || memory == NULL) return acre_fail(ACRE_INVALID, "policy: the place for it, or its memory, is NULL");

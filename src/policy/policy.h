@@ -74,4 +74,8 @@ static inline uint32_t acre_policy_patience(const acre_policy *policy, acre_poli
  * other policy, if it is over the same slots, else NULL. The options are valid. */
 acre_policy *acre_policy_carve(const acre_policy_options *options, acre_carver *carver, uint8_t *hits);
 
+/* A policy whose memory has come to lie at another address, `memory`, as has the code, or the keys: it goes on as it was. The options are
+ * those that it was made with, but for the keys. For kinds that have no other policy within: all but adaptive. */
+acre_policy *acre_policy_at(const acre_policy_options *options, void *memory);
+
 #endif

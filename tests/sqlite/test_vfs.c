@@ -81,16 +81,18 @@ static void answers_are_those_of_the_own_vfs(void **state)
     uint64_t right[STEP_COUNT], got[STEP_COUNT];
     char begin[200];
     (void)state;
-    for (unsigned i = 0; i < 16; i++) {
+    for (unsigned i = 0; i < 32; i++) {
+        const bool is_shared = i >= 16; /* the same once more */
         const uint64_t page_bytes = (uint64_t)512 << i % 8;
         (void)snprintf(begin, sizeof begin, "pragma page_size = %u; pragma journal_mode = %s; pragma synchronous = off",
                        (unsigned)page_bytes, modes[(i + i / 8) % 4]);
         const uint32_t block_bytes = block_sizes[(i / 2) % 4];
         const acre_sqlite_vfs_options options = {.pool_bytes = (i % 3 == 0 ? 16 : 200) * (uint64_t)block_bytes,
                                                  .block_bytes = block_bytes,
-                                                 .policy = policies[i % 4],
+                                                 .policy = policies[is_shared ? i % 2 * 2 : i % 4],
                                                  .way = i % 2 == 0 ? ACRE_DEVICE_BEST : ACRE_DEVICE_CALLS,
-                                                 .is_direct = i % 5 == 4,
+                                                 .is_direct = i % 5 == 4 && !is_shared,
+                                                 .shared_name = is_shared ? path : NULL,
                                                  .has_no_prefetch = i % 7 == 6,
                                                  .is_not_default = true};
         assert_int_equal(acre_sqlite_vfs_register(&options), ACRE_OK);
@@ -102,8 +104,9 @@ static void answers_are_those_of_the_own_vfs(void **state)
         assert_int_equal(figures.connection_count, 0);
         assert_int_equal(figures.file_count, 0);
         assert_int_equal(figures.left_count, 0);
-        assert_true(figures.pool.hit_count > 0);
+        assert_true((is_shared ? figures.shared.hit_count : figures.pool.hit_count) > 0);
         assert_int_equal(figures.pool.dirty_count, 0);
+        assert_int_equal(figures.shared.set_count, 0);
         assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
     }
 }

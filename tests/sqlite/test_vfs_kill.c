@@ -22,6 +22,7 @@ typedef struct shared {
 
 static shared *both;
 static char path[64];
+static bool is_shared;
 static uint64_t calls_left;
 
 /* In the child: the end comes at one of its calls that change something. */
@@ -119,7 +120,8 @@ static void a_killed_process_leaves_an_intact_database_with_all_it_acknowledged(
     both = mmap(NULL, sizeof *both, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(both != MAP_FAILED);
     register_shim(count_calls);
-    assert_int_equal(acre_sqlite_vfs_register(&(acre_sqlite_vfs_options){.pool_bytes = 1 << 20, .below = "unix-shim"}), ACRE_OK);
+    const acre_sqlite_vfs_options options = {.pool_bytes = 1 << 20, .below = "unix-shim", .shared_name = is_shared ? path : NULL};
+    assert_int_equal(acre_sqlite_vfs_register(&options), ACRE_OK);
     for (unsigned i = 0; i < KILL_COUNT; i++) {
         if (i % 50 == 0) {
             if (db != NULL) close_db(db);
@@ -144,8 +146,10 @@ static void a_killed_process_leaves_an_intact_database_with_all_it_acknowledged(
     assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
 }
 
-int main(void)
+/* With --shared the pool is one that the killed and the survivor share. */
+int main(int count, char **words)
 {
+    is_shared = count > 1 && strcmp(words[1], "--shared") == 0;
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_killed_process_leaves_an_intact_database_with_all_it_acknowledged)};
     (void)snprintf(path, sizeof path, "acre-test-kill-%d", (int)getpid());
     const int failures = cmocka_run_group_tests(tests, NULL, NULL);
