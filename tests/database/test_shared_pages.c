@@ -15,7 +15,15 @@
 #include <unistd.h>
 
 enum { PAGE_BYTES = 512, PAGE_COUNT = 64, KEY_COUNT = 200 };
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define HAS_THREAD_SANITIZER
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#define HAS_THREAD_SANITIZER
+#endif
+#if defined(HAS_THREAD_SANITIZER) || defined(__SANITIZE_ADDRESS__)
 enum { STEP_COUNT = 30000, KILL_COUNT = 60 };
 #else
 enum { STEP_COUNT = 200000, KILL_COUNT = 300 };
@@ -395,7 +403,7 @@ static void a_lock_that_is_not_given_back_is_done_without(void **state)
     assert_true(put(pages, set, 1, 5));
     assert_true(put(pages, set, 2, 6));
     const pid_t child = hold(true);
-#ifndef __SANITIZE_THREAD__ /* where readers take the lock */
+#ifndef HAS_THREAD_SANITIZER /* where readers take the lock */
     assert_int_equal(version_of(pages, set, 1), 5);
 #endif
     assert_false(put(pages, set, 3, 7));
