@@ -193,15 +193,16 @@ typedef struct scan_report {
 /* Pss of the process, without files that others map, too: the pool's, SQLite's and what is shared of it, in parts. */
 static uint64_t held_kib(void)
 {
+    static const char *const names[] = {"Pss_Anon:", "Pss_Shmem:"};
     char line[200];
-    unsigned long long anonymous = 0, shared_memory = 0;
+    uint64_t sum = 0;
     FILE *const file = fopen("/proc/self/smaps_rollup", "r");
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        (void)sscanf(line, "Pss_Anon: %llu", &anonymous);
-        (void)sscanf(line, "Pss_Shmem: %llu", &shared_memory);
+        for (int i = 0; i < 2; i++)
+            if (strncmp(line, names[i], strlen(names[i])) == 0) sum += strtoull(line + strlen(names[i]), NULL, 10);
     }
     if (file != NULL) (void)fclose(file);
-    return anonymous + shared_memory;
+    return sum;
 }
 
 /* For each byte that comes a scan, or, if it is a 'w', a transaction; then what it took. */

@@ -370,6 +370,55 @@ static void every_policy_is_valid_after_any_operation(void **state)
     }
 }
 
+/* Memory and keys come to lie elsewhere, as in another process that maps them; what was there is no more. */
+static void move(cache *c, cache *to)
+{
+    const acre_policy_options made = {
+        .kind = (acre_policy_kind)c->policy->kind, .capacity = c->policy->capacity, .capacity_max = CAPACITY_MAX};
+    acre_policy_options options = made;
+    options.keys = c->keys;
+    const size_t bytes = acre_policy_bytes(&options);
+    *to = *c;
+    to->memory = malloc(bytes);
+    memcpy(to->memory, c->memory, bytes);
+    memset(c->memory, 0xee, bytes);
+    free(c->memory);
+    memset(c, 0xee, sizeof *c);
+    options.keys = to->keys;
+    to->policy = acre_policy_at(&options, to->memory);
+}
+
+static void a_policy_that_lies_elsewhere_goes_on_as_it_was(void **state)
+{
+    static cache still, moved[2];
+    (void)state;
+    for (unsigned kind = ACRE_POLICY_ADAPTIVE + 1; kind < ACRE_POLICY_KIND_COUNT; kind++) {
+        uint64_t random = kind;
+        unsigned at = 0;
+        open_cache(&still, (acre_policy_kind)kind, 40, 0);
+        open_cache(&moved[0], (acre_policy_kind)kind, 40, 0);
+        for (unsigned step = 0; step < STEP_COUNT / 8; step++) {
+            const uint64_t key = next_random(&random) % (1 + next_random(&random) % KEY_COUNT);
+            const acre_policy_slot slot = find(&still, key);
+            if (slot != ACRE_POLICY_NO_SLOT) {
+                acre_policy_hit(still.policy, slot);
+                acre_policy_hit(moved[at].policy, slot);
+            } else {
+                bring(&still, key);
+                bring(&moved[at], key);
+            }
+            if (step % 100 == 0) {
+                move(&moved[at], &moved[!at]);
+                at = !at;
+            }
+            assert_memory_equal(still.keys, moved[at].keys, sizeof still.keys);
+        }
+        assert_true(acre_policy_is_valid(moved[at].policy));
+        free(still.memory);
+        free(moved[at].memory);
+    }
+}
+
 static void an_evict_looks_at_no_more_kept_slots_than_its_effort(void **state)
 {
     (void)state;
@@ -599,6 +648,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_policies_do_as_lists_in_arrays),
         cmocka_unit_test(every_policy_is_valid_after_any_operation),
+        cmocka_unit_test(a_policy_that_lies_elsewhere_goes_on_as_it_was),
         cmocka_unit_test(an_evict_looks_at_no_more_kept_slots_than_its_effort),
         cmocka_unit_test(several_victims_come_in_the_order_of_single_ones),
         cmocka_unit_test(fingerprints_do_as_well_as_keys),
