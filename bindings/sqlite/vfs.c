@@ -308,6 +308,7 @@ acre_status acre_sqlite_vfs_read_figures(acre_sqlite_vfs_figures *figures)
     figures->stale_count = __atomic_load_n(&c->stale, __ATOMIC_RELAXED);
     figures->prefetch_count = __atomic_load_n(&c->prefetch, __ATOMIC_RELAXED);
     figures->prefetch_used_count = __atomic_load_n(&c->prefetch_used, __ATOMIC_RELAXED);
+    figures->shared_request_count = __atomic_load_n(&c->shared_request, __ATOMIC_RELAXED);
     figures->has_ring = __atomic_load_n(&c->has_ring, __ATOMIC_RELAXED) != 0;
     return status;
 }

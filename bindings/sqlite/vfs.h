@@ -43,7 +43,7 @@ typedef struct vfs_known {
 enum { MARK_HOLDER, MARK_ADOPTER };
 
 typedef struct vfs_counts {
-    uint64_t connection, left, below_read, drop, stale, prefetch, prefetch_used;
+    uint64_t connection, left, below_read, drop, stale, prefetch, prefetch_used, shared_request;
     uint32_t has_ring;
 } vfs_counts;
 

@@ -35,6 +35,7 @@ static bool read_run(vfs_file *file, uint64_t block, size_t count, unsigned char
 {
     const acre_device_part part = {.bytes = to, .size_bytes = count << acre_vfs.block_shift};
     acre_device_request read = {.verb = ACRE_DEVICE_READ, .parts = &part, .part_count = 1, .offset = block << acre_vfs.block_shift};
+    vfs_count(&acre_vfs.counts.shared_request, 1);
     return acre_device_do(&file->calls, &read) == ACRE_OK;
 }
 

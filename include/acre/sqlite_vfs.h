@@ -87,6 +87,7 @@ typedef struct acre_sqlite_vfs_figures {
     bool has_ring;                    /* the last database that read ahead had one */
     acre_buffer_pool_figures pool;    /* its hits and misses are blocks. All 0 where it is shared */
     acre_shared_pages_figures shared; /* the same where it is; all 0 where it is not */
+    uint64_t shared_request_count;    /* requests by which this process has read blocks for it */
 } acre_sqlite_vfs_figures;
 
 /* From the registration on. ACRE_INVALID: NULL, or it is not registered. Any thread. O(1). */

@@ -31,12 +31,12 @@ with tempfile.TemporaryDirectory() as folder:
         print(f"skipped: {stop['skipped']}")
         sys.exit(77)
     promises = {promise["what"]: promise for promise in stop.get("promises", [])}
-    check(len(promises) == 8, f"it tells {sorted(promises)}")
+    check(len(promises) == 9, f"it tells {sorted(promises)}")
     for what, promise in promises.items():
         check(promise["result"] == "kept" or "CPU time" in what, f"a promise is {promise}")
     check(0 < promises.get("CPU time with answers that are kept", {"figure": 0})["figure"], f"the time is {promises}")
     tables = {table["title"]: table["rows"] for table in stop.get("tables", [])}
-    check([len(rows) for rows in tables.values()] == [4, 3, 2], f"the tables are {tables}")
+    check([len(rows) for rows in tables.values()] == [4, 4, 2], f"the tables are {tables}")
     if browser:
         check(run(browser[0], browser[2], browser[1], page).returncode == 0, "in a browser the page fails")
 

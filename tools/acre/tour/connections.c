@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WAY_COUNT = 3, OUTPUT_BYTES = 4096 };
+enum { WAY_COUNT = 4, OUTPUT_BYTES = 4096 };
 
 double figure_behind(const char *text, const char *name)
 {
@@ -36,7 +36,7 @@ static char *make_database(tour_state *tour, const char *name, const char *makin
 /* ---- one pool ---- */
 
 typedef struct way {
-    const char *name, *vfs, *pages;
+    const char *name, *command, *vfs, *pages;
     char text[OUTPUT_BYTES];
     uint64_t database_bytes;
     bool has_run;
@@ -54,7 +54,7 @@ static uint64_t size_of_file(const char *path)
 static void run_way(tour_state *tour, const char *program, const char *making, const char *asking, way *one)
 {
     char *const path = make_database(tour, "shared", making);
-    const char *const words[] = {program, "share", path, asking, one->vfs, one->pages, NULL};
+    const char *const words[] = {program, one->command, path, asking, one->vfs, one->pages, NULL};
     one->database_bytes = size_of_file(path);
     one->has_run = run_words(words, one->text);
     free(path);
@@ -74,11 +74,13 @@ static uint64_t count_behind(const way *one, const char *name)
 
 void show_shared_pool(tour_state *tour, const char *making, const char *asking, json_t *tables)
 {
-    static way ways[WAY_COUNT] = {{.name = "SQLite's own, 100 pages for each", .vfs = "unix", .pages = "100"},
-                                  {.name = "SQLite's own, all pages for each", .vfs = "unix", .pages = "5000"},
-                                  {.name = "acre's VFS, 100 pages for each", .vfs = "acre", .pages = "100"}};
+    static way ways[WAY_COUNT] = {
+        {.name = "SQLite's own, 100 pages for each", .command = "share", .vfs = "unix", .pages = "100"},
+        {.name = "SQLite's own, all pages for each", .command = "share", .vfs = "unix", .pages = "5000"},
+        {.name = "acre's VFS, 100 pages for each", .command = "share", .vfs = "acre", .pages = "100"},
+        {.name = "the same, each a process of its own", .command = "share-processes", .vfs = "acre", .pages = "100"}};
     char *const program = find_own_file("acre-tour-sqlite");
-    const way *const all = &ways[1], *const acre = &ways[2];
+    const way *const all = &ways[1], *const acre = &ways[2], *const processes = &ways[3];
     int different = 0;
     if (program == NULL) {
         tour_say(tour, "several connections are not shown: acre-tour-sqlite is not found beside the tool");
@@ -116,6 +118,8 @@ void show_shared_pool(tour_state *tour, const char *making, const char *asking, 
                  figure_behind(acre->text, "bytes read: ") / (double)acre->database_bytes, 1.05, "of the database's size");
     tour_promise(tour, "bytes that they hold", figure_behind(acre->text, "bytes held: ") / figure_behind(all->text, "bytes held: "), 0.5,
                  "of what SQLite's caches hold");
+    tour_promise(tour, "bytes that four processes read by one pool",
+                 figure_behind(processes->text, "bytes read: ") / (double)processes->database_bytes, 1.05, "of the database's size");
 }
 
 /* ---- answers ---- */

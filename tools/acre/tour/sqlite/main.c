@@ -2,6 +2,7 @@
  * that are kept.
  *
  *     acre-tour-sqlite share DATABASE SQL unix|acre PAGES      see share.c
+ *     acre-tour-sqlite share-processes DATABASE SQL acre PAGES
  *     acre-tour-sqlite queries DATABASE COPY                   see queries.c
  *
  * Each prints lines "name: figure", and ends with 1 after a message when something goes wrong. */
@@ -66,6 +67,7 @@ double cpu_seconds(void)
 int main(int count, char **words)
 {
     if (count == 6 && strcmp(words[1], "share") == 0) return share_command(words + 2);
+    if (count == 6 && strcmp(words[1], "share-processes") == 0) return share_by_processes_command(words + 2);
     if (count == 4 && strcmp(words[1], "queries") == 0) return queries_command(words + 2);
-    end_with("share DATABASE SQL VFS PAGES, or queries DATABASE COPY");
+    end_with("share or share-processes DATABASE SQL VFS PAGES, or queries DATABASE COPY");
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 int share_command(char **words);
+int share_by_processes_command(char **words);
 int queries_command(char **words);
 
 /* These end the program with a message when something goes wrong. */
