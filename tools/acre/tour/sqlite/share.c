@@ -93,8 +93,9 @@ static void print_outcome(const char *path, const outcome *o)
     check(db, sqlite3_close(db));
     printf("answers: %llu\nleft: %llu\nis whole: %d\nseconds: %.6f\n", (unsigned long long)o->answers, (unsigned long long)sum, is_whole,
            o->seconds);
+    const unsigned long long held_bytes = o->held_bytes + o->shared_bytes;
     printf("bytes read: %llu\nrequests: %llu\nbytes held: %llu\n", (unsigned long long)o->read_bytes, (unsigned long long)o->request_count,
-           (unsigned long long)(o->held_bytes + o->shared_bytes));
+           held_bytes);
     printf("read ahead: %llu\nread ahead and used: %llu\n", (unsigned long long)o->ahead_count, (unsigned long long)o->ahead_used_count);
 }
 
