@@ -10,7 +10,7 @@
  * PROOF shared_wal_protocol
  *   property: no program reads from the shared cache what the database does not say for its snapshot, whoever checkpoints, closes or dies
  *   bound:    a user of the cache that reads, writes and checkpoints and may die, one that reads twice, a stranger that writes and checkpoints;
- *             each opens and closes, up to twice; a page and its neighbour of a block; every order of steps, the death at any
+ *             each opens and closes, the stranger up to twice; a page and its neighbour of a block; every order of steps, the death at any
  *   assumes:  sequentially consistent memory; locks that end with their process; salts that never repeat, but for those of an empty WAL
  *   code:     acre_shared_pages_others acre_shared_pages_mark acre_shared_pages_put acre_shared_pages_change
  *   variants: DEAD_HOLDERS_COUNT, DEAD_ADOPTERS_COUNT, NO_TICKETS, NOT_LOOKED_AT_FIRST, MARKED_TOO_LONG, CHANGES_NOT_TOLD
@@ -77,7 +77,7 @@ inline end_adopting()
 {
     if
     :: is_user ->
-        adopt();
+        known_mark = MARK; /* it is one's own */
 #ifndef MARKED_TOO_LONG
         is_adopter[me] = false
 #endif
@@ -151,30 +151,26 @@ inline read_page()
         value = db_page
     }
     if
-    :: is_user ->
-        if
-        :: MARK != known_mark -> adopt()
-        :: else
-        fi;
-        if
-        :: atomic { is_good -> assert(cached == value || !needs_page) }
-        :: !is_good ->
-            has_ticket[me] = true;
-            assert(db_page == value || !needs_page); /* SQLite is modelled well */
-            value = db_page;
-            d_step {
-                if
-#ifdef NO_TICKETS
-                :: true -> cached = value; is_good = true
-#else
-                :: has_ticket[me] -> cached = value; is_good = true
-                :: else
-#endif
-                fi;
-                has_ticket[me] = false
-            }
-        fi
+    :: MARK != known_mark -> adopt()
     :: else
+    fi;
+    if
+    :: atomic { is_good -> assert(cached == value || !needs_page) }
+    :: !is_good ->
+        has_ticket[me] = true;
+        assert(db_page == value || !needs_page); /* SQLite is modelled well */
+        value = db_page;
+        d_step {
+            if
+#ifdef NO_TICKETS
+            :: true -> cached = value; is_good = true
+#else
+            :: has_ticket[me] -> cached = value; is_good = true
+            :: else
+#endif
+            fi;
+            has_ticket[me] = false
+        }
     fi;
     d_step { needs_page = false; is_reading[me] = false; uses_wal[me] = false; lacks_frame[me] = false }
 }
@@ -260,76 +256,43 @@ inline close_wal()
     d_step { has_index[me] = false; has_shared[me] = false; value = 0; until = 0 }
 }
 
-inline open_database()
+/* One that works reads first, if it is a user, writes, and checkpoints or not; the stranger may come again then. The other reads twice. */
+proctype program(byte me; bool is_user; byte rounds; byte reads; bool works)
 {
-    atomic { exclusive == NONE -> has_shared[me] = true }
-    if
-    :: is_user -> begin_lease()
-    :: else
-    fi;
-    open_index()
-}
-
-inline write_and_checkpoint()
-{
-    if
-    :: true -> write_page()
-    :: true
-    fi;
-    if
-    :: true -> checkpoint()
-    :: true
-    fi
-}
-
-/* A user that writes, and may die; one that reads twice, and may close in between; a stranger that writes, and may come again. */
-proctype first()
-{
-    byte value, until, me = 0;
-    bool is_user = true, needs_page;
+    byte value, until;
+    bool needs_page;
     {
-        open_database();
-        if
-        :: true -> read_page()
-        :: true
-        fi;
-        write_and_checkpoint();
-        close_wal()
+        do
+        :: rounds > 0 ->
+            atomic { exclusive == NONE -> has_shared[me] = true; rounds-- }
+            if
+            :: is_user -> begin_lease()
+            :: else
+            fi;
+            open_index();
+            do
+            :: reads > 0 ->
+                reads--;
+                read_page()
+            :: else -> break
+            od;
+            if
+            :: works ->
+                works = false;
+                write_page();
+                if
+                :: true -> checkpoint()
+                :: true
+                fi
+            :: else
+            fi;
+            close_wal()
+        :: rounds == 0 || !works -> break
+        od
     } unless {
         is_dead[me]
     };
     skip
-}
-
-proctype reader()
-{
-    byte value, until, me = 1;
-    bool is_user = true, needs_page;
-    open_database();
-    read_page();
-    if
-    :: true ->
-        close_wal();
-        open_database()
-    :: true
-    fi;
-    read_page();
-    close_wal()
-}
-
-proctype stranger()
-{
-    byte value, until, me = 2;
-    bool is_user = false, needs_page;
-    open_database();
-    write_and_checkpoint();
-    close_wal();
-    if
-    :: true ->
-        open_database();
-        close_wal()
-    :: true
-    fi
 }
 
 /* The kernel, when a process ends. */
@@ -366,9 +329,9 @@ none:
 init
 {
     atomic {
-        run first();
-        run reader();
-        run stranger();
+        run program(0, true, 1, 1, true);
+        run program(1, true, 1, 2, false);
+        run program(2, false, 2, 0, true);
         run death()
     }
 }
