@@ -4,6 +4,9 @@
  * when there is a budget. A group has the policy, whose slots are numbers of pages, and grows with what is in it; a page that SQLite uses
  * is in its slot still, and is kept when the policy comes to it. Pages of caches that cannot be read again (not purgeable) are in no group.
  *
+ * A group has no policy before the first page has to go: until then a use is a time in the page, and the policy is told of all pages in the
+ * order of these times. Most databases fit, and never pay for one.
+ *
  * The buffer of a page is a block of its own, so that it is as long as a page and no more; struct and extra bytes are another one. SQLite
  * takes a cell that begins exactly where a page ends for one that runs over the page's end, and calls the database malformed; such a cell
  * may be the first byte of any block of its malloc. No block of this malloc begins at a multiple of 16, where all pages end; another
@@ -12,9 +15,12 @@
 
 #include <acre/heap.h>
 
+#include "base/bits.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct cache cache;
@@ -25,15 +31,18 @@ typedef struct page {
     cache *owner;
     unsigned key;
     acre_policy_slot slot; /* ACRE_POLICY_NO_SLOT: it is in no group */
-    bool is_pinned;
+    uint32_t last_use;     /* before its group has a policy */
+    bool is_pinned, is_used_again;
 } page;
 
 typedef struct group {
     pthread_mutex_t lock; /* of the one that is shared */
     bool is_shared;
-    uint64_t limit_bytes, used_bytes, pinned_bytes;
-    acre_policy *policy; /* NULL before the first page */
-    page **pages;        /* by slot; NULL: it is free */
+    uint64_t limit_bytes, used_bytes;
+    uint64_t pinned_bytes; /* of the one that is shared */
+    uint32_t time;         /* uses, before there is a policy; once in 2^32 of them their order is lost */
+    acre_policy *policy;   /* NULL before a page has to go */
+    page **pages;          /* by slot; NULL: it is free */
     uint64_t *keys;
     acre_policy_slot *free_slots, free_count, slot_count;
     uint64_t evict_count;
@@ -41,14 +50,17 @@ typedef struct group {
 } group;
 
 struct cache {
+    page **chains;
+    unsigned chain_mask, pinned_count;
+    uint64_t hit_count;
     group *group; /* NULL: not purgeable */
-    group own;
+    bool is_shared, is_recorded;
+    unsigned key_max, count;
+    uint64_t miss_count;
     size_t page_bytes, extra_bytes;
     uint64_t bytes_each; /* of a page, with what stands beside it */
     uint64_t number;     /* in keys of a group */
-    page **chains;
-    unsigned chain_mask, key_max, count, pinned_count;
-    uint64_t hit_count, miss_count;
+    group own;
     cache *next, *previous; /* of all caches */
 };
 
@@ -94,12 +106,12 @@ static void *take_buffer(size_t bytes)
 
 static void enter(const cache *c)
 {
-    if (c->group != NULL && c->group->is_shared) pthread_mutex_lock(&c->group->lock);
+    if (acre_unlikely(c->is_shared)) pthread_mutex_lock(&c->group->lock);
 }
 
 static void leave(const cache *c)
 {
-    if (c->group != NULL && c->group->is_shared) pthread_mutex_unlock(&c->group->lock);
+    if (acre_unlikely(c->is_shared)) pthread_mutex_unlock(&c->group->lock);
 }
 
 /* ---- chains ---- */
@@ -157,24 +169,34 @@ static acre_policy_slot capacity_of(const group *g, uint64_t bytes_each, acre_po
     return (acre_policy_slot)(capacity == 0 ? 1 : capacity > slot_count ? slot_count : capacity);
 }
 
-/* Twice as many slots, with a policy that has the pages in the order of the one before. */
+/* NULL: there is no memory. */
+static acre_policy *new_policy(const group *g, uint64_t bytes_each, acre_policy_slot slot_count, const uint64_t *keys)
+{
+    const acre_policy_options options = {
+        .kind = all.kind, .capacity = capacity_of(g, bytes_each, slot_count), .capacity_max = slot_count, .keys = keys};
+    const size_t policy_bytes = acre_policy_bytes(&options);
+    void *memory = policy_bytes == 0 ? NULL : take(policy_bytes);
+    acre_policy *policy;
+    if (memory == NULL) return NULL;
+    if (acre_policy_init(&policy, &options, memory, policy_bytes) == ACRE_OK) return policy;
+    give(memory);
+    return NULL;
+}
+
+/* Twice as many slots. A policy is made anew, and has the pages in the order of the one before. */
 static bool grow(group *g, uint64_t bytes_each)
 {
     const acre_policy_slot slot_count = g->slot_count == 0 ? SLOTS_MIN : g->slot_count * 2;
+    if (slot_count > ACRE_POLICY_CAPACITY_MAX) return false;
     uint64_t *keys = take(slot_count * sizeof *keys);
     page **pages = take(slot_count * sizeof(page *));
     acre_policy_slot *free_slots = take(slot_count * sizeof *free_slots);
-    const acre_policy_options options = {
-        .kind = all.kind, .capacity = capacity_of(g, bytes_each, slot_count), .capacity_max = slot_count, .keys = keys};
-    const size_t policy_bytes = slot_count > ACRE_POLICY_CAPACITY_MAX ? 0 : acre_policy_bytes(&options);
-    void *memory = policy_bytes == 0 ? NULL : take(policy_bytes);
-    acre_policy *policy;
-    if (keys == NULL || pages == NULL || free_slots == NULL || memory == NULL ||
-        acre_policy_init(&policy, &options, memory, policy_bytes) != ACRE_OK) {
+    acre_policy *policy = NULL;
+    if (keys == NULL || pages == NULL || free_slots == NULL ||
+        (g->policy != NULL && (policy = new_policy(g, bytes_each, slot_count, keys)) == NULL)) {
         give(keys);
         give(pages);
         give(free_slots);
-        give(memory);
         return false;
     }
     memset(pages, 0, slot_count * sizeof(page *));
@@ -199,6 +221,36 @@ static bool grow(group *g, uint64_t bytes_each)
     return true;
 }
 
+static int compare_last_use(const void *a, const void *b)
+{
+    const page *const x = *(page *const *)a, *const y = *(page *const *)b;
+    return (x->last_use > y->last_use) - (x->last_use < y->last_use);
+}
+
+/* A page has to go: now there is a policy, which is told of those that are there. False: there is no memory for one. */
+static bool judge(group *g)
+{
+    const acre_policy_slot count = g->slot_count - g->free_count;
+    if (g->policy != NULL || count == 0) return true;
+    page **pages = take(count * sizeof(page *));
+    acre_policy *policy = pages == NULL ? NULL : new_policy(g, g->used_bytes / count, g->slot_count, g->keys);
+    if (policy != NULL) {
+        acre_policy_slot found = 0;
+        for (acre_policy_slot slot = 0; slot < g->slot_count; slot++)
+            if (g->pages[slot] != NULL) pages[found++] = g->pages[slot];
+        assert(found == count);
+        qsort(pages, count, sizeof(page *), compare_last_use);
+        for (acre_policy_slot i = 0; i < count; i++) {
+            const acre_policy_slot slot = pages[i]->slot;
+            acre_policy_admit(policy, slot, acre_policy_miss(policy, g->keys[slot]));
+            if (pages[i]->is_used_again) acre_policy_hit(policy, slot);
+        }
+        g->policy = policy;
+    }
+    give(pages);
+    return policy != NULL;
+}
+
 static void free_slot(group *g, page *p)
 {
     g->pages[p->slot] = NULL;
@@ -213,8 +265,10 @@ static void set_pinned(page *p, bool is_pinned)
     assert(p->is_pinned != is_pinned);
     p->is_pinned = is_pinned;
     (void)add(&c->pinned_count, is_pinned ? 1u : UINT32_MAX);
-    if (c->group != NULL) c->group->pinned_bytes += is_pinned ? c->bytes_each : 0 - c->bytes_each;
+    if (acre_unlikely(c->is_shared)) c->group->pinned_bytes += is_pinned ? c->bytes_each : 0 - c->bytes_each;
 }
+
+static uint64_t pinned_bytes_of(const cache *c) { return c->is_shared ? c->group->pinned_bytes : c->pinned_count * c->bytes_each; }
 
 static acre_verdict look(void *context, acre_policy_slot slot)
 {
@@ -232,7 +286,7 @@ static void detach(page *p)
     if (p->slot != ACRE_POLICY_NO_SLOT) free_slot(c->group, p);
 }
 
-static void tell_hits(group *g)
+static __attribute__((noinline)) void tell_hits(group *g)
 {
     if (g->policy != NULL) acre_policy_deliver(g->policy, &g->hits);
 }
@@ -256,7 +310,7 @@ static void free_page(page *p)
 
 static void discard(page *p)
 {
-    if (p->slot != ACRE_POLICY_NO_SLOT) acre_policy_forget(p->owner->group->policy, p->slot);
+    if (p->slot != ACRE_POLICY_NO_SLOT && p->owner->group->policy != NULL) acre_policy_forget(p->owner->group->policy, p->slot);
     detach(p);
     free_page(p);
 }
@@ -265,6 +319,7 @@ static void keep_limit(group *g)
 {
     page *p;
     tell_hits(g);
+    if (g->used_bytes > g->limit_bytes && !judge(g)) return;
     while (g->used_bytes > g->limit_bytes && (p = evict(g, 0)) != NULL) free_page(p);
 }
 
@@ -304,7 +359,7 @@ static void set_up(cache *c, page *p, unsigned key)
     p->owner = c;
     p->key = key;
     p->slot = ACRE_POLICY_NO_SLOT;
-    p->is_pinned = false;
+    p->is_pinned = p->is_used_again = false;
     memset(p->handed_out.pExtra, 0, c->extra_bytes);
     chain(c, p);
     if (add(&c->count, 1) > c->chain_mask) spread(c);
@@ -324,8 +379,11 @@ static page *create(cache *c, unsigned key, bool must)
     }
     /* SQLite writes changed pages back when it is told that there is no room, so that they can be taken. */
     tell_hits(g);
-    if (!must && g->pinned_bytes >= g->limit_bytes / 10 * 9) return NULL;
-    if (g->free_count == 0 && g->used_bytes + c->bytes_each <= g->limit_bytes) (void)grow(g, c->bytes_each);
+    if (!must && pinned_bytes_of(c) >= g->limit_bytes / 10 * 9) return NULL;
+    if (g->used_bytes + c->bytes_each <= g->limit_bytes)
+        (void)(g->free_count == 0 && grow(g, c->bytes_each));
+    else if (!judge(g))
+        return NULL;
     const acre_policy_origin origin = g->policy == NULL ? 0 : acre_policy_miss(g->policy, policy_key(c, key));
     p = room_for_page(c, origin);
     if (p == NULL) return NULL;
@@ -338,7 +396,10 @@ static page *create(cache *c, unsigned key, bool must)
     g->pages[p->slot] = p;
     g->keys[p->slot] = policy_key(c, key);
     g->used_bytes += c->bytes_each;
-    acre_policy_admit(g->policy, p->slot, origin);
+    if (g->policy != NULL)
+        acre_policy_admit(g->policy, p->slot, origin);
+    else
+        p->last_use = ++g->time;
     return p;
 }
 
@@ -390,6 +451,8 @@ static sqlite3_pcache *open_cache(int page_bytes, int extra_bytes, int is_purgea
     c->chains = chains;
     c->chain_mask = CHAINS_MIN - 1;
     if (is_purgeable) c->group = all.shared.is_shared ? &all.shared : &c->own;
+    c->is_shared = c->group == &all.shared;
+    c->is_recorded = c->group != NULL && all.record != NULL;
     pthread_mutex_lock(&all.lock);
     c->number = ++all.number_last;
     c->next = all.caches;
@@ -427,35 +490,57 @@ static void record(const cache *c, unsigned key)
     (void)fwrite(bytes, sizeof bytes, 1, all.record); /* one that is lost is not missed */
 }
 
-static page *find_or_create(cache *c, unsigned key, int create_flag)
+/* SQLite asks for a page that is there. */
+static inline void use(cache *c, page *p)
 {
-    page *p = find(c, key);
-    if (p != NULL) {
-        if (!p->is_pinned) set_pinned(p, true);
-        if (p->slot != ACRE_POLICY_NO_SLOT && acre_policy_note(c->group->policy, p->slot, &c->group->hits)) tell_hits(c->group);
-        count(&c->hit_count);
-    } else if (create_flag != 0 && (p = create(c, key, create_flag == 2)) != NULL) {
-        count(&c->miss_count);
+    group *g = c->group;
+    if (!p->is_pinned) set_pinned(p, true);
+    count(&c->hit_count);
+    if (p->slot == ACRE_POLICY_NO_SLOT) return;
+    if (g->policy == NULL) {
+        p->last_use = ++g->time;
+        p->is_used_again = true;
+    } else if (acre_policy_note(g->policy, p->slot, &g->hits)) {
+        tell_hits(g);
     }
-    if (all.record != NULL && p != NULL && c->group != NULL) record(c, key);
-    return p;
 }
 
-/* The struct that SQLite knows is the first thing in a page. */
+static __attribute__((noinline)) sqlite3_pcache_page *bring(cache *c, unsigned key, int create_flag)
+{
+    page *p = create_flag == 0 ? NULL : create(c, key, create_flag == 2);
+    if (p == NULL) return NULL;
+    count(&c->miss_count);
+    return &p->handed_out;
+}
+
+static inline sqlite3_pcache_page *find_or_bring(cache *c, unsigned key, int create_flag)
+{
+    page *p = find(c, key);
+    if (acre_unlikely(p == NULL)) return bring(c, key, create_flag);
+    use(c, p);
+    return &p->handed_out;
+}
+
+/* Where others are at work, too, or somebody wants to know. */
+static __attribute__((noinline)) sqlite3_pcache_page *fetch_carefully(cache *c, unsigned key, int create_flag)
+{
+    enter(c);
+    sqlite3_pcache_page *handed_out = find_or_bring(c, key, create_flag);
+    if (handed_out != NULL && c->is_recorded) record(c, key);
+    leave(c);
+    return handed_out;
+}
+
 static sqlite3_pcache_page *fetch(sqlite3_pcache *pcache, unsigned key, int create_flag)
 {
     cache *c = (cache *)pcache;
-    if (c->group != &all.shared) return (sqlite3_pcache_page *)find_or_create(c, key, create_flag);
-    enter(c);
-    page *p = find_or_create(c, key, create_flag);
-    leave(c);
-    return (sqlite3_pcache_page *)p;
+    return acre_unlikely(c->is_shared || c->is_recorded) ? fetch_carefully(c, key, create_flag) : find_or_bring(c, key, create_flag);
 }
 
 static void unpin(sqlite3_pcache *pcache, sqlite3_pcache_page *handed_out, int is_to_go)
 {
     cache *c = (cache *)pcache;
-    page *p = (page *)(void *)handed_out;
+    page *p = (page *)(void *)handed_out; /* it is the first thing in a page */
     assert(p->owner == c && p->is_pinned);
     enter(c);
     if (is_to_go) {
@@ -573,7 +658,7 @@ acre_status acre_sqlite_set_pages_budget(uint64_t budget_bytes)
     const bool is_shared = g->is_shared;
     if (is_shared) {
         const acre_policy_slot count = g->policy == NULL ? 0 : g->policy->count;
-        const uint64_t bytes_each = count == 0 ? 0 : g->used_bytes / count;
+        const uint64_t bytes_each = count == 0 ? 0 : g->used_bytes / count; /* 0: no policy, or nothing in it */
         __atomic_store_n(&g->limit_bytes, budget_bytes, __ATOMIC_RELAXED);
         if (bytes_each != 0) (void)acre_policy_resize(g->policy, capacity_of(g, bytes_each, g->slot_count));
         keep_limit(g);

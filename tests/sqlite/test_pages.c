@@ -180,6 +180,31 @@ static void pages_that_are_easy_to_have_are_refused_when_nine_tenths_are_pinned(
     m->xDestroy(o.cache);
 }
 
+static void the_first_pages_to_go_are_those_that_were_used_least_lately(void **state)
+{
+    enum { PAGES = 200, GONE = 60 };
+    model o;
+    (void)state;
+    acre_sqlite_set_up_pages(acre_heap_of_process(), ACRE_POLICY_LRU, 0, NULL);
+    open_model(&o, true, PAGES);
+    for (unsigned key = 1; key <= PAGES; key++) {
+        fetch(&o, key, 2, key);
+        unpin(&o, key, 0);
+    }
+    /* By 7 each time: in another order than that of their slots, and those that go are not the first ones. */
+    for (unsigned i = 0; i < PAGES; i++) {
+        fetch(&o, 1 + i * 7 % PAGES, 0, 0);
+        unpin(&o, 1 + i * 7 % PAGES, 0);
+    }
+    m->xCachesize(o.cache, PAGES - GONE);
+    assert_int_equal(m->xPagecount(o.cache), PAGES - GONE);
+    for (unsigned i = 0; i < PAGES; i++) {
+        const bool is_there = m->xFetch(o.cache, 1 + i * 7 % PAGES, 0) != NULL;
+        assert_int_equal(is_there, i >= GONE);
+    }
+    m->xDestroy(o.cache);
+}
+
 static void bad_options_are_refused(void **state)
 {
     (void)state;
@@ -201,6 +226,7 @@ int main(void)
         cmocka_unit_test(any_sequence_of_calls_keeps_pinned_pages_and_their_contents),
         cmocka_unit_test(several_caches_stay_within_one_budget),
         cmocka_unit_test(pages_that_are_easy_to_have_are_refused_when_nine_tenths_are_pinned),
+        cmocka_unit_test(the_first_pages_to_go_are_those_that_were_used_least_lately),
         cmocka_unit_test(bad_options_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
