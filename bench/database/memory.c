@@ -43,8 +43,8 @@ static void touch_all(acre_buffer_pool *pool, uint32_t page_count)
 
 /* ---- hits ---- */
 
-typedef struct hit_work {
-    acre_buffer_pool *pool; /* NULL: the peer */
+typedef struct __attribute__((aligned(128))) hit_work { /* in lines of the thread's own */
+    acre_buffer_pool *pool;                             /* NULL: the peer; none either: loads from memory of the thread's own */
     void *peer;
     uint32_t page_count;
     uint64_t operation_count;
@@ -55,7 +55,10 @@ typedef struct hit_work {
 
 static void *hit(void *context)
 {
+    enum { OWN_WORDS = 4096 };
     hit_work *const w = context;
+    volatile uint64_t own[OWN_WORDS];
+    for (size_t i = 0; i < OWN_WORDS; i++) own[i] = i;
     const uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     for (uint64_t i = 0; i < w->operation_count; i++) {
         const uint32_t page = (uint32_t)((next_random(&w->random) >> 32) * w->page_count >> 32);
@@ -64,6 +67,8 @@ static void *hit(void *context)
             if (acre_buffer_pool_fix(w->pool, page, w->mode, &ref) != ACRE_OK) abort();
             if (w->mode == ACRE_FIX_OPTIMISTIC && !acre_buffer_pool_validate(&ref)) abort();
             (void)acre_buffer_pool_unfix(&ref, 0);
+        } else if (w->peer == NULL) {
+            for (unsigned at = page; at < page + 16; at++) w->random += own[at * 67 % OWN_WORDS];
         }
 #ifdef WITH_ROCKSDB
         else if (!hyper_clock_touch(w->peer, page))
@@ -74,16 +79,20 @@ static void *hit(void *context)
     return NULL;
 }
 
-/* The mean over the threads. */
-static double hit_ns(acre_buffer_pool *pool, void *peer, uint32_t page_count, unsigned thread_count, uint64_t operation_count,
-                     acre_fix_mode mode)
+/* The mean over the threads; the second one uses `second`. */
+static double hit_ns(acre_buffer_pool *pool, acre_buffer_pool *second, void *peer, uint32_t page_count, unsigned thread_count,
+                     uint64_t operation_count, acre_fix_mode mode)
 {
     pthread_t threads[2];
     hit_work works[2];
     double sum = 0;
     for (unsigned i = 0; i < thread_count; i++) {
-        works[i] = (hit_work){
-            .pool = pool, .peer = peer, .page_count = page_count, .operation_count = operation_count, .random = 77 + i, .mode = mode};
+        works[i] = (hit_work){.pool = i == 0 ? pool : second,
+                              .peer = peer,
+                              .page_count = page_count,
+                              .operation_count = operation_count,
+                              .random = 77 + i,
+                              .mode = mode};
         if (pthread_create(&threads[i], NULL, hit, &works[i]) != 0) abort();
         cpu_set_t core; /* each on its own: on one they would not be in each other's way */
         CPU_ZERO(&core);
@@ -110,6 +119,42 @@ static void print_hits(double figures[KIND_COUNT + 1][4], bool has_peer)
         printf("\n");
     }
     if (!has_peer) printf("HyperClockCache: librocksdb-dev is not installed\n");
+}
+
+/* Threads that share nothing are slower together, too, by the machine's doing: the same with a pool for each thread, and with none. */
+static void print_controls(acre_buffer_pool *pool, acre_device *device, uint32_t page_count)
+{
+    enum { TOGETHER, APART, TOGETHER_OPTIMISTIC, APART_OPTIMISTIC, LOADS, ROW_COUNT };
+    const uint64_t operation_count = is_quick() ? 100000 : 2000000;
+    const size_t round_count = is_quick() ? 1 : ROUND_COUNT;
+    acre_buffer_pool *const second = open_pool(&(acre_buffer_pool_options){.frame_count = page_count}, device, page_count);
+    touch_all(second, page_count);
+    const struct {
+        const char *name;
+        acre_buffer_pool *first, *second;
+        acre_fix_mode mode;
+    } rows[ROW_COUNT] = {{"adaptive", pool, pool, ACRE_FIX_SHARED},
+                         {"  a pool each", pool, second, ACRE_FIX_SHARED},
+                         {"adaptive, optimistic", pool, pool, ACRE_FIX_OPTIMISTIC},
+                         {"  a pool each", pool, second, ACRE_FIX_OPTIMISTIC},
+                         {"16 loads of own memory", NULL, NULL, ACRE_FIX_SHARED}};
+    double f[ROW_COUNT][4][ROUND_COUNT];
+    double slower[ROW_COUNT][2][ROUND_COUNT]; /* by a second thread: hot, uniform */
+    for (size_t round = 0; round < round_count; round++) {
+        for (size_t row = 0; row < ROW_COUNT; row++) {
+            for (unsigned column = 0; column < 4; column++)
+                f[row][column][round] = hit_ns(rows[row].first, rows[row].second, NULL, column < 2 ? HOT_COUNT : page_count, 1 + column % 2,
+                                               operation_count, rows[row].mode);
+            for (unsigned kind = 0; kind < 2; kind++) slower[row][kind][round] = f[row][2 * kind + 1][round] / f[row][2 * kind][round];
+        }
+    }
+    printf("threads together, and apart:\n");
+    for (size_t row = 0; row < ROW_COUNT; row++) {
+        printf("%-22s", rows[row].name);
+        for (unsigned column = 0; column < 4; column++) printf(" %10.1f", median(f[row][column], round_count));
+        printf("   2 threads/1: hot %.2f, uniform %.2f\n", median(slower[row][0], round_count), median(slower[row][1], round_count));
+    }
+    must(acre_buffer_pool_close(second));
 }
 
 static void print_bookkeeping(acre_device *device, uint32_t page_count)
@@ -145,24 +190,16 @@ static void measure_hits(acre_device *device)
            "hot, 2", "uniform, 1", "uniform, 2");
     const size_t peer_count = KIND_COUNT + (peer != NULL ? 1u : 0u);
     double figures[KIND_COUNT + 1][4];
-    for (unsigned column = 0; column < 4; column++) {
-        double rounds[KIND_COUNT + 1][ROUND_COUNT];
-        for (size_t round = 0; round < round_count; round++)
-            for (size_t k = 0; k < peer_count; k++)
-                rounds[k][round] = hit_ns(k < KIND_COUNT ? pools[k] : NULL, peer, column < 2 ? HOT_COUNT : page_count, 1 + column % 2,
-                                          operation_count, ACRE_FIX_SHARED);
-        for (size_t k = 0; k < peer_count; k++) figures[k][column] = median(rounds[k], round_count);
-    }
+    double rounds[KIND_COUNT + 1][4][ROUND_COUNT];
+    for (size_t round = 0; round < round_count; round++)
+        for (size_t k = 0; k < peer_count; k++)
+            for (unsigned column = 0; column < 4; column++)
+                rounds[k][column][round] = hit_ns(k < KIND_COUNT ? pools[k] : NULL, k < KIND_COUNT ? pools[k] : NULL, peer,
+                                                  column < 2 ? HOT_COUNT : page_count, 1 + column % 2, operation_count, ACRE_FIX_SHARED);
+    for (size_t k = 0; k < peer_count; k++)
+        for (unsigned column = 0; column < 4; column++) figures[k][column] = median(rounds[k][column], round_count);
     print_hits(figures, peer != NULL);
-    printf("%-22s", "adaptive, optimistic");
-    for (unsigned column = 0; column < 4; column++) {
-        double rounds[ROUND_COUNT];
-        for (size_t round = 0; round < round_count; round++)
-            rounds[round] =
-                hit_ns(pools[0], NULL, column < 2 ? HOT_COUNT : page_count, 1 + column % 2, operation_count, ACRE_FIX_OPTIMISTIC);
-        printf(" %10.1f", median(rounds, round_count));
-    }
-    printf("\n");
+    print_controls(pools[0], device, page_count);
 #ifdef WITH_ROCKSDB
     hyper_clock_close(peer);
 #endif

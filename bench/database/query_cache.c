@@ -4,9 +4,11 @@
  * anew, and hits are timed: of 16 hot keys and of all keys in random order, with 1 and with 2 threads. Median of the rounds, nanoseconds of
  * CPU time a call and thread. The policy is adaptive unless another is named.
  *
- * usage: query_cache [POLICY [ENTRIES]]
+ * usage: query_cache [POLICY [ENTRIES [huge]]]                                 huge: in a heap of acre over pages of 2 MiB
  */
+#include <acre/heap.h>
 #include <acre/query_cache.h>
+#include <acre/space.h>
 
 #include <pthread.h>
 #include <stdio.h>
@@ -97,11 +99,31 @@ static double fill_all(void)
     return (thread_ns() - begin) / entry_count;
 }
 
+static void *take(void *heap, size_t bytes) { return acre_heap_alloc(heap, bytes); }
+static void give(void *heap, void *block) { acre_heap_free(heap, block); }
+
+static acre_heap *open_huge_heap(void)
+{
+    static acre_space space;
+    acre_heap *heap;
+    if (acre_space_open_pages(&space, &(acre_pages_options){.huge_pages = ACRE_HUGE_PREFER, .numa_node = -1}) != ACRE_OK ||
+        acre_heap_create(&(acre_heap_options){.name = "query cache", .space = &space}, &heap) != ACRE_OK) {
+        puts(acre_last_error());
+        exit(1);
+    }
+    return heap;
+}
+
 int main(int argument_count, char **arguments)
 {
     acre_query_cache_options options = {.bytes_max = (uint64_t)1 << 30};
     if (argument_count > 1 && acre_policy_named(arguments[1], &options.policy) != ACRE_OK) return 2;
     if (argument_count > 2) entry_count = (uint32_t)strtoul(arguments[2], NULL, 10);
+    if (argument_count > 3 && strcmp(arguments[3], "huge") == 0) {
+        options.context = open_huge_heap();
+        options.allocate = take;
+        options.deallocate = give;
+    }
     options.entries_max = entry_count + entry_count / 8 + 1024;
     if (acre_query_cache_open(&cache, &options) != ACRE_OK) {
         puts(acre_last_error());

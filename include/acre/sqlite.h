@@ -14,8 +14,8 @@
  *
  * Each connection has copies of its own of the pages that it reads: that is how SQLite's page cache is made.
  *
- * Costs: a page that is there is found in O(1), some 30 instructions; memory beside the pages 20 bytes of tables and 48 of a struct for each,
- * and from the time when the first page has to go 50 of the adaptive policy.
+ * Costs: a page that is there is found in O(1), some 30 instructions; memory beside the pages 20 bytes of tables and 48 of a struct for
+ * each, and 50 of the adaptive policy, from the time on when the first page has to go.
  *
  * Threads: as SQLite. This library (libacre-sqlite) needs SQLite 3.7.14 or later.
  *
