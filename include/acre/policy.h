@@ -27,7 +27,7 @@
  *     arc        two LRU lists whose shares follow the hits in what each has lost (Megiddo, Modha 2003)
  *     car        the same with two clocks (Bansal, Modha 2004)
  *     lirs       by the time between the last two uses rather than since the last one; 1 % for newcomers (Jiang, Zhang 2002)
- *     s3-fifo    a FIFO of c/10 for newcomers, a clock of two bits for the rest, 0.9 c remembered (Yang and others 2023)
+ *     s3-fifo    a FIFO of c/10 for newcomers, a clock of two bits for the rest, 0.9 c remembered, nearly (Yang and others 2023)
  *     sieve      a hand that goes over a FIFO and leaves what was used where it is (Zhang and others 2024)
  *     w-tinylfu  a window of c/100 in front of a segmented LRU, which takes a newcomer only if a sketch has seen it more often than
  *                the one that would have to go (Einziger, Friedman, Manes 2017)
@@ -37,8 +37,8 @@
  * thread's own until acre_policy_deliver hands it in under the lock (the others).
  *
  * Costs: hit, miss, admit, forget O(1); evict O(1) amortised, and each call looks at no more than `effort` slots that the cache will not
- * give up. Bytes a slot, without the caller's keys: clock 2, fifo, lru and sieve 10, s3-fifo 16, w-tinylfu 18 to 26, 2q 19, arc and car 29,
- * lirs 34, adaptive 50 and 8 KiB for its shadows; acre_policy_bytes has the sum. No call allocates.
+ * give up. Bytes a slot, without the caller's keys: clock 2, fifo, lru, sieve and s3-fifo 10, w-tinylfu 18 to 26, 2q 20, arc and car 31,
+ * lirs 36, adaptive 46 and 8 KiB for its shadows; acre_policy_bytes has the sum. No call allocates.
  *
  * Example: examples/policy.c.
  */
@@ -115,7 +115,7 @@ typedef uint32_t acre_policy_origin;
 typedef struct acre_policy acre_policy;
 struct acre_policy {
     uint8_t *hits;     /* a byte a slot: hits, up to hit_limit, and ACRE_POLICY_NOTED */
-    uint8_t *where;    /* a byte a slot: 0 when it is not in use */
+    uint8_t *where;    /* a byte a slot: 0 when it is not in use; NULL where the kind keeps that with something else */
     uint8_t hit_limit; /* 0: touch is called for each hit */
     uint8_t kind;
     bool has_fingerprints;

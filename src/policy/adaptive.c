@@ -37,6 +37,7 @@ typedef struct adaptive {
     size_t shadow_bytes;
     uint8_t rule;         /* in force */
     bool is_moving;       /* entries are as under the rule before still */
+    uint8_t newcomer;     /* where the key goes that was missing last, which is the one that comes, as a rule; 0: it has come */
     uint8_t sample_shift; /* one key in 2^this is in the sample */
     uint8_t memory_shift; /* a miss counts for 2^this uses */
 } adaptive;
@@ -166,25 +167,40 @@ static acre_policy_origin miss(acre_policy *policy, uint32_t fingerprint)
 {
     adaptive *self = (adaptive *)(void *)policy;
     if (self->is_moving) move_one(self);
-    if (is_in_sample(self, fingerprint)) judge(self, fingerprint);
+    bool is_sampled = is_in_sample(self, fingerprint);
+    if (is_sampled) judge(self, fingerprint);
+    self->newcomer = is_sampled ? IN_USE | IS_SAMPLED : IN_USE;
     return self->part->operations->miss(self->part, fingerprint);
+}
+
+static acre_policy_slot evict_from(acre_policy *part, acre_policy_origin origin, acre_policy_look *look, void *context)
+{
+    if (part->count == 0) return ACRE_POLICY_NO_SLOT;
+    acre_policy_slot slot = part->operations->evict(part, origin, look, context);
+    part->count = (acre_policy_slot)(part->count - (slot != ACRE_POLICY_NO_SLOT));
+    return slot;
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
 {
     adaptive *self = (adaptive *)(void *)policy;
     acre_policy_slot slot = ACRE_POLICY_NO_SLOT;
-    if (self->is_moving) slot = acre_policy_evict(other_part(self), 0, look, context);
-    if (slot == ACRE_POLICY_NO_SLOT) slot = acre_policy_evict(self->part, origin, look, context);
+    if (acre_unlikely(self->is_moving)) slot = evict_from(other_part(self), 0, look, context);
+    if (slot == ACRE_POLICY_NO_SLOT) slot = evict_from(self->part, origin, look, context);
     if (slot != ACRE_POLICY_NO_SLOT) policy->where[slot] = 0;
     return slot;
 }
 
+/* No part has the slot, and its hits are none: the gate has seen to that. */
 static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
     adaptive *self = (adaptive *)(void *)policy;
-    acre_policy_admit(self->part, slot, origin);
-    policy->where[slot] = IN_USE | (is_in_sample(self, acre_policy_fingerprint(policy, slot)) ? IS_SAMPLED : 0);
+    self->part->operations->admit(self->part, slot, origin);
+    self->part->count++;
+    if (acre_unlikely(self->newcomer == 0)) /* nobody has asked for it */
+        self->newcomer = is_in_sample(self, acre_policy_fingerprint(policy, slot)) ? IN_USE | IS_SAMPLED : IN_USE;
+    policy->where[slot] = self->newcomer;
+    self->newcomer = 0;
 }
 
 static void forget(acre_policy *policy, acre_policy_slot slot)

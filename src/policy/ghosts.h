@@ -1,7 +1,7 @@
 /* ghosts.h - keys that were in the cache, as nodes of the same lists as its slots: node capacity_max and up, each with a fingerprint.
  *
- * For policies that have to move or drop any of them. One that forgets in the order of its remembering takes a ghost_ring, which is
- * smaller. 18 bytes a ghost. */
+ * For policies that have to move or drop any of them. One that forgets in the order of its remembering and need not be exact takes a
+ * ghost_table, which has a fifth of the size. 20 bytes a ghost. */
 #ifndef ACRE_POLICY_GHOSTS_H
 #define ACRE_POLICY_GHOSTS_H
 

@@ -85,12 +85,12 @@ static void put_ghost(lirs *self, uint32_t fingerprint, acre_policy_slot slot)
 /* Takes HIR entries off the bottom of the stack. */
 static void prune(lirs *self)
 {
-    for (;;) {
-        acre_policy_slot node = acre_list_last(self->stack, stack_head(self));
-        bool is_slot = node < self->base.capacity_max;
-        if (node == stack_head(self) || (is_slot && is_lir(self, node))) return;
-        if (!is_slot) {
+    const acre_policy_slot head = stack_head(self);
+    for (acre_policy_slot node; (node = acre_list_last(self->stack, head)) != head;) {
+        if (node >= self->base.capacity_max) {
             drop_ghost(self, (acre_policy_slot)(node - self->base.capacity_max));
+        } else if (is_lir(self, node)) {
+            return;
         } else {
             acre_list_remove(self->stack, node);
             self->base.where[node] = HIR;
@@ -182,11 +182,15 @@ static void forget(acre_policy *policy, acre_policy_slot slot)
     prune(self);
 }
 
-/* A HIR entry leaves the cache; in the stack a ghost stands for it. */
+/* A HIR entry leaves the cache; in the stack a ghost stands for it. It is not the bottom of the stack, so there is nothing to prune. */
 static void leave(lirs *self, acre_policy_slot slot)
 {
-    if (self->base.where[slot] & IN_STACK) put_ghost(self, acre_policy_fingerprint(&self->base, slot), slot);
-    forget(&self->base, slot);
+    uint8_t where = self->base.where[slot];
+    self->base.where[slot] = 0;
+    acre_list_remove(self->queue, slot);
+    if ((where & IN_STACK) == 0) return;
+    put_ghost(self, acre_policy_fingerprint(&self->base, slot), slot);
+    acre_list_remove(self->stack, slot);
 }
 
 static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context)
@@ -194,7 +198,8 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
     lirs *self = (lirs *)(void *)policy;
     (void)origin;
     acre_policy_slot queue_count = (acre_policy_slot)(policy->count - self->lir_count);
-    for (uint32_t kept = 0; !acre_policy_gives_up(policy, kept);) {
+    uint32_t kept = 0;
+    do {
         /* When those of the queue are kept, the bottom of the stack has its turn. */
         bool from_stack = self->lir_count > 0 && kept >= acre_policy_patience(policy, queue_count);
         acre_policy_slot slot = from_stack ? acre_list_last(self->stack, stack_head(self)) : acre_list_first(self->queue, queue_head(self));
@@ -209,7 +214,7 @@ static acre_policy_slot evict(acre_policy *policy, acre_policy_origin origin, ac
             acre_list_remove(self->queue, slot);
             acre_list_push_last(self->queue, queue_head(self), slot);
         }
-    }
+    } while (!acre_policy_gives_up(policy, kept));
     return ACRE_POLICY_NO_SLOT;
 }
 
@@ -236,7 +241,7 @@ static void admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin
         push_lir(self, slot);
     } else {
         push_hir(self, slot);
-        prune(self);
+        if (self->lir_count == 0) prune(self); /* else the bottom of the stack is what it was */
     }
 }
 

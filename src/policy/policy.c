@@ -96,7 +96,7 @@ static void lay_out(acre_policy *policy, const acre_policy_options *options, acr
     (void)acre_carve(carver, 1, operations->struct_bytes);
     operations->lay_out(policy, carver);
     if (policy->kind != ACRE_POLICY_ADAPTIVE) policy->hits = hits != NULL ? hits : acre_carve(carver, policy->capacity_max, 1);
-    policy->where = acre_carve(carver, policy->capacity_max, 1);
+    if (operations->holds == NULL) policy->where = acre_carve(carver, policy->capacity_max, 1);
 }
 
 static size_t needed_bytes(const acre_policy_options *options, uint8_t *hits)
@@ -155,7 +155,7 @@ acre_status acre_policy_init(acre_policy **policy, const acre_policy_options *op
 
 bool acre_policy_holds(const acre_policy *policy, acre_policy_slot slot)
 {
-    return slot < policy->capacity_max && policy->where[slot] != 0 && (policy->where[slot] & ACRE_POLICY_GONE) == 0;
+    return slot < policy->capacity_max && acre_policy_is_used(policy, slot);
 }
 
 void acre_policy_touch(acre_policy *policy, acre_policy_slot slot)
@@ -195,7 +195,7 @@ size_t acre_policy_evict_many(acre_policy *policy, acre_policy_slot *slots, size
 
 void acre_policy_admit(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin)
 {
-    if (slot >= policy->capacity_max || acre_policy_holds(policy, slot)) return;
+    if (slot >= policy->capacity_max || acre_policy_is_used(policy, slot)) return;
     acre_policy_set_hits(policy, slot, 0);
     policy->operations->admit(policy, slot, origin);
     policy->count++;

@@ -2,7 +2,8 @@
  *
  * A kind is a struct that begins with an acre_policy, and a table of operations. The gate has checked the arguments: slots are below
  * capacity_max, touch, forget and evict come for slots in use, admit for others. policy->where has a byte a slot: 0 when it is not in use,
- * else what its kind wants to know of it, below ACRE_POLICY_GONE. The gate counts the slots in use. */
+ * else what its kind wants to know of it, below ACRE_POLICY_GONE; a kind that has `holds` keeps that elsewhere. The gate counts the slots
+ * in use. */
 #ifndef ACRE_POLICY_POLICY_H
 #define ACRE_POLICY_POLICY_H
 
@@ -24,7 +25,8 @@ typedef struct acre_policy_operations {
     acre_policy_slot (*evict)(acre_policy *policy, acre_policy_origin origin, acre_policy_look *look, void *context);
     void (*admit)(acre_policy *policy, acre_policy_slot slot, acre_policy_origin origin);
     void (*forget)(acre_policy *policy, acre_policy_slot slot);
-    void (*resize)(acre_policy *policy); /* capacity is the new one */
+    void (*resize)(acre_policy *policy);                             /* capacity is the new one */
+    bool (*holds)(const acre_policy *policy, acre_policy_slot slot); /* NULL: policy->where tells it */
     bool (*is_valid)(const acre_policy *policy);
 } acre_policy_operations;
 
@@ -36,6 +38,13 @@ static inline uint32_t acre_policy_fingerprint(const acre_policy *policy, acre_p
     const unsigned char *key = policy->keys + slot * policy->key_stride_bytes;
     if (policy->has_fingerprints) return *(const uint32_t *)(const void *)key;
     return acre_fingerprint(*(const uint64_t *)(const void *)key);
+}
+
+/* Whether a slot below capacity_max is in use. */
+static inline bool acre_policy_is_used(const acre_policy *policy, acre_policy_slot slot)
+{
+    if (policy->where == NULL) return policy->operations->holds(policy, slot);
+    return (uint8_t)(policy->where[slot] - 1) < ACRE_POLICY_GONE - 1;
 }
 
 static inline uint8_t acre_policy_hits_of(const acre_policy *policy, acre_policy_slot slot)
