@@ -1,8 +1,12 @@
 /* curve.c - what a live miss-ratio curve costs a running cache: the same requests on the same cache (acre's LRU over a hash table) without
- * and with one, in turns; CPU time, median of the rounds. First the bare table and policy, then a cache that copies a page of 4 KiB on each
- * miss, as the least that a cache of pages does for it. Keys are skewed: object n * u^3 of n, u even between 0 and 1.
+ * and with one, in turns, each time the other way round; CPU time, median of the differences within a round. First the bare table and
+ * policy, then a cache that copies a page of 4 KiB on each miss, as the least that a cache of pages does for it. Keys are skewed: object
+ * n * u^3 of n, u even between 0 and 1. And what a request costs by itself that is looked at, or not, between nothing but the hashes of
+ * keys.
  *
  * usage: curve [ROUNDS]
+ *
+ * ACRE_BENCH_QUICK=1: one round.
  */
 #include <acre/curve.h>
 #include <acre/policy.h>
@@ -16,7 +20,7 @@ enum {
     OBJECTS = 1 << 18,
     CAPACITY = OBJECTS / 4,
     TABLE = 1 << 16,
-    REQUESTS = 10000000,
+    REQUESTS = 1000000,
     REQUESTS_A_PASS = 4096,
     KEYS_MAX = 16384,
     ROUNDS_MAX = 101,
@@ -44,7 +48,8 @@ static void *get(size_t bytes)
 
 static uint32_t home_of(uint64_t key) { return (uint32_t)(key * UINT64_C(0xd6e8feb86659fd93) >> 48); }
 
-static void ask(cache *self, uint64_t key)
+/* The same code, whoever calls it. */
+__attribute__((noinline)) static void ask(cache *self, uint64_t key)
 {
     uint32_t *place = &self->table[home_of(key)];
     while (*place != 0 && self->keys[*place - 1] != key) place = &self->next[*place - 1];
@@ -102,12 +107,17 @@ static double run(const uint32_t *requests, acre_curve *curve, usage how, uint8_
     self.frames = frames;
     self.source = source;
     const double begin = cpu_ns();
-    for (size_t i = 0; i < REQUESTS; i++) {
-        ask(&self, requests[i]);
-        if (how == EACH) {
+    if (how == NONE) {
+        for (size_t i = 0; i < REQUESTS; i++) ask(&self, requests[i]);
+    } else if (how == EACH) {
+        for (size_t i = 0; i < REQUESTS; i++) {
+            ask(&self, requests[i]);
             acre_curve_access(curve, requests[i]);
-        } else if (how == WANTED) { /* the cache counts its requests anyway */
-            if (acre_curve_wants(curve, requests[i])) acre_curve_access(curve, requests[i]);
+        }
+    } else { /* the cache counts its requests anyway */
+        for (size_t i = 0; i < REQUESTS; i++) {
+            ask(&self, requests[i]);
+            if (__builtin_expect(acre_curve_wants(curve, requests[i]), 0)) acre_curve_access(curve, requests[i]);
             if (i % REQUESTS_A_PASS == REQUESTS_A_PASS - 1) acre_curve_pass(curve, REQUESTS_A_PASS);
         }
     }
@@ -122,33 +132,97 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double median(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, compare);
+    return values[count / 2];
+}
+
+static acre_curve *open_curve(void **memory, uint32_t share)
+{
+    const acre_curve_options options = {.keys_max = KEYS_MAX, .share = share};
+    acre_curve *curve;
+    *memory = get(acre_curve_bytes(&options));
+    if (acre_curve_init(&curve, &options, *memory, acre_curve_bytes(&options)) != ACRE_OK) abort();
+    return curve;
+}
+
 static void compare_usages(const char *what, const uint32_t *requests, int rounds, uint8_t *frames, const uint8_t *source)
 {
-    static double ns[USAGES][ROUNDS_MAX];
-    const acre_curve_options options = {.keys_max = KEYS_MAX, .share = 1000};
-    acre_curve *curve;
-    void *const memory = get(acre_curve_bytes(&options));
-    if (acre_curve_init(&curve, &options, memory, acre_curve_bytes(&options)) != ACRE_OK) abort();
-    const double first = run(requests, curve, EACH, frames, source); /* the first look is in it */
-    for (int round = 0; round < rounds; round++)
-        for (int how = 0; how < USAGES; how++) ns[how][round] = run(requests, curve, (usage)how, frames, source);
-    for (int how = 0; how < USAGES; how++) qsort(ns[how], (size_t)rounds, sizeof ns[how][0], compare);
-    const double without = ns[NONE][rounds / 2], each = ns[EACH][rounds / 2], wanted = ns[WANTED][rounds / 2];
-    printf("%s: a request without a curve %.2f ns, given each %.2f ns (%+.2f%%), given those that it wants %.2f ns (%+.2f%%); with the "
-           "first look "
-           "%.2f ns\n",
-           what, without, each, (each / without - 1) * 100, wanted, (wanted / without - 1) * 100, first);
-    const uint64_t size = CAPACITY;
-    uint32_t misses;
-    if (acre_curve_read(curve, &size, &misses, 1) != ACRE_OK) abort();
-    printf("  %llu looks, %.4f of the keys; misses at %d entries by the curve %.4f\n", (unsigned long long)curve->look_count,
-           (double)acre_curve_rate(curve) / ACRE_CURVE_MILLION, (int)CAPACITY, (double)misses / ACRE_CURVE_MILLION);
+    static double without[ROUNDS_MAX], more[USAGES][ROUNDS_MAX];
+    void *memory;
+    acre_curve *const curve = open_curve(&memory, 1000);
+    while (curve->limit != 0) (void)run(requests, curve, EACH, frames, source); /* until the first look is over */
+    for (int round = 0; round < rounds; round++) {
+        double ns[USAGES];
+        for (int i = 0; i < USAGES; i++) {
+            const int how = round % 2 == 0 ? i : USAGES - 1 - i;
+            ns[how] = run(requests, curve, (usage)how, frames, source);
+        }
+        without[round] = ns[NONE];
+        for (int how = EACH; how < USAGES; how++) more[how][round] = ns[how] - ns[NONE];
+    }
+    const double base = median(without, rounds), each = median(more[EACH], rounds), wanted = median(more[WANTED], rounds);
+    printf("%s: a request without a curve %.2f ns; given each %+.2f ns (%+.2f%%), given those that it wants %+.2f ns (%+.2f%%)\n", what,
+           base, each, each / base * 100, wanted, wanted / base * 100);
     free(memory);
+}
+
+/* The hash of a key, which stays in a register. */
+static inline uint64_t hash_of(uint32_t key)
+{
+    uint64_t hash = key * UINT64_C(0xd6e8feb86659fd93);
+    __asm__ volatile("" : "+r"(hash));
+    return hash;
+}
+
+/* Requests one after the other with nothing between them. */
+static double run_bare(const uint32_t *requests, acre_curve *curve, usage how)
+{
+    const double begin = cpu_ns();
+    if (how == NONE) {
+        for (size_t i = 0; i < REQUESTS; i++) (void)hash_of(requests[i]);
+    } else if (how == EACH) {
+        for (size_t i = 0; i < REQUESTS; i++) acre_curve_access(curve, hash_of(requests[i]));
+    } else {
+        for (size_t i = 0; i < REQUESTS; i++) {
+            const uint64_t hash = hash_of(requests[i]);
+            if (__builtin_expect(acre_curve_wants(curve, hash), 0)) acre_curve_access(curve, hash);
+        }
+        acre_curve_pass(curve, REQUESTS);
+    }
+    return (cpu_ns() - begin) / REQUESTS;
+}
+
+static void compare_bare(const uint32_t *requests, int rounds)
+{
+    static double ns[USAGES][ROUNDS_MAX], look[ROUNDS_MAX];
+    void *memory, *always_memory;
+    acre_curve *const curve = open_curve(&memory, 1000), *const always = open_curve(&always_memory, 0);
+    while (curve->limit != 0) (void)run_bare(requests, curve, EACH);
+    for (int i = 0; i < 4; i++) (void)run_bare(requests, always, EACH);
+    uint64_t wanted_count = 0;
+    for (size_t i = 0; i < REQUESTS; i++) wanted_count += acre_curve_wants(always, hash_of(requests[i]));
+    for (int round = 0; round < rounds; round++) {
+        for (int how = 0; how < USAGES; how++) ns[how][round] = run_bare(requests, curve, (usage)how);
+        look[round] = run_bare(requests, always, WANTED);
+    }
+    const double none = median(ns[NONE], rounds), share = (double)wanted_count / REQUESTS;
+    const double looked_at = (median(look, rounds) - none) / share;
+    printf("by itself: a request that is not looked at, given each %.2f ns, asked whether it is wanted %.2f ns; one that is looked at %.0f "
+           "ns, "
+           "which one in 1,000 is: %.2f ns\n",
+           median(ns[EACH], rounds) - none, median(ns[WANTED], rounds) - none, looked_at, looked_at / 1000);
+    free(memory);
+    free(always_memory);
 }
 
 int main(int argument_count, char **arguments)
 {
-    const long asked = argument_count > 1 ? strtol(arguments[1], NULL, 10) : 5;
+    const char *const quick = getenv("ACRE_BENCH_QUICK");
+    const long asked = argument_count > 1                                          ? strtol(arguments[1], NULL, 10)
+                       : quick != NULL && quick[0] != 0 && strcmp(quick, "0") != 0 ? 1
+                                                                                   : 21;
     const int rounds = asked < 1 ? 1 : asked > ROUNDS_MAX ? ROUNDS_MAX : (int)asked;
     uint32_t *const requests = get((size_t)REQUESTS * 4);
     uint8_t *const frames = get((size_t)CAPACITY * PAGE), *const source = get((size_t)SOURCE_PAGES * PAGE);
@@ -162,6 +236,7 @@ int main(int argument_count, char **arguments)
     }
     memset(frames, 1, (size_t)CAPACITY * PAGE);
     memset(source, 2, (size_t)SOURCE_PAGES * PAGE);
+    compare_bare(requests, rounds);
     compare_usages("table and policy", requests, rounds, NULL, NULL);
     compare_usages("pages of 4 KiB", requests, rounds, frames, source);
     free(source);
