@@ -9,8 +9,10 @@
 
 #include <stdio.h>
 
-#ifdef __SANITIZE_THREAD__ /* slow, and one thread has nothing to find */
+#if defined(__SANITIZE_THREAD__) /* slow, and one thread has nothing to find */
 enum { CUT_COUNT = 200, THREAD_CUT_COUNT = 100, TWO_CUTS_COUNT = 100 };
+#elif defined(__SANITIZE_ADDRESS__)
+enum { CUT_COUNT = 4000, THREAD_CUT_COUNT = 400, TWO_CUTS_COUNT = 400 };
 #else
 enum { CUT_COUNT = 12000, THREAD_CUT_COUNT = 1000, TWO_CUTS_COUNT = 1000 };
 #endif

@@ -504,5 +504,6 @@ int main(int count, char **words)
     const int failures = cmocka_run_group_tests(tests, NULL, NULL);
     remove_database(path);
     remove_segments(path);
-    return must_fail ? failures == 0 : failures;
+    if (must_fail) _exit(failures == 0); /* a test that fails leaves memory, which is no news either */
+    return failures;
 }
