@@ -69,7 +69,7 @@ struct vfs_file {
     pthread_mutex_t lock;
     uint32_t holder_count;  /* connections with a SHARED lock at least */
     uint32_t adopter_count; /* connections that keep others from writing: what the wal-index tells anew is ours */
-    bool is_unsettled;      /* this process has said so of what is known */
+    bool is_unsettled;      /* this process has said so of what is known, in the transaction that is under way */
     vfs_known own;
 
     bool is_shared; /* its blocks are of a set of pages that processes share, and so is what is known */

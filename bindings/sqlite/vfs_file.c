@@ -327,12 +327,15 @@ static int unlock_file(sqlite3_file *base, int level)
 {
     vfs_connection *const c = connection(base);
     vfs_file *const file = file_of(c);
-    if (file != NULL && level == SQLITE_LOCK_NONE) {
+    if (file != NULL && level < c->lock) {
         pthread_mutex_lock(&file->lock);
-        leave(c);
+        /* The next transaction says so anew: others may have begun a lease before it. */
+        if (c->lock == SQLITE_LOCK_EXCLUSIVE) file->is_unsettled = false;
+        if (level == SQLITE_LOCK_NONE)
+            leave(c);
+        else
+            c->lock = level;
         pthread_mutex_unlock(&file->lock);
-    } else if (file != NULL && level < c->lock) {
-        c->lock = level;
     }
     return methods_below(base)->xUnlock(vfs_below(c), level);
 }

@@ -175,6 +175,54 @@ static bool changes_all_back_and_forth(sqlite3 *db)
     return true;
 }
 
+/* Pipes: to the test, and from it. */
+static int from_child[2], to_child[2];
+
+static void open_pipes(void)
+{
+    assert_int_equal(pipe(from_child), 0);
+    assert_int_equal(pipe(to_child), 0);
+}
+
+static void close_pipes(void)
+{
+    for (int i = 0; i < 2; i++) {
+        (void)close(from_child[i]);
+        (void)close(to_child[i]);
+    }
+}
+
+static void wait_for_child(void)
+{
+    char sign;
+    assert_int_equal(read(from_child[0], &sign, 1), 1);
+}
+
+static void let_child_go_on(void) { assert_int_equal(write(to_child[1], "x", 1), 1); }
+
+static bool waits_for_test(void)
+{
+    char sign;
+    return write(from_child[1], "x", 1) == 1 && read(to_child[0], &sign, 1) == 1;
+}
+
+/* Works like must_work, and goes on beside the test. */
+static pid_t begin_child(const char *vfs, child_work *work)
+{
+    const pid_t child = begin_process();
+    if (child > 0) return child;
+    sqlite3 *db;
+    const bool is_open = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, vfs) == SQLITE_OK && does(db, "pragma wal_autocheckpoint = 0");
+    _exit(is_open && work(db) && sqlite3_close(db) == SQLITE_OK ? 0 : 1);
+}
+
+static void end_child(pid_t child)
+{
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 /* ---- tests ---- */
 
 static void what_one_process_has_read_all_have(void **state)
@@ -285,6 +333,40 @@ static void a_writer_that_is_killed_leaves_nothing(void **state)
     }
 }
 
+/* A statement that reads keeps the SHARED lock over a roll-back: the second transaction is one of the same lease, and another process has
+ * had a look in between. */
+static bool takes_back_and_is_killed_in_the_next(sqlite3 *db)
+{
+    sqlite3_stmt *reading;
+    if (!does(db, "pragma cache_size = 3; pragma synchronous = off") ||
+        sqlite3_prepare_v2(db, "select k from t", -1, &reading, NULL) != SQLITE_OK || sqlite3_step(reading) != SQLITE_ROW ||
+        !takes_back(db) || !waits_for_test())
+        return false;
+    return is_killed_before_its_commit(db);
+}
+
+static void a_second_transaction_of_a_lease_is_unsettled_too(void **state)
+{
+    int status = 0;
+    (void)state;
+    make_database("delete");
+    begin_sharing();
+    open_pipes();
+    sqlite3 *const db = open_reader();
+    const pid_t child = begin_child("acre", takes_back_and_is_killed_in_the_next);
+    wait_for_child();
+    assert_int_equal(sum_of(db), ROW_COUNT);
+    let_child_go_on();
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    must_work("unix", looks); /* rolls back, and the header is as it was */
+    assert_int_equal(sum_of(db), ROW_COUNT);
+    assert_int_equal(answer(db, "pragma integrity_check"), sum_of_text("ok"));
+    close_db(db);
+    close_pipes();
+    assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
+}
+
 /* Its mark stays, and says nothing: what the wal-index tells next is another's. */
 static void a_checkpoint_that_is_killed_leaves_nothing(void **state)
 {
@@ -303,54 +385,6 @@ static void a_checkpoint_that_is_killed_leaves_nothing(void **state)
         close_db(db);
         assert_int_equal(acre_sqlite_vfs_unregister(), ACRE_OK);
     }
-}
-
-/* Pipes: to the test, and from it. */
-static int from_child[2], to_child[2];
-
-static void open_pipes(void)
-{
-    assert_int_equal(pipe(from_child), 0);
-    assert_int_equal(pipe(to_child), 0);
-}
-
-static void close_pipes(void)
-{
-    for (int i = 0; i < 2; i++) {
-        (void)close(from_child[i]);
-        (void)close(to_child[i]);
-    }
-}
-
-static void wait_for_child(void)
-{
-    char sign;
-    assert_int_equal(read(from_child[0], &sign, 1), 1);
-}
-
-static void let_child_go_on(void) { assert_int_equal(write(to_child[1], "x", 1), 1); }
-
-static bool waits_for_test(void)
-{
-    char sign;
-    return write(from_child[1], "x", 1) == 1 && read(to_child[0], &sign, 1) == 1;
-}
-
-/* Works like must_work, and goes on beside the test. */
-static pid_t begin_child(const char *vfs, child_work *work)
-{
-    const pid_t child = begin_process();
-    if (child > 0) return child;
-    sqlite3 *db;
-    const bool is_open = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, vfs) == SQLITE_OK && does(db, "pragma wal_autocheckpoint = 0");
-    _exit(is_open && work(db) && sqlite3_close(db) == SQLITE_OK ? 0 : 1);
-}
-
-static void end_child(pid_t child)
-{
-    int status = 1;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
 }
 
 static bool looks_and_stays(sqlite3 *db) { return looks(db) && waits_for_test(); }
@@ -489,6 +523,7 @@ int main(int count, char **words)
         cmocka_unit_test(what_others_checkpoint_leaves_the_blocks_good),
         cmocka_unit_test(what_is_taken_back_makes_blocks_old),
         cmocka_unit_test(a_writer_that_is_killed_leaves_nothing),
+        cmocka_unit_test(a_second_transaction_of_a_lease_is_unsettled_too),
         cmocka_unit_test(a_checkpoint_that_is_killed_leaves_nothing),
         cmocka_unit_test(a_checkpoint_under_way_leaves_the_blocks_good),
         cmocka_unit_test(a_wal_that_was_given_back_is_another),
