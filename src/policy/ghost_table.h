@@ -201,9 +201,8 @@ static inline bool acre_ghost_has_tag(const acre_ghost_table *table, uint32_t fi
     const acre_ghost_four *const a = (const acre_ghost_four *)(const void *)acre_ghost_words(table, first);
     const acre_ghost_four *const b = (const acre_ghost_four *)(const void *)acre_ghost_words(table, second);
     const acre_ghost_four zero = {0};
-    const unsigned above = 32 - ACRE_GHOST_TAG_BITS;
-    const acre_ghost_four a_low = (a[0] ^ tag) << above, a_high = (a[1] ^ tag) << above;
-    const acre_ghost_four b_low = (b[0] ^ tag) << above, b_high = (b[1] ^ tag) << above;
+    const acre_ghost_four a_low = (a[0] ^ tag) & ACRE_GHOST_TAG_MASK, a_high = (a[1] ^ tag) & ACRE_GHOST_TAG_MASK;
+    const acre_ghost_four b_low = (b[0] ^ tag) & ACRE_GHOST_TAG_MASK, b_high = (b[1] ^ tag) & ACRE_GHOST_TAG_MASK;
     acre_ghost_four are_equal = (acre_ghost_four)(a_low == zero);
     are_equal |= (acre_ghost_four)(a_high == zero);
     are_equal |= (acre_ghost_four)(b_low == zero);
