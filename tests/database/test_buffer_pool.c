@@ -421,7 +421,8 @@ static void random_use_behaves_like_the_model(test_device_kind kind, acre_policy
     if (!open_fixture(&f, kind, options, MODEL_PAGES)) return;
     model *const m = calloc(1, sizeof *m);
     uint64_t random = 11 + (uint64_t)policy;
-    for (int step = 0; step < (is_mapped ? MODEL_STEPS / 3 : MODEL_STEPS); step++) {
+    const int steps = steps_of(is_mapped ? MODEL_STEPS / 3 : MODEL_STEPS);
+    for (int step = 0; step < steps; step++) {
         const uint64_t number = next_random(&random);
         const unsigned what = (unsigned)(number >> 56) % 64;
         if (what < 28 && m->held_count < HELD_MAX) {
@@ -595,7 +596,8 @@ static void *change_and_read(void *context)
 {
     shared_scene *const s = context;
     uint64_t random = (uintptr_t)&random ^ 0x1234567;
-    for (int step = 0; step < THREAD_STEPS; step++) {
+    const int steps = steps_of(THREAD_STEPS);
+    for (int step = 0; step < steps; step++) {
         const uint64_t number = next_random(&random);
         const acre_page_id id = acre_page(s->f.file, (uint32_t)((number >> 8) % THREAD_PAGES));
         const unsigned mode = number % 4 == 0 ? ACRE_FIX_EXCLUSIVE : number % 4 == 1 ? ACRE_FIX_SHARED : READER_MODE;
