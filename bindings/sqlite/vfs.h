@@ -5,6 +5,7 @@
  * the tag, and its epoch in the place of the ticket when it has ended: if a write, or another read, has been there meanwhile, the
  * ticket is gone and the block is not good. The file's epoch changes
  * - when the first connection of the process takes a SHARED lock and finds a header or size that it does not know,
+ *   or that a transaction of a process that knows these rules has written and not ended (it is not *settled*),
  * - when the wal-index tells of frames that somebody else has checkpointed.
  *
  * A *lease* is a time in which some connection of the process has a SHARED lock. With a rollback journal nobody else writes in it. So a

@@ -34,8 +34,8 @@
  * A child of fork has none of it: it opens it itself, and does not close what its parent has opened.
  *
  * Threads: all functions may be called by any thread at any time, unless said otherwise. Costs: a read of a page that is there is one
- * search in a hash table and a copy. put, change, join, leave, marks take the one lock of all processes. Memory beside the pages: 28 bytes
- * each and the policy's. Limits: 64 processes, 64 sets, 2^24 pages.
+ * search in a hash table and a copy. put, change, join, leave, marks take the one lock of all processes. Memory beside the pages: 28 to 32
+ * bytes each and the policy's. Limits: 64 processes, 64 sets, 2^24 pages.
  *
  * Example: examples/shared_pages.c.
  */

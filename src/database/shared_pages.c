@@ -241,6 +241,14 @@ static acre_status find(acre_shared_pages *pages, const acre_shared_pages_option
     return ACRE_OK;
 }
 
+/* Under the lock: this process, or one before with its number, has joined the set no more. */
+static void take_back(acre_shared_pages *pages, shared_set *set)
+{
+    for (uint32_t mark = 0; mark < ACRE_SHARED_MARK_COUNT; mark++)
+        (void)__atomic_fetch_and(&set->marks[mark], ~bit_of(pages), __ATOMIC_ACQ_REL);
+    set->joined &= ~bit_of(pages);
+}
+
 /* The process gets a number, and what one before has left under it goes. */
 static acre_status enter(acre_shared_pages *pages, const char *name)
 {
@@ -251,10 +259,7 @@ static acre_status enter(acre_shared_pages *pages, const char *name)
         return acre_fail(ACRE_NO_MEMORY, "shared pages '%s': %u processes have them", name, ACRE_SHARED_PROCESSES_MAX);
     pages->process = number;
     if (!take_lock(pages)) return acre_fail(ACRE_BUSY, "shared pages '%s': a process that does not go on has the lock", name);
-    for (uint32_t i = 0; i < ACRE_SHARED_SETS_MAX; i++) {
-        for (uint32_t mark = 0; mark < ACRE_SHARED_MARK_COUNT; mark++) header->sets[i].marks[mark] &= ~bit_of(pages);
-        header->sets[i].joined &= ~bit_of(pages);
-    }
+    for (uint32_t i = 0; i < ACRE_SHARED_SETS_MAX; i++) take_back(pages, &header->sets[i]);
     header->processes[number] = pages->self;
     (void)acre_policy_at(&pages->policy_options, pages->policy_memory); /* the number may have been another's */
     header->policy_owner = number + 1;
@@ -310,10 +315,7 @@ acre_status acre_shared_pages_close(acre_shared_pages *pages)
     /* Without the lock the number stays taken until the process ends. */
     if (take_lock(pages)) {
         segment_header *const header = pages->header;
-        for (uint32_t i = 0; i < ACRE_SHARED_SETS_MAX; i++) {
-            for (uint32_t mark = 0; mark < ACRE_SHARED_MARK_COUNT; mark++) header->sets[i].marks[mark] &= ~bit_of(pages);
-            header->sets[i].joined &= ~bit_of(pages);
-        }
+        for (uint32_t i = 0; i < ACRE_SHARED_SETS_MAX; i++) take_back(pages, &header->sets[i]);
         header->policy_owner = NO_PROCESS;
         header->processes[pages->process] = (acre_process){0};
         give_lock(pages);
@@ -376,11 +378,7 @@ void acre_shared_pages_leave(acre_shared_pages *pages, uint32_t set)
 {
     /* Without the lock the set stays this process's until it ends. */
     if (pages == NULL || set >= ACRE_SHARED_SETS_MAX || !take_lock(pages)) return;
-    shared_set *const s = &pages->header->sets[set];
-    if (pages->join_counts[set] > 0 && --pages->join_counts[set] == 0) {
-        for (uint32_t mark = 0; mark < ACRE_SHARED_MARK_COUNT; mark++) s->marks[mark] &= ~bit_of(pages);
-        s->joined &= ~bit_of(pages);
-    }
+    if (pages->join_counts[set] > 0 && --pages->join_counts[set] == 0) take_back(pages, &pages->header->sets[set]);
     give_lock(pages);
 }
 
